@@ -1,0 +1,144 @@
+"""Gradient ascent on the image along pullbacks: a spoon becomes a golf ball.
+
+From ``x_0 = x``: ``x_{k+1} = clip(x_0 + ball(x_k + step * p / ||p|| - x_0))`` with ``p`` the
+pullback at ``x_k``, ``ball`` the projection onto the L2 ball of ``radius``, and the clip to [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .recording import Recording
+from .softening import Softening
+from .target import LOGITS, Logit, Target
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+@dataclass(frozen=True)
+class Step:
+    """The image after a step of ascent. Shapes as in the session's ``image``; on the CPU.
+
+    Attributes:
+        index: 1 for the first step.
+        perturbed: The image, values in [-1, 1].
+        difference: The image minus the original.
+        score: The target's value on it: a float, for a batch a tensor (N,).
+        probability: The softmax probability of the target's class, as ``score``; None unless every
+            target is a class.
+    """
+
+    index: int
+    perturbed: Tensor
+    difference: Tensor
+    score: Any
+    probability: Any
+
+
+def ascend(
+    session: Session,
+    target: Any = None,
+    softening: Softening | None = None,
+    *,
+    steps: int = 5,
+    step_size: float = 20.0,
+    radius: float | None = 100.0,
+) -> Iterator[Step]:
+    """Walk up the pullback, one step at a time.
+
+    Targets on hidden layers stop the forward passes at these layers. Arguments are checked at the
+    call; nothing is computed before the first ``next``, and not taking the next step stops it.
+
+    Args:
+        session: The recorded image.
+        target: What grows; see ``Session.pullback``.
+        softening: ``Softening.relative(0.85)`` by default.
+        steps: Number of steps, 1 or more.
+        step_size: L2 length of a step in image units, above 0.
+        radius: L2 radius around the original image, above 0; None for no limit.
+
+    Yields:
+        A ``Step`` after each step.
+
+    Raises:
+        ValueError: For numbers out of range, unknown layers or classes.
+    """
+    from .session import checked
+
+    if isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 1:
+        raise ValueError(f"steps is {steps!r}; expected a whole number from 1 up.")
+    for name, value in (("step_size", step_size), ("radius", radius)):
+        if value is None and name == "radius":
+            continue
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
+            raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
+    targets = session.resolve(target)
+    for one in targets:
+        for term in one.terms():
+            session._recording.value(term.layer)  # an unknown layer raises here, not at a step
+    return _walk(session, targets, checked(softening), int(steps), step_size, radius)
+
+
+def _walk(
+    session: Session,
+    targets: Sequence[Target],
+    softening: Softening,
+    steps: int,
+    step_size: float,
+    radius: float | None,
+) -> Iterator[Step]:
+    from .session import scores_of, seeds_of
+
+    layers = {term.layer for target in targets for term in target.terms()}
+    until = layers if LOGITS not in layers else set()
+    recording = session._recording
+    start = recording.x.detach()
+    for index in range(1, steps + 1):
+        pullback = recording.pull(seeds_of(recording, targets), softening)
+        x = recording.x.detach() + step_size * _unit(pullback)
+        difference = x - start
+        if radius is not None:
+            difference = difference * (radius / _norm(difference).clamp_min(radius))
+        x = (start + difference).clamp(-1.0, 1.0)
+        recording = Recording(session.model, x, until=until, grad=index < steps)
+        scores = scores_of(recording, targets)
+        probabilities = _probabilities(recording, targets)
+        perturbed = session._unbatched(x.cpu())
+        yield Step(
+            index,
+            perturbed,
+            session._unbatched((x - start).cpu()),
+            float(scores[0]) if session._single else scores,
+            probabilities
+            if probabilities is None or not session._single
+            else float(probabilities[0]),
+        )
+
+
+def _probabilities(recording: Recording, targets: Sequence[Target]) -> Tensor | None:
+    if recording.logits is None or not all(isinstance(target, Logit) for target in targets):
+        return None
+    chosen = torch.tensor(
+        [int(target.label) for target in targets if isinstance(target, Logit)],
+        device=recording.logits.device,
+    )
+    return recording.logits.detach().softmax(1).gather(1, chosen[:, None])[:, 0]
+
+
+def _norm(images: Tensor) -> Tensor:
+    """L2 norm of each image, (N, 1, 1, 1)."""
+    return images.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+
+def _unit(images: Tensor) -> Tensor:
+    """Each image divided by its norm; an image of zeros stays zero."""
+    return images / _norm(images).clamp_min(torch.finfo(images.dtype).tiny)

@@ -1,0 +1,252 @@
+"""The gates: operations whose forward pass is untouched and whose backward pass is softened.
+
+A gate keeps a reference to the settings of its recording and reads the temperature *when the
+gradient passes through it*. So after one forward pass every new temperature costs one backward
+pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .softening import Softening
+
+
+class Settings(Protocol):
+    """What a gate reads at backward time."""
+
+    softening: Softening
+
+    def scale(self, key: GateKey) -> Tensor:
+        """The calibrated scale of the channels that enter a gate, shape (C,)."""
+
+
+class GateKey(NamedTuple):
+    """Which gate of the network: the module it runs in, and its turn among that module's gates."""
+
+    path: str
+    turn: int
+
+
+@dataclass
+class Gate:
+    """One call of a rectifier.
+
+    Attributes:
+        key: Which gate of the network this is.
+        settings: Where the softening is read at backward time.
+        own: The operation itself, out of place.
+        slope: Slope for negative inputs: 0 for ReLU, a number or (C,) tensor for leaky ones.
+        scale: Scale of the channels, shape (C,), where it could be followed from a batch norm.
+        in_place: Whether the call overwrites its input.
+        saved: A copy of the input from before it is overwritten, if one exists already.
+    """
+
+    key: GateKey
+    settings: Settings
+    own: Callable[[Tensor], Tensor]
+    slope: float | Tensor = 0.0
+    scale: Tensor | None = None
+    in_place: bool = False
+    saved: Tensor | None = None
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """The operation's own output; gradients of it are softened."""
+        return _RectifierFunction.apply(z, self)
+
+    def backward(self, z: Tensor, grad: Tensor) -> Tensor:
+        """``grad * (a + (1 - a) g(z / T))``, or the operation's own derivative when hard."""
+        softening = self.settings.softening
+        if softening.gate == "hard":
+            return own_derivative(self.own, z, grad)
+        gate = z / _shaped(self._temperature(softening), z, channel_dim=1)
+        gate = gate.sigmoid_() if softening.gate == "sigmoid" else torch.special.ndtr(gate)
+        if isinstance(self.slope, Tensor) or self.slope != 0.0:
+            slope = self.slope
+            if isinstance(slope, Tensor) and slope.numel() > 1:
+                slope = slope.view(-1, *[1] * (z.dim() - 2))
+            gate = gate.mul_(1.0 - slope).add_(slope)
+        return gate.mul_(grad)
+
+    def _temperature(self, softening: Softening) -> float | Tensor:
+        t = softening.temperature * softening.factor(self.key.path)
+        if softening.units == "absolute":
+            return t
+        return t * (self.scale if self.scale is not None else self.settings.scale(self.key))
+
+
+@dataclass
+class Pool:
+    """One call of a max-pooling over the last ``len(kernel)`` dimensions.
+
+    Attributes:
+        key: Which gate of the network this is.
+        settings: Where the softening is read at backward time.
+        kernel, stride, padding, dilation: Per dimension, as torch defines them.
+        ceil_mode: Whether windows may start inside and end outside of the padded input.
+        indices: Where the maxima are, after the call, as torch returns them.
+    """
+
+    key: GateKey
+    settings: Settings
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil_mode: bool
+    return_indices: bool = False
+    indices: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Max-pooling's own output; gradients of it are softened."""
+        return _PoolFunction.apply(x, self)
+
+    def own(self, x: Tensor, return_indices: bool = False) -> Any:
+        pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(self.kernel) - 1]
+        return pool(
+            x,
+            self.kernel,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            return_indices,
+        )
+
+    def backward(self, x: Tensor, y: Tensor, grad: Tensor) -> Tensor:
+        """Share ``grad`` in each window by ``w = softmax(x / T_pool)``.
+
+        A closed form over shifted slices: for each offset in the kernel, the strided slice of the
+        input that stands at this offset of all windows. Extra memory is a padded copy of the input
+        and a few tensors of the output's size, whatever the kernel.
+        """
+        softening = self.settings.softening
+        if softening.pool == "hard":
+            return own_derivative(self.own, x, grad)
+        temperature = _shaped(
+            self._temperature(softening), x, channel_dim=x.dim() - len(self.kernel) - 1
+        )
+        padded, crop = self._pad(x, y.shape)
+        # The window's maximum is the output itself, so all exponents are at most 0. A window that
+        # dilation puts wholly in the padding has maximum -inf: its gradient has nowhere to go.
+        top = y.clamp_min(torch.finfo(y.dtype).min)
+        slices = self._slices(y.shape)
+
+        def logit(index: tuple[slice | type(Ellipsis), ...]) -> Tensor:
+            # exp(-1000) is 0 in every float type; the clamp keeps 0 * inf out of the padding.
+            return (padded[index] - top).div_(temperature).clamp_(min=-1000.0)
+
+        total = torch.zeros_like(y)
+        mean = torch.zeros_like(y) if softening.pool == "differentiated" else None
+        for index in slices:
+            u = logit(index)
+            weight = u.exp()
+            total += weight
+            if mean is not None:
+                mean.addcmul_(weight, u)
+        total.clamp_min_(torch.finfo(y.dtype).tiny)
+        share = grad / total
+        if mean is not None:
+            mean /= total
+        result = torch.zeros_like(padded)
+        for index in slices:
+            u = logit(index)
+            if mean is None:
+                result[index].addcmul_(u.exp_(), share)
+            else:
+                result[index].addcmul_(u.exp() * (u - mean + 1.0), share)
+        return result[crop]
+
+    def _temperature(self, softening: Softening) -> float | Tensor:
+        t = softening.pool_temperature * softening.factor(self.key.path)
+        if softening.units == "absolute":
+            return t * softening.temperature
+        return t * self.settings.scale(self.key)
+
+    def _pad(self, x: Tensor, shape: Sequence[int]) -> tuple[Tensor, tuple[Any, ...]]:
+        """The input with -inf wherever a window reaches outside, and the way back."""
+        dims = len(self.kernel)
+        pads: list[int] = []
+        crop: list[Any] = [Ellipsis]
+        for i in range(dims):
+            size = x.shape[i - dims]
+            reach = (shape[i - dims] - 1) * self.stride[i] + (
+                self.dilation[i] * (self.kernel[i] - 1) + 1
+            )
+            before = self.padding[i]
+            pads[:0] = [before, max(reach - size - before, 0)]
+            crop.append(slice(before, before + size))
+        if any(pads):
+            x = F.pad(x, pads, value=-torch.inf)
+        return x, tuple(crop)
+
+    def _slices(self, shape: Sequence[int]) -> list[tuple[Any, ...]]:
+        """For each offset in the kernel: where it stands in all windows of the padded input."""
+        dims = len(self.kernel)
+        result: list[tuple[Any, ...]] = [(Ellipsis,)]
+        for i in range(dims):
+            span = (shape[i - dims] - 1) * self.stride[i] + 1
+            starts = [k * self.dilation[i] for k in range(self.kernel[i])]
+            result = [
+                (*index, slice(start, start + span, self.stride[i]))
+                for index in result
+                for start in starts
+            ]
+        return result
+
+
+def own_derivative(function: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor) -> Tensor:
+    """The gradient that autograd itself gives through ``function`` at ``x``, bit for bit."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(function(x), x, grad)[0]
+
+
+def _shaped(temperature: float | Tensor, like: Tensor, channel_dim: int) -> float | Tensor:
+    """The temperature, one per channel reshaped so that ``like`` can be divided by it."""
+    if not isinstance(temperature, Tensor):
+        return temperature
+    return temperature.to(like).view(-1, *[1] * (like.dim() - channel_dim - 1))
+
+
+class _RectifierFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, gate: Gate) -> Tensor:
+        ctx.gate = gate
+        if gate.in_place:
+            before = gate.saved if gate.saved is not None else z.clone()
+            z.copy_(gate.own(before))
+            gate.saved = None
+            ctx.save_for_backward(before)
+            ctx.mark_dirty(z)
+            return z
+        ctx.save_for_backward(z)
+        return gate.own(z)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (z,) = ctx.saved_tensors
+        return ctx.gate.backward(z, grads[0]), None
+
+
+class _PoolFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pool: Pool) -> Tensor:
+        ctx.pool = pool
+        if pool.return_indices:
+            y, pool.indices = pool.own(x, return_indices=True)
+        else:
+            y = pool.own(x)
+        ctx.save_for_backward(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        x, y = ctx.saved_tensors
+        return ctx.pool.backward(x, y, grads[0]), None

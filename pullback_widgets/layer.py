@@ -1,0 +1,36 @@
+"""A layer: one call of one module, by dotted name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Layer(NamedTuple):
+    """One call of a module in the forward pass.
+
+    Attributes:
+        name: Dotted module name; the second call of the same module is ``name:2``, and so on.
+        kind: Class name of the module.
+        shape: Shape of one image's activation, without the batch: ``(C, H, W)``, ``(C,)``...
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}  {self.kind}  {' x '.join(map(str, self.shape))}"
+
+
+def unknown_layer(name: str, known: Iterable[str]) -> ValueError:
+    """The error for a layer that the network does not have, with the nearest names."""
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=5, cutoff=0.3)
+    near += [other for other in known if str(name) and str(name) in other and other not in near]
+    hint = f"nearest: {', '.join(near[:6])}" if near else f"it has: {', '.join(known[:6])}..."
+    return ValueError(
+        f"There is no layer {name!r} in this network; {hint}. "
+        "pw.layers(model) lists all of them in forward order."
+    )

@@ -1,0 +1,402 @@
+"""One forward pass, recorded: all gates soft behind it, all layers open to be a target.
+
+The forward runs inside a ``TorchFunctionMode``, which sees every torch call of the network, written
+as a module, a function or a method, and hands the gates among them to ``gate.py``. Global module
+hooks tell which layer is running. The module itself is not touched.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode
+
+from .gate import Gate, GateKey, Pool
+from .layer import Layer, unknown_layer
+from .model import Model
+from .rectifier import find_max_pool, find_rectifier
+from .scale import ScaleMap, channel_deviation
+from .softening import Softening
+from .target import LOGITS
+
+ACTIVATIONS = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.RReLU,
+    nn.Threshold,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Softplus,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+)
+"""Modules whose units mean the value that enters them: the pre-activation."""
+
+FUSED = ("BatchNormAct2d", "SyncBatchNormAct", "FrozenBatchNormAct2d")
+"""timm's batch norms with the activation inside: their units mean what enters that activation."""
+
+
+class _Stop(BaseException):
+    """The layer that was asked for is reached; not an Exception, so that no network swallows it."""
+
+
+@dataclass
+class _Entry:
+    """The value of one layer call, as it was when the layer ran."""
+
+    layer: Layer
+    tensor: Tensor
+
+
+@dataclass
+class _Trace:
+    """What one forward pass leaves behind."""
+
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    # Pre-activations and outputs by storage, so that they are rescued before being overwritten.
+    by_storage: dict[int, list[_Entry]] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    turns: dict[str, int] = field(default_factory=dict)
+    stack: list[str] = field(default_factory=list)
+
+    def enter(self, name: str) -> str:
+        """A module starts; its name, told apart from earlier calls."""
+        turn = self.calls[name] = self.calls.get(name, 0) + 1
+        name = name if turn == 1 else f"{name}:{turn}"
+        self.stack.append(name)
+        return name
+
+    def leave(self, name: str) -> str | None:
+        """A module ends; the name that it had on entering. Calls that raised are dropped."""
+        while self.stack:
+            call = self.stack.pop()
+            if call.partition(":")[0] == name:
+                return call
+        return None
+
+    def next_gate(self) -> GateKey:
+        path = self.stack[-1] if self.stack else ""
+        turn = self.turns[path] = self.turns.get(path, 0) + 1
+        return GateKey(path, turn)
+
+    def note(self, name: str, kind: str, tensor: Tensor) -> None:
+        entry = _Entry(Layer(name, kind, tuple(tensor.shape[1:])), tensor)
+        self.entries[name] = entry
+        self.by_storage.setdefault(_storage(tensor), []).append(entry)
+
+    def rescue(self, tensor: Tensor) -> Tensor | None:
+        """Before ``tensor`` is overwritten: copies for the layers whose value it holds.
+
+        The copy of ``tensor`` itself, without its graph, is returned if one was made.
+        """
+        copies: dict[int, Tensor] = {}
+        for entry in self.by_storage.pop(_storage(tensor), ()):
+            key = id(entry.tensor)
+            if key not in copies:
+                copies[key] = entry.tensor.clone()
+            entry.tensor = copies[key]
+        copy = copies.get(id(tensor))
+        return None if copy is None else copy.detach()
+
+
+class _Recorder(TorchFunctionMode):
+    """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
+
+    def __init__(self, trace: _Trace, recording: Recording, measured: dict[GateKey, Tensor] | None):
+        super().__init__()
+        self.trace = trace
+        self.recording = recording
+        self.measured = measured
+        self.scales = ScaleMap()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        rectifier = find_rectifier(func, args, kwargs)
+        if rectifier is not None:
+            gate = Gate(
+                self.trace.next_gate(),
+                self.recording,
+                rectifier.own,
+                rectifier.slope,
+                self.scales.get(rectifier.z),
+                rectifier.in_place,
+            )
+            if gate.scale is None:
+                self._measure(gate.key, rectifier.z, 1)
+            if gate.in_place:
+                gate.saved = self.trace.rescue(rectifier.z)
+            out = gate(rectifier.z)
+            self.scales.put(out, gate.scale)
+            return out
+        found = find_max_pool(func, args, kwargs)
+        if found is not None:
+            pool = Pool(self.trace.next_gate(), self.recording, *found[1:])
+            self._measure(pool.key, found.x, found.x.dim() - len(found.kernel) - 1)
+            out = pool(found.x)
+            self.scales.put(out, self.scales.get(found.x))
+            return (out, pool.indices) if pool.return_indices else out
+        overwritten = _overwritten(func, args, kwargs)
+        if overwritten is not None:
+            self.trace.rescue(overwritten)
+        out = func(*args, **kwargs)
+        self.scales.follow(func, args, kwargs, out)
+        return out
+
+    def _measure(self, key: GateKey, values: Tensor, channel_dim: int) -> None:
+        if self.measured is not None:
+            self.measured[key] = channel_deviation(values, channel_dim)
+
+
+class Recording:
+    """One forward pass of a model over a batch, and any number of backward passes through it.
+
+    Attributes:
+        x: The images, (N, 3, H, W) in [-1, 1], on the model's device.
+        logits: The network's output, (N, K); None if the forward was stopped at a layer.
+        softening: What the gates read while a gradient passes through them.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        x: Tensor,
+        *,
+        until: Collection[str] = (),
+        grad: bool = True,
+        measured: dict[GateKey, Tensor] | None = None,
+    ) -> None:
+        """Run the forward pass.
+
+        Args:
+            model: The network.
+            x: Images, (N, 3, H, W) in [-1, 1].
+            until: Names of layers after which nothing more is computed; all of them must be met.
+            grad: Whether backward passes will follow.
+            measured: Filled with the deviation of the channels entering gates of unknown scale.
+
+        Raises:
+            ValueError: If a layer of ``until`` was not met, or the output is no (N, K) tensor.
+            Exception: Whatever the network raises.
+        """
+        self.model = model
+        self.softening = Softening.hard()
+        self.logits: Tensor | None = None
+        self._lock = threading.Lock()
+        self._trace = _Trace()
+        recorder = _Recorder(self._trace, self, measured)
+        with (
+            torch.inference_mode(False),
+            torch.set_grad_enabled(grad),
+            model.evaluating(),
+        ):
+            self.x = x.detach().to(model.device, model.dtype, copy=True).requires_grad_(grad)
+            seen = model.normalise(self.x)
+            try:
+                with _layer_hooks(model.module, self._trace, set(until)), recorder:
+                    output = model.module(seen)
+                self.logits = _logits_of(output)
+            except _Stop:
+                pass
+        if self.logits is None and not until:
+            raise RuntimeError("The network stopped without an output.")
+        missing = [name for name in until if name not in self._trace.entries]
+        if missing:
+            raise unknown_layer(missing[0], self._trace.entries)
+        # What is left of the forward pass alone is not needed any more.
+        self._trace.by_storage.clear()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that ran, in forward order."""
+        return [entry.layer for entry in self._trace.entries.values()]
+
+    def value(self, layer: str) -> Tensor:
+        """What a target reads: a layer's pre-activation or output, with its graph.
+
+        Raises:
+            ValueError: For a layer that did not run, with the nearest names.
+        """
+        if layer == LOGITS and self.logits is not None:
+            return self.logits
+        if layer not in self._trace.entries:
+            raise unknown_layer(layer, self._trace.entries)
+        return self._trace.entries[layer].tensor
+
+    def scale(self, key: GateKey) -> Tensor:
+        """The calibrated scale of a gate's channels (see ``Model.scales``)."""
+        scales = self.model.scales(self.x.shape[-2], self.x.shape[-1])
+        if key not in scales:
+            raise RuntimeError(
+                f"The gate {key.turn} of {key.path or 'the network'!r} did not run on the "
+                "calibration images, so its scale is unknown; give pw.Model(calibration=...) "
+                "images that reach it, or use an absolute temperature."
+            )
+        return scales[key]
+
+    def pull(self, seeds: Mapping[str, Tensor], softening: Softening) -> Tensor:
+        """One backward pass: ``sum over layers of <seed, value>``, differentiated by the images.
+
+        Args:
+            seeds: Layer name -> gradient of the target with respect to the layer's value.
+            softening: How the gates on the way are softened.
+
+        Returns:
+            The pullback, same shape as ``x``.
+        """
+        values = [self.value(layer) for layer in seeds]
+        with self._lock, torch.inference_mode(False):
+            self.softening = softening
+            # A target that no gradient leads to, such as a constant layer, pulls back to zero.
+            reached = [
+                (value, seed)
+                for value, seed in zip(values, seeds.values(), strict=True)
+                if value.requires_grad
+            ]
+            if not reached:
+                return torch.zeros_like(self.x, requires_grad=False)
+            outputs, gradients = zip(*reached, strict=True)
+            (pullback,) = torch.autograd.grad(
+                outputs, self.x, gradients, retain_graph=True, allow_unused=True
+            )
+        if pullback is None:
+            return torch.zeros_like(self.x, requires_grad=False)
+        return pullback
+
+
+def measure_scales(model: Model, images: Tensor) -> dict[GateKey, Tensor]:
+    """Standard deviation per channel of what enters each gate of unknown scale, over images."""
+    measured: dict[GateKey, Tensor] = {}
+    Recording(model, images, grad=False, measured=measured)
+    return measured
+
+
+@contextmanager
+def _layer_hooks(module: nn.Module, trace: _Trace, until: set[str]) -> Iterator[None]:
+    """Note every layer of ``module`` that runs in this thread, by hooks that leave it as it is."""
+    names = {id(child): name for name, child in module.named_modules()}
+    thread = threading.get_ident()
+    awaited = set(until)
+
+    def note(name: str, child: nn.Module, tensor: object) -> None:
+        if isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.dim() > 0:
+            with torch._C.DisableTorchFunction():
+                trace.note(name, type(child).__name__, tensor)
+            awaited.discard(name)
+            if until and not awaited:
+                raise _Stop
+
+    def before(child: nn.Module, args: tuple[Any, ...]) -> None:
+        if threading.get_ident() != thread or id(child) not in names:
+            return
+        name = trace.enter(names[id(child)])
+        if isinstance(child, ACTIVATIONS) and args:
+            note(name, child, args[0])
+
+    def after(child: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if threading.get_ident() != thread or id(child) not in names:
+            return
+        name = trace.leave(names[id(child)])
+        if not name or isinstance(child, ACTIVATIONS):
+            return
+        if type(child).__name__ in FUSED:
+            # The fused activation ran just before; its input is this layer's pre-activation.
+            inner = next(reversed(trace.entries), "")
+            if inner.startswith(f"{name.partition(':')[0]}."):
+                output = trace.entries[inner].tensor
+        note(name, child, output)
+
+    handles = [register_module_forward_pre_hook(before), register_module_forward_hook(after)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _logits_of(output: Any) -> Tensor:
+    """The (N, K) logits in whatever a network returns."""
+    if isinstance(output, Mapping):
+        output = output.get("logits", output.get("out", next(iter(output.values()), None)))
+    elif hasattr(output, "logits") and not isinstance(output, Tensor):
+        output = output.logits
+    elif isinstance(output, Sequence) and output:
+        output = output[0]
+    if not isinstance(output, Tensor) or output.dim() < 2:
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(
+            f"The network returned {shape}; expected logits of shape (N, K). Wrap the network in a "
+            "module whose forward returns them."
+        )
+    return output
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+@functools.lru_cache(maxsize=None)
+def _in_place_position(func: Callable[..., Any]) -> int | None:
+    """Where a function of torch.nn.functional takes its ``inplace`` flag."""
+    try:
+        parameters = list(inspect.signature(func).parameters)
+    except (TypeError, ValueError):
+        return None
+    return parameters.index("inplace") if "inplace" in parameters else None
+
+
+_REBINDING = {
+    "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__imod__", "__ipow__",
+    "__iand__", "__ior__", "__ixor__", "__ilshift__", "__irshift__", "__setitem__",
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=None)
+def _always_overwrites(func: Callable[..., Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    return name in _REBINDING or (name.endswith("_") and not name.endswith("__"))
+
+
+def _overwritten(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Tensor | None:
+    """The tensor whose memory a torch call is about to overwrite, if any."""
+    target: Any = None
+    if _always_overwrites(func):
+        target = args[0] if args else kwargs.get("input")
+    elif "out" in kwargs:
+        target = kwargs["out"]
+    elif getattr(func, "__module__", "") == F.__name__:
+        position = _in_place_position(func)
+        if kwargs.get("inplace") or (
+            position is not None and len(args) > position and args[position]
+        ):
+            target = args[0] if args else kwargs.get("input")
+    return target if isinstance(target, Tensor) else None

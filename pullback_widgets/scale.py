@@ -1,0 +1,137 @@
+"""The scale of each channel's pre-activations, which the relative temperature is a multiple of.
+
+Most scales can be read off the network while it runs: a batch norm in evaluation mode gives
+``|gamma|``; activations, pooling and dropout pass a scale on; a sum adds in quadrature; a
+concatenation concatenates. Wherever this gives nothing, the scale is measured once on calibration
+photographs (see ``Model.calibration``), never on the image at hand.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FLOOR = 1e-6
+"""Smallest scale, in units of the pre-activation, so that every temperature is above 0."""
+
+_PASS = {
+    F.dropout,
+    F.dropout1d,
+    F.dropout2d,
+    F.dropout3d,
+    F.alpha_dropout,
+    F.feature_alpha_dropout,
+    F.avg_pool1d,
+    F.avg_pool2d,
+    F.avg_pool3d,
+    F.adaptive_avg_pool1d,
+    F.adaptive_avg_pool2d,
+    F.adaptive_avg_pool3d,
+    F.adaptive_max_pool1d,
+    F.adaptive_max_pool2d,
+    F.adaptive_max_pool3d,
+    torch.dropout,
+    torch.flatten,
+    Tensor.flatten,
+    Tensor.contiguous,
+    Tensor.clone,
+}
+_SUM = {
+    torch.add,
+    Tensor.add,
+    Tensor.add_,
+    Tensor.__add__,
+    Tensor.__radd__,
+    Tensor.__iadd__,
+}
+_CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
+
+
+class ScaleMap:
+    """Which tensors of the running forward pass have a known scale, and which.
+
+    Tensors are held weakly: following them keeps none alive.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Tensor], Tensor]] = {}
+
+    def get(self, tensor: Tensor) -> Tensor | None:
+        """The scale of a tensor's channels, shape (C,), if it is known."""
+        entry = self._known.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else None
+
+    def put(self, tensor: Tensor, scale: Tensor | None) -> None:
+        """Note the scale of a tensor; ``None`` or one that does not fit forgets it."""
+        if scale is not None and tensor.dim() > 1 and tensor.shape[1] == len(scale):
+            self._known[id(tensor)] = (weakref.ref(tensor), scale)
+        else:
+            self._known.pop(id(tensor), None)
+
+    def follow(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
+        """Note the scale of ``out = func(*args, **kwargs)``."""
+        if not isinstance(out, Tensor):
+            return
+        if func is F.batch_norm:
+            self.put(out, _batch_norm_scale(*args, **kwargs))
+        elif func in _PASS:
+            self.put(out, self.get(args[0] if args else kwargs["input"]))
+        elif func in _SUM:
+            self.put(out, self._sum(args, kwargs))
+        elif func in _CONCATENATE:
+            self.put(out, self._concatenation(*args, **kwargs))
+        elif id(out) in self._known and any(out is arg for arg in args):
+            self.put(out, None)  # overwritten in place by something that does not keep the scale
+
+    def _sum(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+        if kwargs.get("alpha", 1) != 1:
+            return None
+        terms = [*args, *(kwargs[name] for name in ("input", "other") if name in kwargs)]
+        total: Tensor | None = None
+        for term in terms:
+            if not isinstance(term, Tensor) or term.dim() == 0:
+                continue  # a constant moves a channel and leaves its scale
+            scale = self.get(term)
+            if scale is None or (total is not None and len(total) != len(scale)):
+                return None
+            total = scale if total is None else torch.hypot(total, scale)
+        return total
+
+    def _concatenation(
+        self, tensors: Sequence[Tensor], dim: int = 0, **_: Any
+    ) -> Tensor | None:
+        scales = [self.get(tensor) for tensor in tensors]
+        if any(scale is None for scale in scales) or dim not in (1, 1 - tensors[0].dim()):
+            return None
+        return torch.cat([scale for scale in scales if scale is not None])
+
+
+def _batch_norm_scale(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    *_: Any,
+    **__: Any,
+) -> Tensor | None:
+    if training or running_var is None:
+        return None  # normalised by the statistics of the batch at hand
+    scale = torch.ones_like(running_var) if weight is None else weight.detach().abs()
+    return scale.clamp_min(FLOOR)
+
+
+def channel_deviation(values: Tensor, channel_dim: int = 1) -> Tensor:
+    """Standard deviation per channel over images and positions, shape (C,), at least FLOOR."""
+    if values.dim() < 2:
+        return values.std(correction=0).clamp_min(FLOOR).view(1)
+    others = [dim for dim in range(values.dim()) if dim != channel_dim]
+    return values.std(dim=others, correction=0).clamp_min(FLOOR)

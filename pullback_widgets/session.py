@@ -1,0 +1,239 @@
+"""A session: one image in one network, recorded once, then pulled back as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .image import to_batch
+from .layer import Layer
+from .model import Model
+from .recording import Recording
+from .softening import Softening
+from .target import LOGITS, Difference, Logit, Target, as_target
+
+if TYPE_CHECKING:
+    from .ascent import Step
+
+TargetLike = Target | int | str | None
+"""A target, a class index, (a part of) a class name, or None for the image's own top class."""
+
+
+class Prediction(NamedTuple):
+    """One class of the network's answer."""
+
+    index: int
+    name: str
+    probability: float
+    logit: float
+
+
+class Session:
+    """One forward pass of a network over an image or a batch, kept for pullbacks.
+
+    Attributes:
+        model: The network.
+        image: What the network was shown, (3, H, W), or (N, 3, H, W) for a batch; values in
+            [-1, 1], on the CPU.
+    """
+
+    def __init__(self, model: Model | nn.Module, image: Any) -> None:
+        """Run and record the forward pass.
+
+        Args:
+            model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
+            image: A sample's name, path, PIL image, uint8 array (H, W, 3), or float tensor
+                (3, H, W) in [-1, 1]; for a batch a list of these or a tensor (N, 3, H, W).
+
+        Raises:
+            ImageError: If the image cannot be read.
+            Exception: Whatever the network itself raises.
+        """
+        self.model = model if isinstance(model, Model) else Model(model)
+        batch, self._single = to_batch(image, self.model.size)
+        self._recording = Recording(self.model, batch)
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.model.name} on {tuple(self.image.shape)}>"
+
+    def __len__(self) -> int:
+        return len(self._recording.x)
+
+    @property
+    def image(self) -> Tensor:
+        return self._unbatched(self._recording.x.detach().cpu().clone())
+
+    @property
+    def logits(self) -> Tensor:
+        """The network's output, (K,), or (N, K) for a batch."""
+        return self._unbatched(self._logits().detach().clone())
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in forward order."""
+        return self._recording.layers
+
+    def predictions(self, k: int = 5) -> Any:
+        """The ``k`` most probable classes.
+
+        Returns:
+            A list of ``Prediction``, most probable first; for a batch, a list of such lists.
+        """
+        result = []
+        for logits in self._logits().detach().cpu():
+            probabilities = logits.softmax(0)
+            best = probabilities.topk(min(k, len(probabilities))).indices.tolist()
+            result.append(
+                [
+                    Prediction(
+                        i, self.model.label(i), float(probabilities[i]), float(logits[i])
+                    )
+                    for i in best
+                ]
+            )
+        return result[0] if self._single else result
+
+    def activations(self, layer: str) -> Tensor:
+        """The values of a layer: what enters an activation, what leaves any other layer.
+
+        Returns:
+            (C, H, W) or what the layer's shape is; with the batch dimension for a batch.
+
+        Raises:
+            ValueError: For an unknown layer, with the nearest names.
+        """
+        return self._unbatched(self._recording.value(layer).detach().clone())
+
+    def score(self, target: TargetLike | Sequence[TargetLike] = None) -> Any:
+        """The target's value: a float; a tensor (N,) for a batch."""
+        scores = scores_of(self._recording, self.resolve(target))
+        return float(scores[0]) if self._single else scores
+
+    def pullback(
+        self,
+        target: TargetLike | Sequence[TargetLike] = None,
+        softening: Softening | None = None,
+    ) -> Tensor:
+        """The gradient of a target with respect to the image, through soft gates.
+
+        Args:
+            target: What is pulled back; for a batch, one for all images or one for each.
+            softening: ``Softening.relative(0.85)`` by default.
+
+        Returns:
+            Same shape as ``image``, on the model's device; units of the target per unit of image.
+
+        Raises:
+            ValueError: For an unknown layer or class, or indices out of range.
+            TypeError: If the target is none of the known kinds.
+        """
+        seeds = seeds_of(self._recording, self.resolve(target))
+        return self._unbatched(self._recording.pull(seeds, checked(softening)))
+
+    def ascend(
+        self,
+        target: TargetLike | Sequence[TargetLike] = None,
+        softening: Softening | None = None,
+        *,
+        steps: int = 5,
+        step_size: float = 20.0,
+        radius: float | None = 100.0,
+    ) -> Iterator[Step]:
+        """Gradient ascent along pullbacks; see :func:`pullback_widgets.ascent.ascend`."""
+        from .ascent import ascend
+
+        return ascend(
+            self, target, softening, steps=steps, step_size=step_size, radius=radius
+        )
+
+    def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:
+        """One concrete target per image: names looked up, None replaced by the top class."""
+        if isinstance(target, (list, tuple)):
+            if len(target) != len(self):
+                raise ValueError(
+                    f"There are {len(target)} targets for {len(self)} images; give one target for "
+                    "all, or one for each image."
+                )
+            wanted = list(target)
+        else:
+            wanted = [target] * len(self)
+        top = self._logits().argmax(1).tolist() if None in wanted else []
+        return [
+            Logit(top[i]) if one is None else with_indices(as_target(one), self.model)
+            for i, one in enumerate(wanted)
+        ]
+
+    def _logits(self) -> Tensor:
+        return self._recording.value(LOGITS)
+
+    def _unbatched(self, batch: Tensor) -> Tensor:
+        return batch[0] if self._single else batch
+
+
+def pullback(
+    model: Model | nn.Module,
+    image: Any,
+    target: TargetLike | Sequence[TargetLike] = None,
+    softening: Softening | None = None,
+) -> Tensor:
+    """The excitation pullback of a target in one line; see :meth:`Session.pullback`."""
+    return Session(model, image).pullback(target, softening)
+
+
+def layers(model: Model | nn.Module) -> list[Layer]:
+    """The layers of a network in forward order, with the shapes that one image gives them."""
+    model = model if isinstance(model, Model) else Model(model)
+    grey = torch.zeros(1, 3, model.size, model.size)
+    return Recording(model, grey, grad=False).layers
+
+
+def with_indices(target: Target, model: Model) -> Target:
+    """The target with every class name replaced by its index."""
+    if isinstance(target, Logit) and isinstance(target.label, str):
+        return Logit(model.class_index(target.label))
+    if isinstance(target, Difference):
+        return Difference(
+            with_indices(as_target(target.first), model),
+            with_indices(as_target(target.second), model),
+        )
+    return target
+
+
+def seeds_of(recording: Recording, targets: Sequence[Target]) -> dict[str, Tensor]:
+    """For each layer the targets read: the gradient of the sum of targets by its value."""
+    seeds: dict[str, Tensor] = {}
+    for n, target in enumerate(targets):
+        for term in target.terms():
+            value = recording.value(term.layer).detach()
+            seed = seeds.setdefault(term.layer, torch.zeros_like(value))
+            seed[n] += term.weight * term.seed(value[n])
+    return seeds
+
+
+def scores_of(recording: Recording, targets: Sequence[Target]) -> Tensor:
+    """The value of each image's target, (N,)."""
+    scores = torch.zeros(len(targets), dtype=recording.x.dtype, device=recording.x.device)
+    for n, target in enumerate(targets):
+        for term in target.terms():
+            value = recording.value(term.layer).detach()[n]
+            scores[n] += term.weight * (term.seed(value) * value).sum()
+    return scores
+
+
+def checked(softening: Softening | None) -> Softening:
+    """The default softening for None.
+
+    Raises:
+        TypeError: If it is something else than a softening.
+    """
+    if softening is None:
+        return Softening.relative()
+    if not isinstance(softening, Softening):
+        raise TypeError(
+            f"softening is {softening!r}; expected a pw.Softening, for instance "
+            "pw.Softening.relative(0.85)."
+        )
+    return softening

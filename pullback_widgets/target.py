@@ -1,0 +1,247 @@
+"""What is asked of the network: a scalar read off a logit or a hidden layer.
+
+Every target is linear in the values of its layers (a maximum is linear around the image), so it is
+fully described by one *seed* per layer: the gradient of the scalar with respect to the layer's
+value, which is also what the backward pass starts from.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+LOGITS = "logits"
+"""Name under which the network's output stands among the layers."""
+
+
+class Term(NamedTuple):
+    """One layer's share in a target: ``weight * <seed(value), value>``."""
+
+    layer: str
+    weight: float
+    seed: Callable[[Tensor], Tensor]
+    """From one image's value (C, ...) to the gradient of the scalar with respect to it."""
+
+
+class Target:
+    """A scalar of the network; ``a - b`` of two targets is their :class:`Difference`."""
+
+    def terms(self) -> Iterator[Term]:
+        """The layers that the scalar is read from."""
+        raise NotImplementedError
+
+    def __sub__(self, other: Target | int | str) -> Difference:
+        return Difference(self, other)
+
+
+@dataclass(frozen=True)
+class Logit(Target):
+    """The logit of a class.
+
+    Attributes:
+        label: Class index, or its name, or a part of the name that fits one class only.
+    """
+
+    label: int | str
+
+    def __post_init__(self) -> None:
+        if isinstance(self.label, bool) or not isinstance(self.label, (numbers.Integral, str)):
+            raise TypeError(
+                f"Logit got {self.label!r}; expected a class index such as 497 or a class name."
+            )
+
+    def terms(self) -> Iterator[Term]:
+        if isinstance(self.label, str):
+            raise TypeError(f"The class name {self.label!r} needs a network to be looked up in.")
+        yield Term(LOGITS, 1.0, lambda value: _one_hot(value, self.label, None, "class"))
+
+
+@dataclass(frozen=True)
+class Channel(Target):
+    """A channel of a hidden layer, reduced over positions.
+
+    Attributes:
+        layer: Dotted layer name.
+        channel: Index of the channel (the first dimension after the batch).
+        reduce: ``"mean"`` over positions, or ``"max"``.
+    """
+
+    layer: str
+    channel: int
+    reduce: Literal["mean", "max"] = "mean"
+
+    def __post_init__(self) -> None:
+        if self.reduce not in ("mean", "max"):
+            raise ValueError(f'reduce is {self.reduce!r}; expected "mean" or "max".')
+        _check_index("channel", self.channel)
+
+    def terms(self) -> Iterator[Term]:
+        yield Term(self.layer, 1.0, self._seed)
+
+    def _seed(self, value: Tensor) -> Tensor:
+        _check_channel(value, self.channel, self.layer)
+        seed = torch.zeros_like(value)
+        plane = value[self.channel]
+        if self.reduce == "mean":
+            seed[self.channel] = 1.0 / plane.numel()
+        else:
+            seed[self.channel].view(-1)[plane.reshape(-1).argmax()] = 1.0
+        return seed
+
+
+@dataclass(frozen=True)
+class Unit(Target):
+    """One unit of a hidden layer: a channel at one position.
+
+    Attributes:
+        layer: Dotted layer name.
+        channel: Index of the channel.
+        position: ``(y, x)`` in the layer's own grid; leave out for layers without positions.
+    """
+
+    layer: str
+    channel: int
+    position: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_index("channel", self.channel)
+        object.__setattr__(self, "position", _as_position(self.position))
+
+    def terms(self) -> Iterator[Term]:
+        yield Term(
+            self.layer, 1.0, lambda value: _one_hot(value, self.channel, self.position, self.layer)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Direction(Target):
+    """A direction in a layer's channel space: ``<vector, value>`` at a position, or its mean.
+
+    Attributes:
+        layer: Dotted layer name.
+        vector: One weight per channel, shape (C,).
+        position: ``(y, x)``; without it the mean over all positions.
+    """
+
+    layer: str
+    vector: Any
+    position: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        vector = torch.as_tensor(self.vector).detach().clone()
+        if vector.dim() != 1 or vector.is_complex() or vector.dtype == torch.bool:
+            raise ValueError(
+                f"The vector of a Direction has shape {tuple(vector.shape)}; "
+                "expected one number per channel, shape (C,)."
+            )
+        object.__setattr__(self, "vector", vector)
+        object.__setattr__(self, "position", _as_position(self.position))
+
+    def terms(self) -> Iterator[Term]:
+        yield Term(self.layer, 1.0, self._seed)
+
+    def _seed(self, value: Tensor) -> Tensor:
+        if len(self.vector) != value.shape[0]:
+            raise ValueError(
+                f"The vector has {len(self.vector)} entries, but layer {self.layer!r} has "
+                f"{value.shape[0]} channels; give one entry per channel."
+            )
+        vector = self.vector.to(value)
+        seed = torch.zeros_like(value)
+        if self.position is None:
+            positions = value[0].numel()
+            seed += vector.view(-1, *[1] * (value.dim() - 1)) / positions
+        else:
+            _check_position(value, self.position, self.layer)
+            seed[(slice(None), *self.position)] = vector
+        return seed
+
+
+@dataclass(frozen=True, eq=False)
+class Difference(Target):
+    """The first target minus the second, for instance one class against another.
+
+    Attributes:
+        first: A target, class index or class name.
+        second: Likewise.
+    """
+
+    first: Target | int | str
+    second: Target | int | str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "first", as_target(self.first))
+        object.__setattr__(self, "second", as_target(self.second))
+
+    def terms(self) -> Iterator[Term]:
+        yield from as_target(self.first).terms()
+        for term in as_target(self.second).terms():
+            yield term._replace(weight=-term.weight)
+
+
+def as_target(value: object) -> Target:
+    """A target from what users write: a target, a class index or a class name.
+
+    Raises:
+        TypeError: For anything else.
+    """
+    if isinstance(value, Target):
+        return value
+    if isinstance(value, str) or (
+        isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    ):
+        return Logit(value if isinstance(value, str) else int(value))
+    raise TypeError(
+        f"The target is {value!r} ({type(value).__name__}); expected a class index, a class name, "
+        "or a Logit, Channel, Unit, Direction or Difference."
+    )
+
+
+def _check_index(what: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 0:
+        raise ValueError(f"{what} is {value!r}; expected a whole number from 0 up.")
+
+
+def _as_position(position: Sequence[int] | None) -> tuple[int, ...] | None:
+    if position is None:
+        return None
+    try:
+        indices = tuple(position)
+    except TypeError:
+        indices = (position,)
+    for index in indices:
+        _check_index("position", index)
+    return tuple(int(index) for index in indices)
+
+
+def _check_channel(value: Tensor, channel: int, layer: str) -> None:
+    if channel >= value.shape[0]:
+        noun = "classes" if layer == "class" else f"channels in layer {layer!r}"
+        raise ValueError(
+            f"Index {channel} is out of range: there are {value.shape[0]} {noun}; "
+            f"choose 0 to {value.shape[0] - 1}."
+        )
+
+
+def _check_position(value: Tensor, position: tuple[int, ...], layer: str) -> None:
+    grid = tuple(value.shape[1:])
+    if len(position) != len(grid) or any(
+        i >= n for i, n in zip(position, grid, strict=True)
+    ):
+        raise ValueError(
+            f"Position {position} does not fit layer {layer!r}, whose grid is {grid}; "
+            f"give {len(grid)} indices inside it."
+        )
+
+
+def _one_hot(value: Tensor, channel: Any, position: tuple[int, ...] | None, layer: str) -> Tensor:
+    _check_channel(value, channel, layer)
+    _check_position(value, position or (), layer)
+    seed = torch.zeros_like(value)
+    seed[(channel, *(position or ()))] = 1.0
+    return seed
