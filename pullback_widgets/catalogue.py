@@ -10,12 +10,10 @@ import difflib
 import hashlib
 import importlib.util
 import io
-import pickle
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -141,7 +139,7 @@ def load_model(
 def _entry(name: str) -> Entry:
     if name in CATALOGUE:
         return CATALOGUE[name]
-    near = difflib.get_close_matches(str(name).lower(), CATALOGUE, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).lower(), CATALOGUE)
     hint = f"nearest: {', '.join(near)}; " if near else ""
     raise ValueError(
         f"The catalogue has no network {name!r}; {hint}all: {', '.join(CATALOGUE)}. "
@@ -163,14 +161,15 @@ def _imagenet_categories() -> list[str]:
 def _load_embedded() -> nn.Module:
     import timm
 
-    module: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    module: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     stored: dict[str, Tensor] = torch.load(
         io.BytesIO(_embedded_bytes()), map_location="cpu", weights_only=True
     )
-    names = _renamed([len(stage) for stage in module.blocks])
+    stages: Any = module.blocks
+    names = _renamed([len(stage) for stage in stages])
     # Strict: a name that is missing or left over, or a shape that differs, raises.
     module.load_state_dict({_new_name(old, names): tensor for old, tensor in stored.items()})
-    return module  # type: ignore[no-any-return]
+    return module
 
 
 def _embedded_bytes() -> bytes:
@@ -235,14 +234,14 @@ def _load_torchvision(entry: Entry, progress: Progress | None) -> nn.Module:
 
     weights = get_model_weights(entry.name)[entry.weights]
     target = _cache() / Path(urlsplit(weights.url).path).name
-    cached = target.is_file()
+    if target.is_file():
+        progress = None  # nothing will be downloaded
+    if progress:
+        progress(0, entry.size)
     try:
-        if cached:
-            module = get_model(entry.name, weights=weights)
-        else:
-            with _watched(target, entry.size, progress):
-                module = get_model(entry.name, weights=weights, progress=False)
-    except (OSError, HTTPException, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        with _watched(target, entry.size, progress):
+            module: nn.Module = get_model(entry.name, weights=weights, progress=False)
+    except Exception as error:  # a damaged file makes pickle raise almost anything
         reason = _reason(error)
         if target.is_file():  # the download is complete, so it is the file
             raise DownloadError(
@@ -254,7 +253,9 @@ def _load_torchvision(entry: Entry, progress: Progress | None) -> nn.Module:
             f"({reason}); try again later, or put the file {weights.url} into the folder "
             f"{target.parent} by hand; networks that are already here go on working."
         ) from error
-    return module  # type: ignore[no-any-return]
+    if progress:
+        progress(entry.size, entry.size)
+    return module
 
 
 def _cache() -> Path:
@@ -284,14 +285,12 @@ def _watched(target: Path, total: int, progress: Progress | None) -> Iterator[No
         last = 0
         while not stop.wait(_POLL_SECONDS):
             done = max((_bytes_in(path) for path in _partial_files(target) - others), default=0)
-            done = min(done, total)
-            if done > last:
+            if last < done < total:  # the end is told when the weights are in place
                 last = done
                 report(done, total)
 
     watcher = None
     if progress:
-        progress(0, total)
         watcher = threading.Thread(target=watch, args=(progress,), daemon=True)
         watcher.start()
     try:
@@ -305,8 +304,6 @@ def _watched(target: Path, total: int, progress: Progress | None) -> Iterator[No
         stop.set()
         if watcher:
             watcher.join()
-    if progress:
-        progress(total, total)
 
 
 def _partial_files(target: Path) -> set[Path]:

@@ -269,7 +269,8 @@ def _to_rgb(image: Image.Image, what: str) -> Image.Image:
         if image.mode in _GREY_16_BIT or image.mode in ("I", "F"):
             image = Image.fromarray(_to_8_bit(np.asarray(image), what))
         if image.mode in _WITH_ALPHA or "transparency" in image.info:
-            layer = image.convert("RGBA")
+            # Pillow has no direct way from premultiplied grey.
+            layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
             rgb = Image.new("RGB", image.size, "white")
             rgb.paste(layer, mask=layer.getchannel("A"))
         else:

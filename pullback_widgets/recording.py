@@ -68,6 +68,8 @@ class _Entry:
 
     layer: Layer
     tensor: Tensor
+    gate: Gate | None = None
+    """The rectifier that this value enters, if one takes it directly."""
 
 
 @dataclass
@@ -105,6 +107,12 @@ class _Trace:
         entry = _Entry(Layer(name, kind, tuple(tensor.shape[1:])), tensor)
         self.entries[name] = entry
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
+
+    def enters(self, tensor: Tensor, gate: Gate) -> None:
+        """Note that a layer's value goes into a rectifier."""
+        for entry in self.by_storage.get(_storage(tensor), ()):
+            if entry.tensor is tensor:
+                entry.gate = gate
 
     def rescue(self, tensor: Tensor) -> Tensor | None:
         """Before ``tensor`` is overwritten: copies for the layers whose value it holds.
@@ -151,6 +159,7 @@ class _Recorder(TorchFunctionMode):
             )
             if gate.scale is None:
                 self._measure(gate.key, rectifier.z, 1)
+            self.trace.enters(rectifier.z, gate)
             if gate.in_place:
                 gate.saved = self.trace.rescue(rectifier.z)
             out = gate(rectifier.z)
@@ -249,6 +258,19 @@ class Recording:
         if layer not in self._trace.entries:
             raise unknown_layer(layer, self._trace.entries)
         return self._trace.entries[layer].tensor
+
+    def gate_scale(self, layer: str) -> Tensor | None:
+        """Scale of the channels of a layer that feeds a rectifier, (C,); None for other layers."""
+        entry = self._trace.entries.get(layer)
+        if entry is None or entry.gate is None:
+            return None
+        gate = entry.gate
+        return gate.scale if gate.scale is not None else self.scale(gate.key)
+
+    def last_gated(self) -> str | None:
+        """The last layer whose value enters a rectifier."""
+        gated = [name for name, entry in self._trace.entries.items() if entry.gate is not None]
+        return gated[-1] if gated else None
 
     def scale(self, key: GateKey) -> Tensor:
         """The calibrated scale of a gate's channels (see ``Model.scales``)."""

@@ -78,9 +78,7 @@ def _hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Re
     return _hardtanh(input, min_val, max_val, True)
 
 
-def _leaky_relu(
-    input: Tensor, negative_slope: float = 0.01, inplace: bool = False
-) -> Rectifier:
+def _leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Rectifier:
     def own(z: Tensor) -> Tensor:
         return F.leaky_relu(z, negative_slope)
 

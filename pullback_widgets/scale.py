@@ -104,9 +104,7 @@ class ScaleMap:
             total = scale if total is None else torch.hypot(total, scale)
         return total
 
-    def _concatenation(
-        self, tensors: Sequence[Tensor], dim: int = 0, **_: Any
-    ) -> Tensor | None:
+    def _concatenation(self, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
         scales = [self.get(tensor) for tensor in tensors]
         if any(scale is None for scale in scales) or dim not in (1, 1 - tensors[0].dim()):
             return None

@@ -12,6 +12,7 @@ from .image import to_batch
 from .layer import Layer
 from .model import Model
 from .recording import Recording
+from .scale import channel_deviation
 from .softening import Softening
 from .target import LOGITS, Difference, Logit, Target, as_target
 
@@ -88,9 +89,7 @@ class Session:
             best = probabilities.topk(min(k, len(probabilities))).indices.tolist()
             result.append(
                 [
-                    Prediction(
-                        i, self.model.label(i), float(probabilities[i]), float(logits[i])
-                    )
+                    Prediction(i, self.model.label(i), float(probabilities[i]), float(logits[i]))
                     for i in best
                 ]
             )
@@ -106,6 +105,22 @@ class Session:
             ValueError: For an unknown layer, with the nearest names.
         """
         return self._unbatched(self._recording.value(layer).detach().clone())
+
+    def gate_inputs(self, layer: str = LOGITS) -> tuple[str, Tensor, Tensor]:
+        """The pre-activations of a layer and the scale that a relative temperature multiplies.
+
+        Args:
+            layer: Dotted name; for the logits, the last layer that enters a rectifier.
+
+        Returns:
+            The layer's name, its values as in :meth:`activations`, and its scale, (C,). A layer
+            that enters no rectifier itself has its own standard deviation on this image.
+        """
+        if layer == LOGITS:
+            layer = self._recording.last_gated() or self.layers[-1].name
+        values = self._recording.value(layer).detach()
+        scale = self._recording.gate_scale(layer)
+        return layer, self.activations(layer), channel_deviation(values) if scale is None else scale
 
     def score(self, target: TargetLike | Sequence[TargetLike] = None) -> Any:
         """The target's value: a float; a tensor (N,) for a batch."""
@@ -145,9 +160,7 @@ class Session:
         """Gradient ascent along pullbacks; see :func:`pullback_widgets.ascent.ascend`."""
         from .ascent import ascend
 
-        return ascend(
-            self, target, softening, steps=steps, step_size=step_size, radius=radius
-        )
+        return ascend(self, target, softening, steps=steps, step_size=step_size, radius=radius)
 
     def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:
         """One concrete target per image: names looked up, None replaced by the top class."""

@@ -230,9 +230,7 @@ def _check_channel(value: Tensor, channel: int, layer: str) -> None:
 
 def _check_position(value: Tensor, position: tuple[int, ...], layer: str) -> None:
     grid = tuple(value.shape[1:])
-    if len(position) != len(grid) or any(
-        i >= n for i, n in zip(position, grid, strict=True)
-    ):
+    if len(position) != len(grid) or any(i >= n for i, n in zip(position, grid, strict=True)):
         raise ValueError(
             f"Position {position} does not fit layer {layer!r}, whose grid is {grid}; "
             f"give {len(grid)} indices inside it."

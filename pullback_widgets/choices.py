@@ -1,0 +1,292 @@
+"""What one can choose in the Explorer: traits that are checked, and that agree with each other.
+
+A layer brings its own channels, a channel its own positions, a class means the logits: setting one
+trait settles the others. No drawing and no computing happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import traitlets as t
+from torch import nn
+
+from .catalogue import CATALOGUE
+from .frame import VIEWS, Frame, State
+from .image import to_tensor
+from .layer import unknown_layer
+from .model import Model
+from .session import with_indices
+from .softening import Softening
+from .target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
+
+# In the order in which they must be set: a model resets the layer, a layer the channel.
+NAMES = (
+    "model", "image", "softening", "units", "temperature", "layer", "target", "channel", "position",
+    "steps", "step_size", "radius", "view", "compare", "wipe", "colour",
+)  # fmt: skip
+_LOOKS = ("colour", "wipe", "compare")
+"""Choices that change what is drawn but not what is computed."""
+
+
+class Choices(t.HasTraits):
+    """The traits behind every control; see ``Explorer`` for what they mean."""
+
+    model = t.Any()
+    image = t.Any()
+    target = t.Any(None, allow_none=True)
+    layer = t.Unicode(LOGITS)
+    channel = t.Integer(None, allow_none=True)
+    position = t.Any(None, allow_none=True)
+    softening = t.Instance(Softening, Softening.relative().__reduce__()[1])
+    temperature = t.Float(0.85)
+    units = t.Enum(["relative", "absolute"], "relative")
+    steps = t.Integer(5)
+    step_size = t.Float(20.0)
+    radius = t.Float(100.0, allow_none=True)
+    view = t.Enum(VIEWS, "pullback")
+    compare = t.Enum(VIEWS, "photograph")
+    wipe = t.Float(0.0)
+    colour = t.Enum(["rgb", "diverging"], "rgb")
+    result = t.Instance(Frame, allow_none=True, read_only=True)
+
+    def __init__(self, **options: Any) -> None:
+        self._settling = False
+        self._family = Softening.relative()
+        self._plays = 0
+        super().__init__(**options)
+        self.observe(self._chosen, list(NAMES))
+
+    def changed(self, looks_only: bool) -> None:
+        """Called after a choice and all that follow from it are settled."""
+
+    def choose(self, **choices: Any) -> None:
+        """Set several choices, then call :meth:`changed` once.
+
+        Raises:
+            TypeError: For a choice that does not exist.
+            ValueError: For a value that makes no sense; those before it stay set.
+        """
+        for name in choices:
+            if name not in NAMES:
+                raise TypeError(f"There is no choice {name!r}; choose from: {', '.join(NAMES)}.")
+        self._deferred = True
+        try:
+            for name in sorted(choices, key=NAMES.index):
+                setattr(self, name, choices[name])
+        finally:
+            self._deferred = False
+        self.changed(looks_only=False)
+
+    _deferred = False
+
+    def state(self) -> State:
+        """All that a computation needs to know, frozen."""
+        return State(
+            model=self.model,
+            image=self.image,
+            target=self.target,
+            layer=self.layer,
+            channel=self.channel,
+            position=self.position,
+            softening=self.softening,
+            views=frozenset({self.view, self.compare} if self.wipe > 0 else {self.view}),
+            steps=self.steps,
+            step_size=self.step_size,
+            radius=self.radius,
+            play=self._plays,
+        )
+
+    # Settling: what else changes with a choice.
+
+    def _chosen(self, change: Any) -> None:
+        if self._settling:
+            return
+        settle: dict[str, Callable[[Any], None]] = {
+            "model": self._settle_model,
+            "target": self._settle_target,
+            "layer": self._settle_layer,
+            "channel": self._settle_channel,
+            "position": self._settle_position,
+            "softening": self._settle_softening,
+            "temperature": self._settle_temperature,
+            "units": self._settle_temperature,
+        }
+        self._settling = True
+        try:
+            settle.get(change["name"], lambda _: None)(change)
+        finally:
+            self._settling = False
+        if not self._deferred:
+            self.changed(looks_only=change["name"] in _LOOKS)
+
+    def _settle_model(self, change: Any) -> None:
+        old, new = change["old"], change["new"]
+        # A class stays chosen between networks that share their classes, as the catalogue's do.
+        shared = _classes_of(old) == _classes_of(new) != None  # noqa: E711
+        if self.layer != LOGITS or not shared:
+            self.target = None
+        self.layer, self.channel, self.position = LOGITS, None, None
+
+    def _settle_target(self, change: Any) -> None:
+        target = change["new"]
+        self.layer, self.channel, self.position = LOGITS, None, None
+        while isinstance(target, Difference):
+            target = as_target(target.first)
+        if isinstance(target, Channel | Unit | Direction):
+            self.layer = target.layer
+        if isinstance(target, Channel | Unit):
+            self.channel = target.channel
+        if isinstance(target, Unit):
+            self.position = target.position
+
+    def _settle_layer(self, change: Any) -> None:
+        self.target = self.channel = self.position = None
+
+    def _settle_channel(self, change: Any) -> None:
+        if self.layer == LOGITS:
+            self.target, self.channel = change["new"], None
+        else:
+            self.target = None
+
+    def _settle_position(self, change: Any) -> None:
+        if self.channel is None and self.known is not None:
+            # The channel on the screen stays: being the strongest was only why it was offered.
+            self.channel = getattr(self.known.target, "channel", None)
+        self.target = None
+
+    def _settle_softening(self, change: Any) -> None:
+        self.temperature = self.softening.temperature
+        if not self.softening.is_hard:
+            self.units, self._family = self.softening.units, self.softening
+
+    def _settle_temperature(self, change: Any) -> None:
+        if change["name"] == "units" and self.temperature == 0:
+            self._family = replace(self._family, units=self.units)
+        elif self.temperature == 0:
+            self.softening = Softening.hard()
+        else:
+            family = replace(self._family, units=self.units)
+            self.softening = self._family = family.with_temperature(self.temperature)
+
+    # Checking: one clear sentence, raised where the choice is made.
+
+    @property
+    def known(self) -> Frame | None:
+        """The newest frame, if it is about the chosen network: what choices are checked against."""
+        return self.result if self.result is not None and self.result.model is self.model else None
+
+    def _grid(self) -> tuple[int, ...] | None:
+        """Shape of the chosen layer, if it is known already."""
+        if self.known is None:
+            return None
+        if self.layer == LOGITS:
+            return (self.known.classes,)
+        return next((one.shape for one in self.known.layers if one.name == self.layer), None)
+
+    @t.validate("model")
+    def _check_model(self, proposal: Any) -> Model | str:
+        model = proposal["value"]
+        if isinstance(model, str) and model not in CATALOGUE:
+            raise ValueError(
+                f"There is no network {model!r} in the catalogue; it has: {', '.join(CATALOGUE)}. "
+                "Your own goes in as pw.Model(module, ...)."
+            )
+        return Model(model) if isinstance(model, nn.Module) else _model_or_name(model)
+
+    @t.validate("image")
+    def _check_image(self, proposal: Any) -> Any:
+        to_tensor(proposal["value"], 224)  # raises ImageError with the reason
+        return proposal["value"]
+
+    @t.validate("target")
+    def _check_target(self, proposal: Any) -> Any:
+        target = proposal["value"]
+        if target is None:
+            return None
+        resolved = as_target(target)
+        if self.known is not None:
+            resolved = with_indices(resolved, self.known.model)
+            for term in resolved.terms():
+                self._require_layer(term.layer)
+            if isinstance(resolved, Logit):
+                self._require_index("Class", int(resolved.label), self.known.classes)
+        return target
+
+    @t.validate("layer")
+    def _check_layer(self, proposal: Any) -> str:
+        self._require_layer(proposal["value"])
+        return str(proposal["value"])
+
+    @t.validate("channel")
+    def _check_channel(self, proposal: Any) -> int | None:
+        channel: int | None = proposal["value"]
+        if channel is not None:
+            shape = self._grid()
+            self._require_index("Channel", channel, shape[0] if shape else None)
+        return channel
+
+    @t.validate("position")
+    def _check_position(self, proposal: Any) -> tuple[int, ...] | None:
+        if proposal["value"] is None:
+            return None
+        position = Unit(self.layer, 0, proposal["value"]).position or ()
+        shape = self._grid()
+        if self.layer == LOGITS or (shape is not None and not _inside(position, shape[1:])):
+            grid = "no positions" if not shape or len(shape) < 2 else f"the grid {shape[1:]}"
+            raise ValueError(
+                f"Position {position} is not in layer {self.layer}, which has {grid}; choose a "
+                "hidden layer and (y, x) inside its grid."
+            )
+        return position
+
+    @t.validate("temperature")
+    def _check_temperature(self, proposal: Any) -> float:
+        if proposal["value"] != 0:
+            Softening.relative(proposal["value"])  # raises with the reason
+        return float(proposal["value"])
+
+    @t.validate("steps", "step_size", "radius")
+    def _check_number(self, proposal: Any) -> Any:
+        value, name = proposal["value"], proposal["trait"].name
+        if value is None or 0 < value < float("inf"):
+            return value
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
+
+    @t.validate("wipe")
+    def _check_wipe(self, proposal: Any) -> float:
+        return min(max(float(proposal["value"]), 0.0), 1.0)
+
+    def _require_layer(self, layer: str) -> None:
+        if layer != LOGITS and self.known is not None:
+            names = [one.name for one in self.known.layers]
+            if layer not in names:
+                raise unknown_layer(layer, [LOGITS, *names])
+
+    def _require_index(self, what: str, index: int, count: int | None) -> None:
+        if index < 0 or (count is not None and index >= count):
+            allowed = "a number from 0 up" if count is None else f"0 to {count - 1}"
+            raise ValueError(f"{what} {index} is out of range in {self.layer}; choose {allowed}.")
+
+
+def _model_or_name(model: object) -> Model | str:
+    if not isinstance(model, Model | str):
+        raise TypeError(
+            f"The network is {type(model).__name__}; expected a pw.Model, a torch module, or one "
+            f"of {', '.join(CATALOGUE)}."
+        )
+    return model
+
+
+def _classes_of(model: object) -> object:
+    """What tells whether two networks share their classes."""
+    if isinstance(model, str):
+        return "ImageNet"
+    categories = getattr(model, "categories", None)
+    return "ImageNet" if categories and "golf ball" in categories else categories
+
+
+def _inside(position: tuple[int, ...], grid: tuple[int, ...]) -> bool:
+    return len(position) == len(grid) and all(i < n for i, n in zip(position, grid, strict=True))

@@ -1,0 +1,76 @@
+"""The lines of Python that compute what a frame shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from .frame import ASCENDED, Frame, Studio
+from .softening import Softening
+from .target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+
+
+def lines(frame: Frame, view: str) -> str:
+    """The few lines that compute a view of a frame with the public functions.
+
+    What cannot be written down, a network of one's own or an image without a file, is left as
+    ``...`` with a comment.
+    """
+    state = frame.state
+    name = Studio.name_of(frame.model)
+    model = "...  # your pw.Model" if name is None else f'pw.load_model("{name}")'
+    image = repr(str(state.image)) if isinstance(state.image, str | Path) else "..."
+    note = "  # your image" if image == "..." else ""
+    arguments = f"{of_target(frame.target)}, softening={of_softening(state.softening)}"
+    result = ["import pullback_widgets as pw"]
+    if isinstance(frame.target, Direction):
+        result.append("import torch")
+    result += [
+        "",
+        f"model = {model}",
+        f"session = pw.Session(model, {image}){note}",
+        f"pullback = session.pullback({arguments})",
+    ]
+    if view in ASCENDED:
+        walk = f"steps={state.steps}, step_size={state.step_size}, radius={state.radius}"
+        result += [
+            f"*_, last = session.ascend({arguments}, {walk})",
+            f"{view} = last.{view}",
+        ]
+    return "\n".join(result)
+
+
+def of_softening(softening: Softening) -> str:
+    """A softening as the shortest expression that makes it."""
+    if softening == Softening.hard():
+        return "pw.Softening.hard()"
+    for name in ("relative", "paper_v3", "paper_v6"):
+        if softening == getattr(Softening, name)(softening.temperature):
+            return f"pw.Softening.{name}({softening.temperature:g})"
+    return f"pw.{softening!r}"
+
+
+def in_words(softening: Softening) -> str:
+    """A softening in a few words."""
+    t = f"{softening.temperature:.3g}"
+    for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
+        if softening == getattr(Softening, name)(softening.temperature):
+            return f"{words}, T = {t}"
+    return f"{softening.units} temperature {t}"
+
+
+def of_target(target: Target) -> str:
+    """A target as an expression."""
+    if isinstance(target, Logit):
+        return repr(target.label)
+    if isinstance(target, Channel | Unit):
+        return f"pw.{target!r}"
+    if isinstance(target, Direction):
+        vector = torch.as_tensor(target.vector).tolist()
+        place = f", position={target.position}" if target.position is not None else ""
+        return f"pw.Direction({target.layer!r}, torch.tensor({vector}){place})"
+    if isinstance(target, Difference):
+        first, second = as_target(target.first), as_target(target.second)
+        return f"pw.Difference({of_target(first)}, {of_target(second)})"
+    return "...  # your target"

@@ -1,0 +1,444 @@
+"""The controls beside the screen: each shows a trait of the explorer and sets it.
+
+A control never computes anything. What it sets may be refused; then the explorer says why and the
+control goes back to what holds.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from .catalogue import CATALOGUE, is_cached
+from .frame import VIEWS, Frame
+from .gauge import WIDTH, ChannelStrip, GateCurve
+from .image import SAMPLES
+from .model import Model
+from .softening import Softening
+from .target import LOGITS, Channel, Logit, Unit
+
+if TYPE_CHECKING:
+    from .explorer import Explorer
+
+LOWEST, HIGHEST = -2.0, 2.0
+"""Decimal exponents at the ends of the temperature slider; the lowest is the plain gradient."""
+
+PRESETS = {
+    "plain gradient": Softening.hard(),
+    "paper v3": Softening.paper_v3(),
+    "paper v6": Softening.paper_v6(),
+    "relative": Softening.relative(),
+}
+
+_quiet = threading.local()
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Set controls without them setting the explorer in turn (in this thread)."""
+    before = getattr(_quiet, "on", False)
+    _quiet.on = True
+    try:
+        yield
+    finally:
+        _quiet.on = before
+
+
+def listen(control: w.Widget, react: Callable[[Any], None], name: str = "value") -> None:
+    """Call ``react(new value)`` when the user changes a control, not when we do."""
+
+    def changed(change: Any) -> None:
+        if not getattr(_quiet, "on", False):
+            react(change["new"])
+
+    control.observe(changed, name)
+
+
+def follow(explorer: Explorer, trait: str, show: Callable[[Any], None]) -> None:
+    """Keep a control showing a choice, without its setting the choice in turn."""
+
+    def quiet_show(value: Any) -> None:
+        with quietly():
+            show(value)
+
+    explorer.follow(trait, quiet_show)
+
+
+def bind(explorer: Explorer, trait: str, control: w.Widget) -> None:
+    """Keep a control's value and a trait of the explorer equal."""
+    listen(control, lambda value: explorer.attempt(trait, value))
+    follow(explorer, trait, lambda value: setattr(control, "value", value))
+
+
+def heading(text: str) -> w.HTML:
+    return w.HTML(f'<div class="pullback-heading">{html.escape(text)}</div>')
+
+
+def _row(*children: w.Widget, **layout: Any) -> w.HBox:
+    options = {"align_items": "center", "overflow": "visible", **layout}
+    return w.HBox(list(children), layout=w.Layout(width=f"{WIDTH}px", **options))
+
+
+class NeuronPanel:
+    """Layer, then class or channel and position."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.explorer = explorer
+        self.layer = w.Dropdown(
+            options=[("logits", LOGITS)],
+            description="Layer",
+            layout=w.Layout(width=f"{WIDTH}px"),
+            style={"description_width": "52px"},
+            tooltip="Layers in forward order, with the shape of their output",
+        )
+        self.search = w.Combobox(
+            placeholder="search a class by name or number",
+            description="Class",
+            continuous_update=False,
+            layout=w.Layout(width=f"{WIDTH}px"),
+            style={"description_width": "52px"},
+        )
+        self.top = [
+            w.Button(layout=w.Layout(width=f"{WIDTH - 4}px", height="26px")) for _ in range(5)
+        ]
+        self.strip = ChannelStrip(lambda channel: explorer.attempt("channel", channel))
+        self.channel = w.BoundedIntText(
+            min=0,
+            max=0,
+            description="Channel",
+            layout=w.Layout(width="150px"),
+            style={"description_width": "62px"},
+        )
+        self.whole = w.Button(
+            description="whole map",
+            tooltip="Ask for the channel's mean over the whole map again",
+            layout=w.Layout(width="92px"),
+        )
+        self.place = w.HTML()
+        self._classes = w.VBox([self.search, *self.top])
+        self._channels = w.VBox(
+            [self.strip.box, _row(self.channel, self.whole, self.place)],
+        )
+        for box in (self._classes, self._channels):
+            # Both take the same height, so that nothing jumps when the layer changes.
+            box.layout.min_height = "188px"
+        self.box = w.VBox([heading("Neuron"), self.layer, self._classes, self._channels])
+
+        listen(self.layer, lambda value: explorer.attempt("layer", value))
+        listen(self.search, self._searched)
+        listen(self.channel, lambda value: explorer.attempt("channel", value))
+        for number, button in enumerate(self.top):
+            button.on_click(lambda _, n=number: self._chose(n))
+        self.whole.on_click(lambda _: explorer.attempt("position", None))
+        follow(explorer, "layer", self._show_layer)
+        self._models: object = None
+
+    def _searched(self, text: str) -> None:
+        text = text.strip()
+        if text:
+            text = text.rpartition(" · ")[2] if " · " in text else text
+            self.explorer.attempt("target", int(text) if text.isdigit() else text)
+
+    def _chose(self, number: int) -> None:
+        frame = self.explorer.result
+        if frame is not None:
+            self.explorer.attempt("target", frame.predictions[number].index)
+
+    def _show_layer(self, layer: str) -> None:
+        if layer in dict(self.layer.options).values():
+            self.layer.value = layer
+        logits = layer == LOGITS
+        self._classes.layout.display = "" if logits else "none"
+        self._channels.layout.display = "none" if logits else ""
+
+    def show(self, frame: Frame) -> None:
+        """The network's layers and classes, and what was chosen."""
+        with quietly():
+            if self._models is not frame.model:
+                self._models = frame.model
+                self.layer.options = [
+                    (f"logits  {frame.classes} classes", LOGITS),
+                    *((str(layer), layer.name) for layer in frame.layers),
+                ]
+                self.search.options = class_options(frame.model)
+            self._show_layer(self.explorer.layer)
+            for number, button in enumerate(self.top):
+                known = number < len(frame.predictions)
+                button.layout.visibility = "visible" if known else "hidden"
+                if known:
+                    best = frame.predictions[number]
+                    button.description = f"{best.name}   {best.probability:.0%}"
+                    chosen = frame.target == Logit(best.index)
+                    button.button_style = "primary" if chosen else ""
+            if isinstance(frame.target, Logit):
+                self.search.value = class_option(frame.model, int(frame.target.label))
+            if isinstance(frame.target, (Channel, Unit)):
+                self.channel.max = max(frame.view.layer.shape[0] - 1, 0)
+                self.channel.value = frame.target.channel
+                position = frame.target.position if isinstance(frame.target, Unit) else None
+                self.whole.disabled = position is None
+                self.place.value = (
+                    "click the picture for a position"
+                    if position is None
+                    else f"at {', '.join(map(str, position))}"
+                )
+        if frame.view.strongest:
+            self.strip.show(frame.view, getattr(frame.target, "channel", None))
+
+
+def class_options(model: Model) -> list[str]:
+    """The class names for the search box; names that stand twice carry their number."""
+    return [class_option(model, index) for index in range(len(model.categories or ()))]
+
+
+def class_option(model: Model, index: int) -> str:
+    """A class as the search box shows it."""
+    name = model.label(index)
+    twice = model.categories is not None and model.categories.count(name) > 1
+    return f"{name} · {index}" if twice else name
+
+
+class TemperaturePanel:
+    """The temperature, its presets, and the gate over the pre-activations."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.explorer = explorer
+        self.slider = w.FloatLogSlider(
+            value=10**LOWEST,
+            min=LOWEST,
+            max=HIGHEST,
+            step=0.02,
+            readout=False,
+            layout=w.Layout(width=f"{WIDTH - 112}px", margin="0"),
+            tooltip="Temperature of the gates; far left is the plain gradient",
+        )
+        self.slider.add_class("pullback-temperature")
+        self.readout = w.HTML(layout=w.Layout(width="104px", margin="0 0 0 8px"))
+        self.presets = w.ToggleButtons(
+            options=list(PRESETS),
+            value=None,
+            style={"button_width": f"{WIDTH // 4 - 4}px"},
+            layout=w.Layout(width=f"{WIDTH + 8}px"),
+        )
+        self.units = w.ToggleButtons(
+            options=[("relative to each channel", "relative"), ("absolute", "absolute")],
+            style={"button_width": f"{WIDTH // 2 - 4}px"},
+            tooltips=["T = t times the scale of the channel", "T = t for every gate"],
+            layout=w.Layout(width=f"{WIDTH + 8}px"),
+        )
+        self.curve = GateCurve()
+        self.box = w.VBox(
+            [
+                heading("Temperature"),
+                _row(self.slider, self.readout),
+                self.presets,
+                self.units,
+                self.curve.box,
+            ]
+        )
+        listen(self.slider, self._slid)
+        listen(self.presets, self._preset)
+        listen(self.units, lambda value: explorer.attempt("units", value))
+        follow(explorer, "softening", self._show_softening)
+
+    def _slid(self, value: float) -> None:
+        # The far left end is the plain gradient: T -> 0.
+        lowest = math.log10(value) < LOWEST + 0.01
+        self.explorer.attempt("temperature", 0.0 if lowest else round(value, 4))
+
+    def _preset(self, name: str | None) -> None:
+        if name is not None:
+            self.explorer.attempt("softening", PRESETS[name])
+
+    def _show_softening(self, softening: Softening) -> None:
+        hard = softening.is_hard
+        value = min(max(softening.temperature, 10**LOWEST), 10**HIGHEST)
+        if not math.isclose(self.slider.value, value, rel_tol=1e-3):
+            self.slider.value = value
+        self.readout.value = (
+            '<span class="pullback-number">plain gradient</span>'
+            if hard
+            else f'<span class="pullback-number">{softening.temperature:.3g}</span>'
+        )
+        self.presets.value = next(
+            (name for name, preset in PRESETS.items() if preset == softening), None
+        )
+        if not hard:
+            self.units.value = softening.units
+
+    def show(self, frame: Frame) -> None:
+        """The gate over the chosen layer's pre-activations."""
+        softening = frame.state.softening
+        if softening.is_hard:
+            softening = replace(softening, units=self.explorer.units)
+        self.curve.show(frame.view, softening)
+
+
+class AscentPanel:
+    """Play and stop, and what became of the target."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.play = w.Button(
+            description="Play",
+            icon="play",
+            button_style="success",
+            tooltip="Walk the image up the pullback, step by step",
+            layout=w.Layout(width="92px"),
+        )
+        self.stop = w.Button(
+            description="Stop",
+            icon="stop",
+            tooltip="Stop after the running step",
+            layout=w.Layout(width="80px"),
+        )
+        self.play.add_class("pullback-play")
+        self.stop.add_class("pullback-stop")
+        self.outcome = w.HTML(layout=w.Layout(margin="0 0 0 6px"))
+        self.steps = w.BoundedIntText(min=1, max=500, description="Steps")
+        self.step_size = w.BoundedFloatText(min=0.01, max=10_000, step=1, description="Step size")
+        self.radius = w.BoundedFloatText(min=0.01, max=100_000, step=10, description="Radius")
+        for control, trait in (
+            (self.steps, "steps"),
+            (self.step_size, "step_size"),
+            (self.radius, "radius"),
+        ):
+            control.layout.width = "240px"
+            bind(explorer, trait, control)
+        self.box = w.VBox(
+            [heading("Ascent towards this neuron"), _row(self.play, self.stop, self.outcome)]
+        )
+        self.settings = w.VBox(
+            [
+                self.steps,
+                self.step_size,
+                self.radius,
+                w.HTML(
+                    '<div class="pullback-note">Lengths are L2 norms of the image in [-1, 1]; '
+                    "the radius is how far the image may walk from the photograph.</div>"
+                ),
+            ]
+        )
+        self.play.on_click(lambda _: explorer.guard(explorer.play))
+        self.stop.on_click(lambda _: explorer.guard(explorer.stop))
+
+    def show(self, frame: Frame) -> None:
+        """The target before and after."""
+        step = frame.step
+        if frame.probability is not None:
+            before, after = percent(frame.probability), percent(step and step.probability)
+            what = "probability"
+        else:
+            before, after = f"{frame.score:.3g}", "" if step is None else f"{step.score:.3g}"
+            what = "pre-activation"
+        text = f"{what} <b>{before}</b>"
+        if step is not None:
+            text += f" → <b>{after}</b><br>after {step.index} of {frame.state.steps} steps"
+        self.outcome.value = f'<div class="pullback-outcome">{text}</div>'
+
+
+def percent(probability: float | None) -> str:
+    """A probability for people."""
+    if probability is None:
+        return ""
+    if probability < 0.001:
+        return "&lt; 0.1 %"
+    return f"{100 * probability:.1f} %"
+
+
+class SourcePanel:
+    """The photograph and the network."""
+
+    OWN = "(your own)"
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.explorer = explorer
+        self.image = w.Dropdown(options=[], description="Photograph")
+        self.upload = w.FileUpload(
+            accept="image/*", multiple=False, description="Upload a photograph"
+        )
+        self.upload.add_class("pullback-upload")
+        self.network = w.Dropdown(options=[], description="Network")
+        for control in (self.image, self.network):
+            control.layout.width = f"{WIDTH - 26}px"
+            control.style.description_width = "82px"
+        self.upload.layout.width = f"{WIDTH - 26}px"
+        self.box = w.VBox([self.image, self.upload, self.network])
+        listen(self.image, self._chose_image)
+        listen(self.network, self._chose_network)
+        listen(self.upload, self._uploaded)
+        follow(explorer, "image", self._show_image)
+        follow(explorer, "model", self._show_model)
+
+    def _chose_image(self, name: str) -> None:
+        if name != self.OWN:
+            self.explorer.attempt("image", name)
+
+    def _chose_network(self, name: str) -> None:
+        if name != self.OWN:
+            self.explorer.attempt("model", name)
+
+    def _uploaded(self, files: tuple[Any, ...]) -> None:
+        if files:
+            self.explorer.uploaded(str(files[0]["name"]), bytes(files[0]["content"]))
+            with quietly():
+                self.upload.value = ()  # so that the same file can be chosen again
+
+    def _show_image(self, image: Any) -> None:
+        sample = isinstance(image, str) and image in SAMPLES
+        options = [(name.replace("_", " "), name) for name in SAMPLES]
+        self.image.options = options if sample else [*options, (self.OWN, self.OWN)]
+        self.image.value = image if sample else self.OWN
+
+    def _show_model(self, model: Model | str) -> None:
+        name = self.explorer.catalogue_name(model)
+        options = [(entry_label(entry), entry) for entry in CATALOGUE]
+        if name is None and isinstance(model, Model):
+            options.append((f"{model.name} {self.OWN}", self.OWN))
+        self.network.options = options
+        self.network.value = name or self.OWN
+
+
+def entry_label(name: str) -> str:
+    """A network of the catalogue, and what it takes to have it."""
+    entry = CATALOGUE[name]
+    if not entry.size:
+        return f"{entry.title}  (built in)"
+    size = f"{entry.size / 1e6:.0f} MB"
+    return f"{entry.title}  ({'downloaded' if is_cached(name) else f'{size} download'})"
+
+
+class ViewPanel:
+    """What the screen shows."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.view = w.ToggleButtons(
+            options=list(VIEWS),
+            style={"button_width": "106px"},
+            layout=w.Layout(width="564px"),
+        )
+        self.view.add_class("pullback-views")
+        self.compare = w.Dropdown(options=list(VIEWS), description="Wipe to")
+        self.colour = w.Dropdown(
+            options=[
+                ("red, green and blue", "rgb"),
+                ("mean: blue below, orange above zero", "diverging"),
+            ],
+            description="Colours",
+        )
+        for control, trait in (
+            (self.view, "view"),
+            (self.compare, "compare"),
+            (self.colour, "colour"),
+        ):
+            bind(explorer, trait, control)
+        for control in (self.compare, self.colour):
+            control.layout.width = f"{WIDTH - 26}px"
+            control.style.description_width = "66px"
+        self.box = w.VBox([self.compare, self.colour])

@@ -1,0 +1,398 @@
+"""The Explorer: pick a neuron and a temperature, see the pullback at once.
+
+A change of a choice goes, as a frozen ``State``, to a worker thread that knows only the newest one.
+What it computes comes back as ``Frame``s, which are drawn. The controls only set choices.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import html
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+import traitlets as t
+from torch import Tensor, nn
+
+from . import code, picture
+from .catalogue import CATALOGUE
+from .choices import Choices
+from .controls import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
+from .frame import ASCENDED, Frame, State, Studio
+from .gauge import WIDTH
+from .model import Model
+from .screen import Screen
+from .session import Session
+from .target import LOGITS, Unit
+from .worker import Worker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIRST_PICTURE_SECONDS = 60.0
+"""How long displaying an explorer waits for the picture that the saved notebook keeps."""
+
+STYLE = (Path(__file__).parent / "explorer.css").read_text("utf-8")
+
+
+class Explorer(Choices, w.VBox):
+    """See what a neuron responds to, live. Every control is also an attribute.
+
+    Attributes:
+        model: The network: a ``Model``, a bare module, or a name of ``pw.CATALOGUE``. A name is
+            loaded in the background and then replaced by its ``Model``.
+        image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor...
+        target: Class index or name, or any target; None for the image's top class (logits) or the
+            chosen channel (hidden layers).
+        layer: ``"logits"`` or a dotted layer name.
+        channel: Channel of a hidden layer; None for the strongest on this image.
+        position: (y, x) in the hidden layer's grid; None for the whole map.
+        softening: How gates are softened in the backward pass.
+        temperature: The softening's temperature; 0 is the plain gradient.
+        units: ``"relative"`` or ``"absolute"`` temperature.
+        steps, step_size, radius: Of the ascent; lengths are L2 norms in image units.
+        view: ``"pullback"``, ``"difference"``, ``"perturbed"``, ``"photograph"``, ``"overlay"``.
+        compare: The view that dragging on the picture wipes to.
+        wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
+        colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
+        result: The newest ``Frame`` (read only); observe it to follow the computation. Observers
+            run in the computing thread.
+        error: The last error in one sentence, empty if the last request worked (read only).
+    """
+
+    error = t.Unicode("", read_only=True)
+
+    def __init__(
+        self,
+        model: Model | nn.Module | str = "efficientnet_lite0",
+        image: Any = "coffee",
+        **choices: Any,
+    ) -> None:
+        """Make an explorer and start computing its first picture.
+
+        Args:
+            model: See the attributes.
+            image: Likewise.
+            **choices: Any other attribute: ``layer``, ``channel``, ``position``, ``target``,
+                ``softening``, ``temperature``, ``steps``, ``view``...
+
+        Raises:
+            TypeError: For an unknown choice, or a value of a wrong type.
+            ValueError: For a value that makes no sense.
+        """
+        self._followers: dict[str, list[Callable[[Any], None]]] = {}
+        self._good: Frame | None = None
+        self._worker: Worker[State] | None = None
+        self._studio = Studio(self._downloading)
+        super().__init__()
+        self.choose(model=model, image=image, **choices)
+        self._build()
+        self._worker = Worker(self._compute, self._failed)
+        self.changed(looks_only=False)
+
+    # What comes out.
+
+    @property
+    def pullback(self) -> Tensor:
+        """The pullback of the present choices, (3, H, W) on the CPU; waits for it."""
+        return self._settled().pullback
+
+    @property
+    def session(self) -> Session:
+        """A recorded forward pass of the present image and network; waits for the picture."""
+        frame = self._settled()
+        return Session(frame.model, frame.image)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until the newest request is on the screen; whether it is, after ``timeout`` seconds."""
+        return self._worker is None or self._worker.wait(timeout)
+
+    def figure(self) -> Figure:
+        """A matplotlib figure: photograph, pullback, and the chosen view or the ascent."""
+        frame = self._settled()
+        views = ["photograph", "pullback", *(ASCENDED if frame.step is not None else ())]
+        if self.view not in (*views, *ASCENDED):
+            views.append(self.view)
+        pictures = {view: frame.picture(view, self.colour) for view in views}
+        return picture.figure(pictures, f"{frame.title}, {frame.model.name}")
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture on the screen, without the wipe, to a file such as ``x.png``.
+
+        Raises:
+            ValueError: If the file's ending is none that a picture can have.
+        """
+        return picture.save(self._settled().picture(self.view, self.colour), path)
+
+    def code(self) -> str:
+        """The few lines that compute the same picture without the widget."""
+        return code.lines(self._settled(), self.view)
+
+    def play(self) -> None:
+        """Walk the ascent anew, every step on the screen."""
+        self._plays += 1
+        if self.view in ASCENDED:
+            self.changed(looks_only=False)
+        else:
+            self.view = "perturbed"  # which asks for the walk
+
+    def stop(self) -> None:
+        """Stop after the running step; what was reached stays on the screen."""
+        if self._worker is not None:
+            self._worker.stop()
+
+    def close(self) -> None:
+        """Stop computing and close all widgets."""
+        self.stop()
+        super().close()
+
+    def _settled(self) -> Frame:
+        self.wait()
+        if self.result is None or self.error:
+            raise RuntimeError(self.error or "There is no picture yet.")
+        return self.result
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The live widget, and a PNG for places without one: GitHub, nbconvert, a closed kernel."""
+        bundle = super()._repr_mimebundle_(**options)
+        self.wait(FIRST_PICTURE_SECONDS)
+        if self.result is not None and isinstance(bundle, dict):
+            photograph = self.result.picture("photograph")
+            chosen = self.result.picture(self.view, self.colour)
+            still = picture.side_by_side([photograph, chosen])
+            bundle["image/png"] = base64.b64encode(picture.png(still)).decode("ascii")
+            bundle["text/plain"] = f"Explorer: {self.result.title}, {self.result.model.name}"
+        return bundle
+
+    # Choices go to the worker.
+
+    def changed(self, looks_only: bool) -> None:
+        """A choice was made: draw what is known, or ask for a new frame."""
+        if self._worker is None:
+            return
+        frame = self.result
+        if looks_only and frame is not None:
+            self._screen.wipe(self.wipe)
+            missing = self.wipe > 0 and self.compare in ASCENDED and frame.step is None
+            if not missing:
+                self._draw(frame)
+                return
+        self._worker.submit(self.state())
+        self._show_status()
+
+    def attempt(self, name: str, value: Any) -> None:
+        """Make a choice for a control; one that is refused is explained, and the control reset."""
+        if not self.guard(lambda: setattr(self, name, value)):
+            for show in self._followers.get(name, []):
+                show(getattr(self, name))
+            if self.result is not None:
+                self._neuron.show(self.result)
+
+    def guard(self, action: Callable[[], object]) -> bool:
+        """Run what a control asks for, show an exception in the widget; whether it worked."""
+        try:
+            action()
+        except Exception as error:
+            self._show_error(error)
+            return False
+        return True
+
+    def follow(self, name: str, show: Callable[[Any], None]) -> None:
+        """Call ``show(value)`` now, whenever a choice changes, and when a control was refused."""
+        self._followers.setdefault(name, []).append(show)
+        self.observe(lambda change: show(change["new"]), name)
+        show(getattr(self, name))
+
+    def catalogue_name(self, model: Model | str) -> str | None:
+        """The name under which the catalogue has this network, if it does."""
+        return model if isinstance(model, str) else Studio.name_of(model)
+
+    # Frames come from the worker: from here on everything runs in its thread.
+
+    def _compute(self, state: State) -> Iterator[None]:
+        for frame in self._studio.frames(state):
+            self._good = frame
+            if isinstance(state.model, str) and self.model == state.model:
+                self._settling = True  # a name became its network: no new choice
+                try:
+                    self.model = frame.model
+                finally:
+                    self._settling = False
+            self.set_trait("result", frame)
+            self._show_error(None)
+            self._draw(frame)
+            for panel in (self._neuron, self._temperature, self._ascent):
+                panel.show(frame)
+            self._show_status(frame)
+            yield
+
+    def _failed(self, state: State, error: BaseException) -> None:
+        if isinstance(state.model, str) and self.model == state.model and self._good is not None:
+            # The network could not be had: go on with the one before.
+            self._settling = True
+            try:
+                self.model = self._good.model
+            finally:
+                self._settling = False
+        self._show_error(error)
+        self._show_status(self._good)
+
+    def _downloading(self, name: str, done: int, total: int) -> None:
+        self._progress.layout.visibility = "visible" if done < total else "hidden"
+        self._progress.value = done / max(total, 1)
+        self._progress.description = CATALOGUE[name].title
+        self._status.value = (
+            f'<div class="pullback-status"><span class="pullback-busy">●</span> downloading '
+            f"{CATALOGUE[name].title}: {done / 1e6:.0f} of {total / 1e6:.0f} MB</div>"
+        )
+
+    # What is seen.
+
+    def _build(self) -> None:
+        self._screen = Screen()
+        self._screen.on_pick = self._picked
+        self._screen.on_wipe = lambda share: self.attempt("wipe", share)
+        self._caption = w.HTML(layout=w.Layout(width="560px", margin="2px 0 0 0"))
+        self._status = w.HTML(layout=w.Layout(width="330px", margin="0"))
+        self._progress = w.FloatProgress(
+            min=0.0,
+            max=1.0,
+            layout=w.Layout(width="220px", visibility="hidden", height="16px", margin="0"),
+            style={"description_width": "90px"},
+        )
+        self._problem = w.HTML(layout=w.Layout(width="560px", display="none"))
+        self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
+        self._ascent, self._source, self._view = (
+            AscentPanel(self),
+            SourcePanel(self),
+            ViewPanel(self),
+        )
+        folded = w.Accordion(
+            [self._source.box, self._ascent.settings, self._view.box],
+            titles=("Photograph and network", "Ascent settings", "Wipe and colours"),
+            selected_index=None,
+            layout=w.Layout(width=f"{WIDTH + 2}px"),
+        )
+        left = w.VBox(
+            [
+                self._view.view,
+                self._screen.box,
+                self._caption,
+                w.HBox([self._status, self._progress], layout=w.Layout(width="560px")),
+                self._problem,
+            ],
+            layout=w.Layout(width="576px", flex="0 0 auto", overflow="visible"),
+        )
+        right = w.VBox(
+            [self._neuron.box, self._temperature.box, self._ascent.box, folded],
+            layout=w.Layout(width=f"{WIDTH + 16}px", flex="0 0 auto", overflow="visible"),
+        )
+        self.children = [
+            w.HTML(f"<style>{STYLE}</style>", layout=w.Layout(display="none")),
+            w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", overflow="visible")),
+        ]
+        self.add_class("pullback-explorer")
+
+    def _draw(self, frame: Frame) -> None:
+        colour, view, compare = self.colour, self.view, self.compare
+        self._screen.show(
+            frame.picture(view, colour),
+            frame.picture(compare, colour),
+            labels=(view, compare),
+            cell=_cell(frame),
+        )
+        softening = frame.state.softening
+        how = "plain gradient" if softening.is_hard else code.in_words(softening)
+        self._caption.value = (
+            f'<div class="pullback-caption"><b>{html.escape(view)}</b> of '
+            f"<b>{html.escape(frame.title)}</b> · {html.escape(frame.model.name)} · {how}<br>"
+            f"{_legend(frame, view, colour)}</div>"
+        )
+
+    def _picked(self, x: float, y: float) -> None:
+        frame = self.known
+        if frame is None or self.layer == LOGITS:
+            return
+        grid = frame.view.layer.shape[1:]
+        if frame.view.layer.name == self.layer and len(grid) == 2:
+            position = (min(int(y * grid[0]), grid[0] - 1), min(int(x * grid[1]), grid[1] - 1))
+            self.attempt("position", position)
+
+    def _show_status(self, frame: Frame | None = None) -> None:
+        if frame is None:
+            text = '<span class="pullback-busy">●</span> computing'
+        else:
+            now = datetime.datetime.now().strftime("%H:%M:%S")
+            text = (
+                f'<span class="pullback-idle">●</span> {now} · {1000 * frame.seconds:.0f} ms · '
+                f"{html.escape(str(frame.model.device))}"
+            )
+        self._status.value = f'<div class="pullback-status">{text}</div>'
+
+    def _show_error(self, error: BaseException | None) -> None:
+        if error is None and not self.error:
+            return
+        self.set_trait("error", "" if error is None else _sentence(error))
+        if error is None:
+            self._problem.layout.display = "none"
+            self._problem.value = ""
+            return
+        trace = "".join(traceback.format_exception(error))
+        self._problem.value = (
+            f'<div class="pullback-error">{html.escape(self.error)}'
+            f"<details><summary>traceback</summary><pre>{html.escape(trace)}</pre></details></div>"
+        )
+        self._problem.layout.display = ""
+
+    def uploaded(self, name: str, content: bytes) -> None:
+        """Show an uploaded file; one that is no photograph is refused and the old image stays."""
+
+        def show() -> None:
+            if not content:
+                raise ValueError(f"{name} is empty; choose a photograph (JPEG, PNG, WebP...).")
+            self.image = content
+
+        self.guard(show)
+
+
+def _cell(frame: Frame) -> tuple[float, float, float, float] | None:
+    """Where the chosen unit's cell lies on the picture: left, top, width, height as shares."""
+    grid = frame.view.layer.shape[1:]
+    target = frame.target
+    if not isinstance(target, Unit) or target.position is None or len(grid) != 2:
+        return None
+    (y, x), (rows, columns) = target.position, grid
+    return x / columns, y / rows, 1 / columns, 1 / rows
+
+
+def _legend(frame: Frame, view: str, colour: str) -> str:
+    if view in ("photograph", "perturbed"):
+        step = frame.step
+        if view == "perturbed" and step is not None:
+            return f"L2 distance from the photograph: {float(step.difference.norm()):.1f}"
+        return "what the network sees"
+    values = frame.tensor(view)
+    if colour == "diverging":
+        values = values.mean(0, keepdim=True)
+    return (
+        f"mid-grey is 0, full strength ±{picture.limit(values):.3g} "
+        f"({picture.PERCENTILE:g}th percentile)"
+    )
+
+
+def _sentence(error: BaseException) -> str:
+    """An exception in one sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "out of memory" in text.lower():
+        return (
+            "The device ran out of memory; choose a smaller network or image, or restart the "
+            "kernel after pw.set_device('cpu')."
+        )
+    text = text if len(text) <= 400 else f"{text[:400]}..."
+    ours = isinstance(error, ValueError | TypeError | t.TraitError | RuntimeError)
+    return text if ours else f"{type(error).__name__}: {text}"

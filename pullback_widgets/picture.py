@@ -1,0 +1,158 @@
+"""From tensors to pictures: uint8 arrays that a canvas, a file or a figure shows.
+
+Signed maps have zero in mid-grey. They are scaled by the ``PERCENTILE`` of their absolute values,
+a function of the map alone: robust against single pixels, and as steady as the map itself while a
+slider is dragged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RGB = NDArray[np.uint8]
+Colour = Literal["rgb", "diverging"]
+
+PERCENTILE = 99.5
+MID_GREY = 128
+
+# Ends and middle of the diverging map: blue below zero, orange above, told apart by everyone who
+# is colour-blind, and the same mid-grey at zero as the RGB map.
+_BELOW, _ABOVE = np.array([12, 72, 190.0]), np.array([250, 132, 12.0])
+
+
+def as_array(image: Any) -> NDArray[np.float32]:
+    """A (3, H, W) tensor as an (H, W, 3) float array."""
+    if hasattr(image, "detach"):
+        image = image.detach().cpu().float().numpy()
+    return np.ascontiguousarray(np.moveaxis(np.asarray(image, np.float32), 0, -1))
+
+
+def limit(signed: Any) -> float:
+    """The value that a signed map shows as white, and its negative as black.
+
+    Args:
+        signed: (3, H, W) tensor.
+
+    Returns:
+        The 99.5th percentile of the absolute values; 1.0 for a map of zeros.
+    """
+    values = np.abs(as_array(signed)).ravel()
+    rank = min(int(values.size * PERCENTILE / 100), values.size - 1)
+    value = float(np.partition(values, rank)[rank])
+    return value or float(values.max()) or 1.0
+
+
+def photograph(image: Any) -> RGB:
+    """An image in [-1, 1], (3, H, W), as (H, W, 3) bytes."""
+    return _bytes((as_array(image) + 1.0) * 127.5)
+
+
+def signed_map(signed: Any, colour: Colour = "rgb", scale: float | None = None) -> RGB:
+    """A signed map, (3, H, W), with zero in mid-grey, as (H, W, 3) bytes.
+
+    Args:
+        signed: The map, in any units.
+        colour: ``"rgb"`` shows the three channels; ``"diverging"`` their mean, blue below zero and
+            orange above.
+        scale: The value shown at full strength; :func:`limit` by default (of the channel mean
+            where that is what is shown).
+    """
+    values = as_array(signed)
+    if colour == "diverging":
+        values = values.mean(-1, keepdims=True)
+    strength = values / (scale or limit(np.moveaxis(values, -1, 0)))
+    strength = np.clip(strength, -1.0, 1.0)
+    if colour == "diverging":
+        end = np.where(strength < 0, _BELOW, _ABOVE)
+        return _bytes(MID_GREY + np.abs(strength) * (end - MID_GREY))
+    return _bytes(MID_GREY + 127.0 * strength)
+
+
+def overlay(signed: Any, image: Any, colour: Colour = "rgb") -> RGB:
+    """A signed map over a pale, grey version of the photograph it belongs to."""
+    grey = photograph(image).astype(np.float32).mean(-1, keepdims=True)
+    shown = signed_map(signed, colour).astype(np.float32) - MID_GREY
+    return _bytes(0.55 * grey + 0.45 * MID_GREY + shown)
+
+
+def heat(values: Any) -> RGB:
+    """An activation map, (H, W), dark to light, as (H, W, 3) bytes; its own range."""
+    array = np.asarray(values, np.float32)
+    low, high = float(array.min()), float(array.max())
+    share = (array - low) / ((high - low) or 1.0)
+    stops = np.array([[18, 20, 44], [92, 44, 120], [214, 84, 82], [252, 210, 120.0]])
+    position = share * (len(stops) - 1)
+    left = np.clip(position.astype(int), 0, len(stops) - 2)
+    part = (position - left)[..., None]
+    return _bytes(stops[left] * (1 - part) + stops[left + 1] * part)
+
+
+def enlarge(picture: RGB, side: int) -> RGB:
+    """The picture with every pixel repeated, so that its longer side is at least ``side``."""
+    times = max(1, -(-side // max(picture.shape[:2])))
+    return picture.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def side_by_side(pictures: Sequence[RGB], gap: int = 8) -> RGB:
+    """Pictures of one size in a row on white, enlarged to twice their size or more."""
+    large = [enlarge(one, 448) for one in pictures]
+    white = np.full((large[0].shape[0], gap, 3), 255, np.uint8)
+    parts = [part for one in large for part in (one, white)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def png(picture: RGB) -> bytes:
+    """The picture as a PNG file."""
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=4)
+    return file.getvalue()
+
+
+def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
+    """A matplotlib figure with the pictures side by side, each under its name."""
+    from matplotlib.figure import Figure
+
+    result = Figure(figsize=(3.2 * len(pictures), 3.9), dpi=150, layout="constrained")
+    for axes, (name, picture) in zip(
+        np.atleast_1d(result.subplots(1, len(pictures))), pictures.items(), strict=True
+    ):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(name, fontsize=9)
+        axes.set_axis_off()
+    if title:
+        result.suptitle(title, fontsize=9)
+    return result
+
+
+def save(picture: RGB, path: str | Path) -> Path:
+    """Write a picture to a file, pixels repeated to at least 896 per side.
+
+    Raises:
+        ValueError: If the file name has an ending that Pillow cannot write.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise ValueError(
+            f"The file name {path.name!r} has no picture ending that can be written; "
+            'use one such as "picture.png".'
+        )
+    Image.fromarray(enlarge(picture, 896)).save(path)
+    return path
+
+
+def _bytes(values: NDArray[Any]) -> RGB:
+    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)

@@ -1,0 +1,197 @@
+"""The screen: a canvas with the picture, a wipe to a second one, and an outlined cell.
+
+All drawing of the package goes through :func:`draw`, because ipycanvas has one manager for all
+canvases of a kernel, and an exception or a second thread inside ``hold_canvas`` would leave every
+canvas silent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import ipycanvas
+import ipywidgets
+import numpy as np
+from ipycanvas.canvas import _CANVAS_MANAGER
+
+from .picture import MID_GREY, RGB
+
+_LOCK = threading.RLock()
+
+
+def draw(paint: Callable[[], None]) -> None:
+    """Run drawing commands and send them as one message."""
+    with _LOCK:
+        try:
+            with ipycanvas.hold_canvas():
+                paint()
+        except BaseException:
+            # hold_canvas has no finally: what it buffered is dropped, so that the next one works.
+            _CANVAS_MANAGER._caching = False
+            _CANVAS_MANAGER._commands_cache = []
+            _CANVAS_MANAGER._buffers_cache = []
+            raise
+
+
+def put(canvas: ipycanvas.Canvas, picture: RGB) -> None:
+    """Put a picture on a canvas of its size, as PNG: ipycanvas would send RGB as lossy JPEG."""
+    alpha = np.full((*picture.shape[:2], 1), 255, np.uint8)
+    canvas.put_image_data(np.concatenate([picture, alpha], axis=-1), 0, 0)
+
+
+class Screen:
+    """The large canvas.
+
+    Pictures keep the network's resolution; the browser enlarges them with smoothing off onto a
+    canvas of twice the shown size, so that pixels are crisp on any display.
+
+    Attributes:
+        box: The canvas widget.
+        on_pick: Called with (x, y), both 0 to 1, after a click.
+        on_wipe: Called with the share of the width that the second picture has, while dragging.
+    """
+
+    def __init__(self, side: int = 560) -> None:
+        self.side = side
+        self.on_pick: Callable[[float, float], None] = lambda x, y: None
+        self.on_wipe: Callable[[float], None] = lambda share: None
+        self.box = ipycanvas.Canvas(
+            width=2 * side,
+            height=2 * side,
+            layout=ipywidgets.Layout(
+                width=f"{side}px", height=f"{side}px", flex="0 0 auto", border="none"
+            ),
+        )
+        self.box.add_class("pullback-screen")
+        self._pictures: list[RGB] = []
+        self._sources = [ipycanvas.Canvas(width=1, height=1) for _ in range(2)]
+        self._labels = ("", "")
+        self._wipe = 0.0
+        self._cell: tuple[float, float, float, float] | None = None
+        self._pressed: tuple[float, float] | None = None
+        self._dragged = False
+        self.box.on_mouse_down(self._down)
+        self.box.on_mouse_move(self._move)
+        self.box.on_mouse_up(self._up)
+        self.box.on_mouse_out(lambda x, y: self._release())
+        for canvas in (*self._sources, self.box):
+            canvas.on_client_ready(self.redraw)
+
+    def show(
+        self,
+        first: RGB,
+        second: RGB,
+        labels: tuple[str, str],
+        cell: tuple[float, float, float, float] | None = None,
+    ) -> None:
+        """Show a picture, and the one that dragging wipes to.
+
+        Args:
+            first: (H, W, 3) bytes.
+            second: (H, W, 3) bytes.
+            labels: Their names.
+            cell: Left, top, width and height of the outlined cell, as shares of the picture.
+        """
+        with _LOCK:
+            changed = [
+                not (self._pictures and np.array_equal(old, new))
+                for old, new in zip(self._pictures or (first, second), (first, second), strict=True)
+            ]
+            self._pictures, self._labels, self._cell = [first, second], labels, cell
+            self._send(changed)
+
+    def wipe(self, share: float) -> None:
+        """Give the second picture this share of the width, from the left, 0 to 1."""
+        with _LOCK:
+            self._wipe = min(max(share, 0.0), 1.0)
+            if self._pictures:
+                self._send((False, False))
+
+    def redraw(self) -> None:
+        """Draw everything again, for a page that has just opened."""
+        with _LOCK:
+            if self._pictures:
+                self._send((True, True))
+
+    def _send(self, changed: Sequence[bool]) -> None:
+        def paint() -> None:
+            for source, image, new in zip(self._sources, self._pictures, changed, strict=True):
+                if new:
+                    height, width = image.shape[:2]
+                    if (source.width, source.height) != (width, height):
+                        source.width, source.height = width, height
+                    put(source, image)
+            self._paint()
+
+        draw(paint)
+
+    def _paint(self) -> None:
+        canvas, size = self.box, 2 * self.side
+        canvas.image_smoothing_enabled = False
+        canvas.draw_image(self._sources[0], 0, 0, size, size)
+        split = round(self._wipe * size)
+        if split > 0:
+            canvas.save()
+            canvas.begin_path()
+            canvas.rect(0, 0, split, size)
+            canvas.clip()
+            canvas.draw_image(self._sources[1], 0, 0, size, size)
+            canvas.restore()
+            canvas.fill_style = "white"
+            canvas.fill_rect(split - 2, 0, 4, size)
+            self._tag(self._labels[1], min(split - 12, size), "right")
+        self._grip(split, size)
+        if self._cell is not None:
+            left, top, width, height = (share * size for share in self._cell)
+            for colour, thickness in (("black", 10), ("#ffd84d", 5)):
+                canvas.stroke_style = colour
+                canvas.line_width = thickness
+                canvas.stroke_rect(left, top, width, height)
+
+    def _grip(self, split: int, size: int) -> None:
+        """A handle on the dividing line; half of it shows at the edge, inviting to drag."""
+        canvas = self.box
+        for colour, radius in (("rgba(0, 0, 0, 0.55)", 30), ("white", 26)):
+            canvas.fill_style = colour
+            canvas.fill_circle(split, size // 2, radius)
+        canvas.fill_style = f"rgb({MID_GREY - 60}, {MID_GREY - 60}, {MID_GREY - 60})"
+        for offset in (-8, 6):
+            canvas.fill_rect(split + offset, size // 2 - 11, 3, 22)
+
+    def _tag(self, text: str, x: int, align: str) -> None:
+        canvas = self.box
+        width = 13 * len(text) + 24
+        canvas.fill_style = "rgba(0, 0, 0, 0.6)"
+        if x - width < 0:
+            return
+        canvas.fill_rect(x - width, 12, width, 40)
+        canvas.fill_style = "white"
+        canvas.font = "24px sans-serif"
+        canvas.text_align = align
+        canvas.text_baseline = "middle"
+        canvas.fill_text(text, x - 12, 32)
+
+    # The mouse: a click picks a position, a drag moves the wipe. Canvas events are not coalesced
+    # by the browser, so a move only sets the share and sends a few vector commands.
+
+    def _down(self, x: float, y: float) -> None:
+        self._pressed, self._dragged = (x, y), False
+
+    def _move(self, x: float, y: float) -> None:
+        if self._pressed is None:
+            return
+        if self._dragged or abs(x - self._pressed[0]) > 8:
+            self._dragged = True
+            self.on_wipe(min(max(x / (2 * self.side), 0.0), 1.0))
+
+    def _up(self, x: float, y: float) -> None:
+        pressed, dragged = self._pressed, self._dragged
+        self._release()
+        if pressed is not None and not dragged:
+            share = (value / (2 * self.side) for value in (x, y))
+            left, top = (min(max(value, 0.0), 1.0) for value in share)
+            self.on_pick(left, top)
+
+    def _release(self) -> None:
+        self._pressed, self._dragged = None, False

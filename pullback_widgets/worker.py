@@ -1,0 +1,108 @@
+"""A thread that only ever works on the newest request.
+
+A slider that is dragged asks for a hundred pictures a second. Nothing queues here: a request
+replaces the one that waits, and stops the one that runs at its next step.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+Request = TypeVar("Request")
+
+IDLE_SECONDS = 30.0
+"""An idle thread ends after this long, so that widgets nobody uses any more hold none."""
+
+
+class Worker(Generic[Request]):
+    """Runs the newest request in a thread of its own, step by step."""
+
+    def __init__(
+        self,
+        run: Callable[[Request], Iterator[object]],
+        failed: Callable[[Request, BaseException], None],
+        name: str = "pullback_widgets",
+    ) -> None:
+        """Make the worker; the thread starts with the first request.
+
+        Args:
+            run: From a request to an iterator; between its steps a newer request takes over.
+            failed: Called with the exception if a request raised and no newer one waits.
+            name: Of the thread.
+        """
+        self._run = run
+        self._failed = failed
+        self._name = name
+        self._changed = threading.Condition()
+        self._waiting: list[Request] = []
+        self._running = False
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request runs or waits."""
+        with self._changed:
+            return self._running or bool(self._waiting)
+
+    def submit(self, request: Request) -> None:
+        """Run this next; whatever waits is forgotten, whatever runs stops at its next step."""
+        with self._changed:
+            self._waiting[:] = [request]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Stop at the next step and forget what waits; what was reached stays."""
+        with self._changed:
+            self._waiting.clear()
+            self._stopped = True
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until nothing runs or waits; at once when called by the worker itself.
+
+        Args:
+            timeout: Seconds, or None for no limit.
+
+        Returns:
+            Whether everything is done.
+        """
+        if threading.current_thread() is self._thread:
+            return False
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._running or self._waiting), timeout)
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                self._running = False
+                self._changed.notify_all()
+                if not self._changed.wait_for(lambda: bool(self._waiting), IDLE_SECONDS):
+                    self._thread = None
+                    return
+                request = self._waiting.pop()
+                self._running, self._stopped = True, False
+            self._work(request)
+            del request  # an idle worker keeps no request, and so no image, alive
+
+    def _work(self, request: Request) -> None:
+        try:
+            steps = self._run(request)
+            for _ in steps:
+                with self._changed:
+                    superseded = self._stopped or bool(self._waiting)
+                if superseded:
+                    close = getattr(steps, "close", None)
+                    if close is not None:
+                        close()
+                    break
+        except BaseException as error:
+            with self._changed:
+                superseded = bool(self._waiting)
+            if not superseded:
+                self._failed(request, error)
