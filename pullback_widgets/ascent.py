@@ -1,7 +1,7 @@
 """Gradient ascent on the image along pullbacks: a spoon becomes a golf ball.
 
 From ``x_0 = x``: ``x_{k+1} = clip(x_0 + ball(x_k + step * p / ||p|| - x_0))`` with ``p`` the
-pullback at ``x_k``, ``ball`` the projection onto the L2 ball of ``radius``, and the clip to [-1, 1].
+pullback at ``x_k``, ``ball`` the projection onto the L2 ball of ``radius``, ``clip`` to [-1, 1].
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def ascend(
     for name, value in (("step_size", step_size), ("radius", radius)):
         if value is None and name == "radius":
             continue
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value <= 0:
             raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
     targets = session.resolve(target)
     for one in targets:

@@ -7,7 +7,6 @@ trait settles the others. No drawing and no computing happens here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import traitlets as t
@@ -18,6 +17,7 @@ from .frame import VIEWS, Frame, State
 from .image import to_tensor
 from .layer import unknown_layer
 from .model import Model
+from .picture import COLOURS
 from .session import with_indices
 from .softening import Softening
 from .target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
@@ -49,7 +49,7 @@ class Choices(t.HasTraits):
     view = t.Enum(VIEWS, "pullback")
     compare = t.Enum(VIEWS, "photograph")
     wipe = t.Float(0.0)
-    colour = t.Enum(["rgb", "diverging"], "rgb")
+    colour = t.Enum(COLOURS, "rgb")
     result = t.Instance(Frame, allow_none=True, read_only=True)
 
     def __init__(self, **options: Any) -> None:
@@ -164,11 +164,11 @@ class Choices(t.HasTraits):
 
     def _settle_temperature(self, change: Any) -> None:
         if change["name"] == "units" and self.temperature == 0:
-            self._family = replace(self._family, units=self.units)
+            self._family = self._family.with_units(self.units)
         elif self.temperature == 0:
             self.softening = Softening.hard()
         else:
-            family = replace(self._family, units=self.units)
+            family = self._family.with_units(self.units)
             self.softening = self._family = family.with_temperature(self.temperature)
 
     # Checking: one clear sentence, raised where the choice is made.

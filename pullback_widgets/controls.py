@@ -11,7 +11,6 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -27,8 +26,18 @@ from .target import LOGITS, Channel, Logit, Unit
 if TYPE_CHECKING:
     from .explorer import Explorer
 
-LOWEST, HIGHEST = -2.0, 2.0
-"""Decimal exponents at the ends of the temperature slider; the lowest is the plain gradient."""
+
+def _temperatures() -> list[float]:
+    """Log-spaced stops from 0.01 to 100, with the values that people ask for among them."""
+    stops = [float(f"{10 ** (exponent / 25 - 2):.2g}") for exponent in range(101)]
+    for wanted in (0.3, 0.5, 0.6, 0.7, 0.85):
+        nearest = min(range(len(stops)), key=lambda i: abs(math.log(stops[i] / wanted)))
+        stops[nearest] = wanted
+    return stops
+
+
+STOPS = [0.0, *_temperatures()]
+"""What the positions of the temperature slider mean; far left is the plain gradient, T -> 0."""
 
 PRESETS = {
     "plain gradient": Softening.hard(),
@@ -78,6 +87,7 @@ def bind(explorer: Explorer, trait: str, control: w.Widget) -> None:
 
 
 def heading(text: str) -> w.HTML:
+    """A short title over a group of controls."""
     return w.HTML(f'<div class="pullback-heading">{html.escape(text)}</div>')
 
 
@@ -108,6 +118,8 @@ class NeuronPanel:
         self.top = [
             w.Button(layout=w.Layout(width=f"{WIDTH - 4}px", height="26px")) for _ in range(5)
         ]
+        for button in self.top:
+            button.add_class("pullback-top")
         self.strip = ChannelStrip(lambda channel: explorer.attempt("channel", channel))
         self.channel = w.BoundedIntText(
             min=0,
@@ -119,16 +131,14 @@ class NeuronPanel:
         self.whole = w.Button(
             description="whole map",
             tooltip="Ask for the channel's mean over the whole map again",
-            layout=w.Layout(width="92px"),
+            layout=w.Layout(width="100px"),
         )
         self.place = w.HTML()
         self._classes = w.VBox([self.search, *self.top])
-        self._channels = w.VBox(
-            [self.strip.box, _row(self.channel, self.whole, self.place)],
-        )
+        self._channels = w.VBox([self.strip.box, _row(self.channel, self.whole), self.place])
         for box in (self._classes, self._channels):
             # Both take the same height, so that nothing jumps when the layer changes.
-            box.layout.min_height = "188px"
+            box.layout.height = "196px"
         self.box = w.VBox([heading("Neuron"), self.layer, self._classes, self._channels])
 
         listen(self.layer, lambda value: explorer.attempt("layer", value))
@@ -174,7 +184,7 @@ class NeuronPanel:
                 button.layout.visibility = "visible" if known else "hidden"
                 if known:
                     best = frame.predictions[number]
-                    button.description = f"{best.name}   {best.probability:.0%}"
+                    button.description = f"{percent(best.probability)}  {best.name}"
                     chosen = frame.target == Logit(best.index)
                     button.button_style = "primary" if chosen else ""
             if isinstance(frame.target, Logit):
@@ -184,11 +194,12 @@ class NeuronPanel:
                 self.channel.value = frame.target.channel
                 position = frame.target.position if isinstance(frame.target, Unit) else None
                 self.whole.disabled = position is None
-                self.place.value = (
-                    "click the picture for a position"
+                place = (
+                    "mean of the map; click the picture for a position"
                     if position is None
-                    else f"at {', '.join(map(str, position))}"
+                    else f"at row {position[0]}, column {position[-1]}; click for another"
                 )
+                self.place.value = f'<div class="pullback-note">{place}</div>'
         if frame.view.strongest:
             self.strip.show(frame.view, getattr(frame.target, "channel", None))
 
@@ -210,29 +221,30 @@ class TemperaturePanel:
 
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
-        self.slider = w.FloatLogSlider(
-            value=10**LOWEST,
-            min=LOWEST,
-            max=HIGHEST,
-            step=0.02,
+        self.slider = w.IntSlider(
+            value=0,
+            min=0,
+            max=len(STOPS) - 1,
             readout=False,
-            layout=w.Layout(width=f"{WIDTH - 112}px", margin="0"),
+            layout=w.Layout(width=f"{WIDTH - 116}px", margin="0"),
             tooltip="Temperature of the gates; far left is the plain gradient",
         )
         self.slider.add_class("pullback-temperature")
-        self.readout = w.HTML(layout=w.Layout(width="104px", margin="0 0 0 8px"))
+        self.readout = w.HTML(layout=w.Layout(width="108px", margin="0 0 0 8px"))
         self.presets = w.ToggleButtons(
             options=list(PRESETS),
             value=None,
-            style={"button_width": f"{WIDTH // 4 - 4}px"},
+            style={"button_width": "auto"},
             layout=w.Layout(width=f"{WIDTH + 8}px"),
         )
+        self.presets.add_class("pullback-presets")
         self.units = w.ToggleButtons(
-            options=[("relative to each channel", "relative"), ("absolute", "absolute")],
-            style={"button_width": f"{WIDTH // 2 - 4}px"},
+            options=[("relative to channel scale", "relative"), ("absolute", "absolute")],
+            style={"button_width": "auto"},
             tooltips=["T = t times the scale of the channel", "T = t for every gate"],
             layout=w.Layout(width=f"{WIDTH + 8}px"),
         )
+        self.units.add_class("pullback-presets")
         self.curve = GateCurve()
         self.box = w.VBox(
             [
@@ -248,10 +260,8 @@ class TemperaturePanel:
         listen(self.units, lambda value: explorer.attempt("units", value))
         follow(explorer, "softening", self._show_softening)
 
-    def _slid(self, value: float) -> None:
-        # The far left end is the plain gradient: T -> 0.
-        lowest = math.log10(value) < LOWEST + 0.01
-        self.explorer.attempt("temperature", 0.0 if lowest else round(value, 4))
+    def _slid(self, position: int) -> None:
+        self.explorer.attempt("temperature", STOPS[position])
 
     def _preset(self, name: str | None) -> None:
         if name is not None:
@@ -259,9 +269,7 @@ class TemperaturePanel:
 
     def _show_softening(self, softening: Softening) -> None:
         hard = softening.is_hard
-        value = min(max(softening.temperature, 10**LOWEST), 10**HIGHEST)
-        if not math.isclose(self.slider.value, value, rel_tol=1e-3):
-            self.slider.value = value
+        self.slider.value = 0 if hard else nearest_stop(softening.temperature)
         self.readout.value = (
             '<span class="pullback-number">plain gradient</span>'
             if hard
@@ -277,8 +285,13 @@ class TemperaturePanel:
         """The gate over the chosen layer's pre-activations."""
         softening = frame.state.softening
         if softening.is_hard:
-            softening = replace(softening, units=self.explorer.units)
+            softening = softening.with_units(self.explorer.units)
         self.curve.show(frame.view, softening)
+
+
+def nearest_stop(temperature: float) -> int:
+    """The slider's position for a temperature above 0."""
+    return min(range(1, len(STOPS)), key=lambda i: abs(math.log(STOPS[i] / temperature)))
 
 
 class AscentPanel:
@@ -290,13 +303,13 @@ class AscentPanel:
             icon="play",
             button_style="success",
             tooltip="Walk the image up the pullback, step by step",
-            layout=w.Layout(width="92px"),
+            layout=w.Layout(width="84px"),
         )
         self.stop = w.Button(
             description="Stop",
             icon="stop",
             tooltip="Stop after the running step",
-            layout=w.Layout(width="80px"),
+            layout=w.Layout(width="76px"),
         )
         self.play.add_class("pullback-play")
         self.stop.add_class("pullback-stop")
@@ -332,15 +345,17 @@ class AscentPanel:
         """The target before and after."""
         step = frame.step
         if frame.probability is not None:
-            before, after = percent(frame.probability), percent(step and step.probability)
+            before, after = percent(frame.probability), percent(step.probability if step else None)
             what = "probability"
         else:
             before, after = f"{frame.score:.3g}", "" if step is None else f"{step.score:.3g}"
-            what = "pre-activation"
-        text = f"{what} <b>{before}</b>"
+            what = "score"
+        text = f"<b>{before}</b>"
         if step is not None:
-            text += f" → <b>{after}</b><br>after {step.index} of {frame.state.steps} steps"
-        self.outcome.value = f'<div class="pullback-outcome">{text}</div>'
+            text += f" → <b>{after}</b>"
+            what = f"{what}, step {step.index}"
+        text += f"<br>{what}"
+        self.outcome.value = f'<div class="pullback-outcome">{text.replace("< ", "&lt; ")}</div>'
 
 
 def percent(probability: float | None) -> str:
@@ -348,7 +363,7 @@ def percent(probability: float | None) -> str:
     if probability is None:
         return ""
     if probability < 0.001:
-        return "&lt; 0.1 %"
+        return "< 0.1 %"
     return f"{100 * probability:.1f} %"
 
 
@@ -420,8 +435,8 @@ class ViewPanel:
     def __init__(self, explorer: Explorer) -> None:
         self.view = w.ToggleButtons(
             options=list(VIEWS),
-            style={"button_width": "106px"},
-            layout=w.Layout(width="564px"),
+            style={"button_width": "96px"},
+            layout=w.Layout(width="520px"),
         )
         self.view.add_class("pullback-views")
         self.compare = w.Dropdown(options=list(VIEWS), description="Wipe to")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import datetime
 import html
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -257,15 +256,15 @@ class Explorer(Choices, w.VBox):
         self._screen = Screen()
         self._screen.on_pick = self._picked
         self._screen.on_wipe = lambda share: self.attempt("wipe", share)
-        self._caption = w.HTML(layout=w.Layout(width="560px", margin="2px 0 0 0"))
-        self._status = w.HTML(layout=w.Layout(width="330px", margin="0"))
+        self._caption = w.HTML(layout=w.Layout(width="512px", margin="2px 0 0 0"))
+        self._status = w.HTML(layout=w.Layout(width="290px", margin="0"))
         self._progress = w.FloatProgress(
             min=0.0,
             max=1.0,
             layout=w.Layout(width="220px", visibility="hidden", height="16px", margin="0"),
             style={"description_width": "90px"},
         )
-        self._problem = w.HTML(layout=w.Layout(width="560px", display="none"))
+        self._problem = w.HTML(layout=w.Layout(width="512px", display="none"))
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
         self._ascent, self._source, self._view = (
             AscentPanel(self),
@@ -283,14 +282,14 @@ class Explorer(Choices, w.VBox):
                 self._view.view,
                 self._screen.box,
                 self._caption,
-                w.HBox([self._status, self._progress], layout=w.Layout(width="560px")),
+                w.HBox([self._status, self._progress], layout=w.Layout(width="512px")),
                 self._problem,
             ],
-            layout=w.Layout(width="576px", flex="0 0 auto", overflow="visible"),
+            layout=w.Layout(width="518px", flex="0 0 auto", overflow="visible"),
         )
         right = w.VBox(
             [self._neuron.box, self._temperature.box, self._ascent.box, folded],
-            layout=w.Layout(width=f"{WIDTH + 16}px", flex="0 0 auto", overflow="visible"),
+            layout=w.Layout(width=f"{WIDTH + 6}px", flex="0 0 auto", overflow="visible"),
         )
         self.children = [
             w.HTML(f"<style>{STYLE}</style>", layout=w.Layout(display="none")),
@@ -309,9 +308,9 @@ class Explorer(Choices, w.VBox):
         softening = frame.state.softening
         how = "plain gradient" if softening.is_hard else code.in_words(softening)
         self._caption.value = (
-            f'<div class="pullback-caption"><b>{html.escape(view)}</b> of '
-            f"<b>{html.escape(frame.title)}</b> · {html.escape(frame.model.name)} · {how}<br>"
-            f"{_legend(frame, view, colour)}</div>"
+            f'<div class="pullback-caption"><div><b>{html.escape(view)}</b> of '
+            f"<b>{html.escape(frame.title)}</b>, {how}</div>"
+            f"<div>{_legend(frame, view, colour)}</div></div>"
         )
 
     def _picked(self, x: float, y: float) -> None:
@@ -330,7 +329,7 @@ class Explorer(Choices, w.VBox):
             now = datetime.datetime.now().strftime("%H:%M:%S")
             text = (
                 f'<span class="pullback-idle">●</span> {now} · {1000 * frame.seconds:.0f} ms · '
-                f"{html.escape(str(frame.model.device))}"
+                f"{html.escape(frame.model.name)} on {html.escape(str(frame.model.device))}"
             )
         self._status.value = f'<div class="pullback-status">{text}</div>'
 

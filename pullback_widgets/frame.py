@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -24,7 +24,7 @@ from .ascent import Step
 from .catalogue import load_model
 from .layer import Layer
 from .model import Model
-from .picture import RGB, Colour
+from .picture import RGB
 from .session import Prediction, Session, with_indices
 from .softening import Softening
 from .target import LOGITS, Channel, Difference, Direction, Logit, Target, Unit, as_target
@@ -62,7 +62,7 @@ class State:
     layer: str = LOGITS
     channel: int | None = None
     position: tuple[int, ...] | None = None
-    softening: Softening = Softening()
+    softening: Softening = field(default_factory=Softening)
     views: frozenset[str] = frozenset({"pullback"})
     steps: int = 5
     step_size: float = 20.0
@@ -141,7 +141,7 @@ class Frame:
             return self.image if view == "perturbed" else torch.zeros_like(self.image)
         return self.step.perturbed if view == "perturbed" else self.step.difference
 
-    def picture(self, view: str, colour: Colour = "rgb") -> RGB:
+    def picture(self, view: str, colour: str = "rgb") -> RGB:
         """A view as (H, W, 3) bytes."""
         values = self.tensor(view)
         if view in ("photograph", "perturbed"):

@@ -108,8 +108,9 @@ class Pool:
         return _PoolFunction.apply(x, self)
 
     def own(self, x: Tensor, return_indices: bool = False) -> Any:
-        pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(self.kernel) - 1]
-        return pool(
+        """Max-pooling itself; with ``return_indices`` the values and the indices."""
+        pools: list[Callable[..., Any]] = [F.max_pool1d, F.max_pool2d, F.max_pool3d]
+        return pools[len(self.kernel) - 1](
             x,
             self.kernel,
             self.stride,
@@ -138,7 +139,7 @@ class Pool:
         top = y.clamp_min(torch.finfo(y.dtype).min)
         slices = self._slices(y.shape)
 
-        def logit(index: tuple[slice | type(Ellipsis), ...]) -> Tensor:
+        def logit(index: tuple[Any, ...]) -> Tensor:
             # exp(-1000) is 0 in every float type; the clamp keeps 0 * inf out of the padding.
             return (padded[index] - top).div_(temperature).clamp_(min=-1000.0)
 

@@ -13,7 +13,7 @@ from .frame import LayerView
 from .screen import draw, put
 from .softening import Softening
 
-WIDTH = 360
+WIDTH = 320
 """Width of the column beside the screen, in CSS pixels."""
 
 # Readable on white and on JupyterLab's dark background alike.
@@ -69,7 +69,7 @@ class GateCurve:
         canvas.line_width = 5
         points = np.stack([(z - low) / (high - low) * width, base - gates * (base - top)], axis=-1)
         canvas.stroke_lines(points)
-        canvas.font = "21px sans-serif"
+        canvas.font = "23px sans-serif"
         canvas.text_baseline = "middle"
         canvas.fill_style = _TEXT
         for align, x, text in (
@@ -101,7 +101,7 @@ def gate_values(softening: Softening, z: np.ndarray) -> np.ndarray:
 class ChannelStrip:
     """The strongest channels of a layer as activation maps; a click chooses one."""
 
-    COLUMNS, ROWS, GAP, LABEL = 6, 2, 6, 16
+    COLUMNS, ROWS, GAP, LABEL = 6, 2, 5, 16
 
     def __init__(self, on_pick: Callable[[int], None]) -> None:
         """Make the strip.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RGB = NDArray[np.uint8]
-Colour = Literal["rgb", "diverging"]
+COLOURS = ("rgb", "diverging")
 
 PERCENTILE = 99.5
 MID_GREY = 128
@@ -55,7 +55,7 @@ def photograph(image: Any) -> RGB:
     return _bytes((as_array(image) + 1.0) * 127.5)
 
 
-def signed_map(signed: Any, colour: Colour = "rgb", scale: float | None = None) -> RGB:
+def signed_map(signed: Any, colour: str = "rgb", scale: float | None = None) -> RGB:
     """A signed map, (3, H, W), with zero in mid-grey, as (H, W, 3) bytes.
 
     Args:
@@ -76,7 +76,7 @@ def signed_map(signed: Any, colour: Colour = "rgb", scale: float | None = None) 
     return _bytes(MID_GREY + 127.0 * strength)
 
 
-def overlay(signed: Any, image: Any, colour: Colour = "rgb") -> RGB:
+def overlay(signed: Any, image: Any, colour: str = "rgb") -> RGB:
     """A signed map over a pale, grey version of the photograph it belongs to."""
     grey = photograph(image).astype(np.float32).mean(-1, keepdims=True)
     shown = signed_map(signed, colour).astype(np.float32) - MID_GREY

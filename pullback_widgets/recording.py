@@ -132,7 +132,9 @@ class _Trace:
 class _Recorder(TorchFunctionMode):
     """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
 
-    def __init__(self, trace: _Trace, recording: Recording, measured: dict[GateKey, Tensor] | None):
+    def __init__(
+        self, trace: _Trace, recording: Recording, measured: dict[GateKey, Tensor] | None
+    ) -> None:
         super().__init__()
         self.trace = trace
         self.recording = recording
@@ -384,7 +386,7 @@ def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _in_place_position(func: Callable[..., Any]) -> int | None:
     """Where a function of torch.nn.functional takes its ``inplace`` flag."""
     try:
@@ -400,7 +402,7 @@ _REBINDING = {
 }  # fmt: skip
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _always_overwrites(func: Callable[..., Any]) -> bool:
     name = getattr(func, "__name__", "")
     return name in _REBINDING or (name.endswith("_") and not name.endswith("__"))

@@ -52,7 +52,7 @@ class Screen:
         on_wipe: Called with the share of the width that the second picture has, while dragging.
     """
 
-    def __init__(self, side: int = 560) -> None:
+    def __init__(self, side: int = 512) -> None:
         self.side = side
         self.on_pick: Callable[[float, float], None] = lambda x, y: None
         self.on_wipe: Callable[[float], None] = lambda share: None

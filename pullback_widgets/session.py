@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,16 @@ TargetLike = Target | int | str | None
 """A target, a class index, (a part of) a class name, or None for the image's own top class."""
 
 
-class Prediction(NamedTuple):
-    """One class of the network's answer."""
+@dataclass(frozen=True)
+class Prediction:
+    """One class of the network's answer.
+
+    Attributes:
+        index: Class index.
+        name: Class name.
+        probability: Softmax probability, 0 to 1.
+        logit: The network's output.
+    """
 
     index: int
     name: str

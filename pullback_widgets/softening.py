@@ -112,6 +112,14 @@ class Softening:
             )
         return replace(self, temperature=float(temperature))
 
+    def with_units(self, units: str) -> Softening:
+        """The same softening with ``"absolute"`` or ``"relative"`` temperatures.
+
+        Raises:
+            ValueError: For any other word.
+        """
+        return replace(self, units=units)  # type: ignore[arg-type]  # checked on construction
+
     def with_factors(self, factors: Mapping[str, float]) -> Softening:
         """The same softening with other per-layer factors (see ``factors``)."""
         return replace(self, factors=dict(factors))

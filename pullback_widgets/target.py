@@ -158,7 +158,8 @@ class Direction(Target):
             seed += vector.view(-1, *[1] * (value.dim() - 1)) / positions
         else:
             _check_position(value, self.position, self.layer)
-            seed[(slice(None), *self.position)] = vector
+            index = (slice(None), *self.position)
+            seed[index] = vector
         return seed
 
 
@@ -207,13 +208,10 @@ def _check_index(what: str, value: object) -> None:
         raise ValueError(f"{what} is {value!r}; expected a whole number from 0 up.")
 
 
-def _as_position(position: Sequence[int] | None) -> tuple[int, ...] | None:
+def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None:
     if position is None:
         return None
-    try:
-        indices = tuple(position)
-    except TypeError:
-        indices = (position,)
+    indices = (position,) if isinstance(position, numbers.Integral) else tuple(position)
     for index in indices:
         _check_index("position", index)
     return tuple(int(index) for index in indices)
@@ -241,5 +239,6 @@ def _one_hot(value: Tensor, channel: Any, position: tuple[int, ...] | None, laye
     _check_channel(value, channel, layer)
     _check_position(value, position or (), layer)
     seed = torch.zeros_like(value)
-    seed[(channel, *(position or ()))] = 1.0
+    index = (channel, *(position or ()))
+    seed[index] = 1.0
     return seed

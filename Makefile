@@ -1,0 +1,65 @@
+# `make lab` and `make test` are all that a user needs; `make` lists the rest.
+# ARGS goes to the program behind the target:  make test ARGS="-k softening"
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+# Someone's PIP_USER or missing pip upgrade must not reach into the environment.
+export PIP_USER = 0
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help lab test lint format types notebooks clean
+
+help:
+	@echo "make lab        environment, package, JupyterLab on notebooks/explore.ipynb"
+	@echo "make test       environment, package, a Chromium if none is there, all tests"
+	@echo "make lint       formatting and lint"
+	@echo "make format     formats, and mends what lint can mend"
+	@echo "make types      type check"
+	@echo "make notebooks  runs every notebook top to bottom"
+	@echo "make clean      removes the environment and everything generated"
+
+lab: $(VENV)/installed-lab
+	@exec $(RUN) .ci/lab.py $(ARGS)
+
+test: $(VENV)/installed-test
+	@$(RUN) tests/browser/chromium.py
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+
+format: $(VENV)/installed-dev
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+types: $(VENV)/installed-dev
+	$(RUN) -m mypy
+
+notebooks: $(VENV)/installed-test
+	$(RUN) .ci/notebooks.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) dist test-results .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One empty file per set of dependencies: newer than pyproject.toml means nothing to do.
+$(VENV)/installed-%: pyproject.toml | $(RUN)
+	@echo "Installing pullback_widgets[$*] into $(VENV); the first time this takes minutes (torch)."
+	$(RUN) -m pip install --quiet "pip>=22"
+	$(RUN) -m pip install --editable ".[$*]"
+	@touch $@
+
+$(RUN):
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no '$(PYTHON)' here; install Python 3.10 or newer, or name one:" \
+	       "make PYTHON=/path/to/python3 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "$$($(PYTHON) --version) is too old, 3.10 or newer is needed; name one:" \
+	       "make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) could not make an environment in $(VENV); on Debian and Ubuntu this needs:" \
+	       "apt install python3-venv"; exit 1; }

@@ -1,0 +1,45 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BROWSER_TESTS = REPOSITORY / "tests" / "browser"
+
+# Set by .ci/run, where nothing may be missing.
+NO_SKIP = os.environ.get("PULLBACK_WIDGETS_NO_SKIP") == "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the browser tests, and puts them last: the quick ones report first."""
+    for item in items:
+        if item.path.is_relative_to(BROWSER_TESTS):
+            item.add_marker("browser")
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(scope="session")
+def missing() -> Callable[[str], NoReturn]:
+    """``missing(reason)`` skips the test for want of something; under .ci/run it fails it."""
+
+    def missing(reason: str) -> NoReturn:
+        if NO_SKIP:
+            pytest.fail(f"{reason} (skipped elsewhere, but .ci/run needs it)", pytrace=False)
+        pytest.skip(reason)
+
+    return missing
+
+
+@pytest.fixture(scope="session")
+def shared(missing: Callable[[str], NoReturn]) -> Path:
+    """The folder with trained weights, photographs and reference outputs beside the repository."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        missing("the folder ../shared is not there")
+    return folder

@@ -1,0 +1,346 @@
+"""Targets: what they mean, what they refuse."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from networks import CATEGORIES, CLASSES, SIZE, image, network, plain_gradient, wrap
+from torch import Tensor, nn
+
+import pullback_widgets as pw
+
+HARD = pw.Softening.hard()
+VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
+
+
+def session_of(name: str = "residual", batch: int | None = None) -> pw.Session:
+    return pw.Session(wrap(network(name)), image(1, batch))
+
+
+# Classes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "index"),
+    [
+        (0, 0),
+        (CLASSES - 1, CLASSES - 1),
+        ("golf ball", 0),
+        ("golf cart", 1),
+        ("espresso", 4),
+        ("espr", 4),
+        ("tabby", 2),
+        ("spoo", 5),
+        ("cat", 3),
+        (pw.Logit(2), 2),
+        (pw.Logit("golf cart"), 1),
+        (pw.Logit("ball"), 0),
+    ],
+    ids=str,
+)
+def test_a_class_by_index_name_or_part_of_a_name(target: Any, index: int) -> None:
+    """An exact name wins over the names it is a part of: "cat", and not "tabby cat"."""
+    session = session_of()
+    assert session.score(target) == pytest.approx(float(session.logits[index]), rel=1e-6)
+    assert torch.equal(session.pullback(target), session.pullback(index))
+
+
+@pytest.mark.parametrize("make", [str, pw.Logit], ids=["str", "Logit"])
+def test_an_ambiguous_name_lists_the_candidates(make: Callable[[str], Any]) -> None:
+    with pytest.raises(ValueError) as caught:
+        session_of().pullback(make("golf"))
+    assert "golf ball" in str(caught.value)
+    assert "golf cart" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"), [("golv ball", "golf ball"), ("expresso", "espresso")]
+)
+def test_an_unknown_name_lists_the_nearest(wrong: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=nearest) as caught:
+        session_of().pullback(wrong)
+    assert wrong in str(caught.value)
+
+
+@pytest.mark.parametrize("index", [CLASSES, 1000, -CLASSES - 1])
+@pytest.mark.parametrize("make", [int, pw.Logit], ids=["int", "Logit"])
+def test_a_class_out_of_range_says_how_many_there_are(
+    make: Callable[[int], Any], index: int
+) -> None:
+    with pytest.raises(ValueError, match=f"{CLASSES}|{CLASSES - 1}"):
+        session_of().pullback(make(index))
+
+
+def test_a_name_needs_categories() -> None:
+    model = pw.Model(network("chain"), mean=(0.5,) * 3, std=(0.5,) * 3, size=SIZE)
+    session = pw.Session(model, image(1))
+    assert session.pullback(1).shape == (3, SIZE, SIZE)
+    with pytest.raises(ValueError):
+        session.pullback("golf ball")
+
+
+@pytest.mark.parametrize("wrong", [1.5, True, (1, 2), {"class": 1}, b"cat", object()], ids=repr)
+def test_other_types_are_refused(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        session_of().pullback(wrong)
+
+
+# Hidden targets ----------------------------------------------------------------------------------
+
+
+def entering(net: nn.Module, layer: str, x: Tensor) -> Tensor:
+    """What enters the first call of a module, by a hook of the test's own, in the graph."""
+    return tapped(net, layer, x, lambda args, out: args[0])
+
+
+def leaving(net: nn.Module, layer: str, x: Tensor) -> Tensor:
+    return tapped(net, layer, x, lambda args, out: out)
+
+
+def tapped(net: nn.Module, layer: str, x: Tensor, which: Callable[[Any, Any], Tensor]) -> Tensor:
+    found: list[Tensor] = []
+
+    def before(module: nn.Module, args: Any) -> None:
+        if not found:
+            found.append(which(args, None).clone() if which(args, None) is not None else x)
+
+    def after(module: nn.Module, args: Any, out: Any) -> None:
+        if len(found) == 0:
+            found.append(which(args, out).clone())
+
+    module = net.get_submodule(layer)
+    takes_input = which(("in",), "out") == "in"
+    handle = (
+        module.register_forward_pre_hook(before)
+        if takes_input
+        else module.register_forward_hook(after)
+    )
+    net(x)
+    handle.remove()
+    return found[0]
+
+
+Read = Callable[[nn.Module, Tensor], Tensor]
+HIDDEN: dict[str, tuple[str, Any, Read]] = {
+    "channel of a convolution": (
+        "residual",
+        pw.Channel("layer1.conv1", 2),
+        lambda net, x: leaving(net, "layer1.conv1", x)[:, 2].mean((1, 2)),
+    ),
+    "channel, mean by name": (
+        "residual",
+        pw.Channel("layer1.conv1", 2, reduce="mean"),
+        lambda net, x: leaving(net, "layer1.conv1", x)[:, 2].mean((1, 2)),
+    ),
+    "channel, maximum": (
+        "residual",
+        pw.Channel("layer10.bn2", 1, reduce="max"),
+        lambda net, x: leaving(net, "layer10.bn2", x)[:, 1].flatten(1).max(1).values,
+    ),
+    "channel of an in-place ReLU": (
+        "residual",
+        pw.Channel("relu", 3),
+        lambda net, x: entering(net, "relu", x)[:, 3].mean((1, 2)),
+    ),
+    "channel, maximum of an in-place LeakyReLU": (
+        "mixed",
+        pw.Channel("leaky", 3, reduce="max"),
+        lambda net, x: entering(net, "leaky", x)[:, 3].flatten(1).max(1).values,
+    ),
+    "channel of a PReLU": (
+        "mixed",
+        pw.Channel("prelu", 0),
+        lambda net, x: entering(net, "prelu", x)[:, 0].mean((1, 2)),
+    ),
+    "channel of a pool": (
+        "residual",
+        pw.Channel("maxpool", 0),
+        lambda net, x: leaving(net, "maxpool", x)[:, 0].mean((1, 2)),
+    ),
+    "channel of a block": (
+        "residual",
+        pw.Channel("layer1", 0),
+        lambda net, x: leaving(net, "layer1", x)[:, 0].mean((1, 2)),
+    ),
+    "channel of a linear layer": (
+        "residual",
+        pw.Channel("head", 4),
+        lambda net, x: leaving(net, "head", x)[:, 4],
+    ),
+    "batch norm that `+=` overwrites": (
+        "residual",
+        pw.Channel("layer1.bn2", 2),
+        lambda net, x: leaving(net, "layer1.bn2", x)[:, 2].mean((1, 2)),
+    ),
+    "batch norm that an in-place ReLU overwrites": (
+        "residual",
+        pw.Unit("bn", 2, (0, 5)),
+        lambda net, x: leaving(net, "bn", x)[:, 2, 0, 5],
+    ),
+    "unit": (
+        "residual",
+        pw.Unit("layer10.conv2", 1, (3, 2)),
+        lambda net, x: leaving(net, "layer10.conv2", x)[:, 1, 3, 2],
+    ),
+    "unit, named arguments": (
+        "residual",
+        pw.Unit("layer10.conv2", channel=1, position=(3, 2)),
+        lambda net, x: leaving(net, "layer10.conv2", x)[:, 1, 3, 2],
+    ),
+    "unit of a ReLU6": (
+        "mobile",
+        pw.Unit("act1", 7, (0, 7)),
+        lambda net, x: entering(net, "act1", x)[:, 7, 0, 7],
+    ),
+    "direction": (
+        "residual",
+        pw.Direction("layer1.bn1", VECTOR),
+        lambda net, x: (leaving(net, "layer1.bn1", x).mean((2, 3)) * VECTOR).sum(1),
+    ),
+    "direction, list": (
+        "residual",
+        pw.Direction("layer1.bn1", VECTOR.tolist()),
+        lambda net, x: (leaving(net, "layer1.bn1", x).mean((2, 3)) * VECTOR).sum(1),
+    ),
+    "direction at a position": (
+        "residual",
+        pw.Direction("layer1.bn1", VECTOR, position=(2, 1)),
+        lambda net, x: (leaving(net, "layer1.bn1", x)[:, :, 2, 1] * VECTOR).sum(1),
+    ),
+    "difference of classes": (
+        "residual",
+        pw.Difference(pw.Logit(4), pw.Logit("golf ball")),
+        lambda net, x: net(x)[:, 4] - net(x)[:, 0],
+    ),
+    "difference of layers": (
+        "residual",
+        pw.Difference(pw.Channel("conv", 1), pw.Unit("layer1.conv2", 0, (1, 1))),
+        lambda net, x: (
+            leaving(net, "conv", x)[:, 1].mean((1, 2)) - leaving(net, "layer1.conv2", x)[:, 0, 1, 1]
+        ),
+    ),
+    "difference of a difference": (
+        "residual",
+        pw.Difference(pw.Difference(pw.Logit(1), pw.Logit(2)), pw.Channel("conv", 1)),
+        lambda net, x: net(x)[:, 1] - net(x)[:, 2] - leaving(net, "conv", x)[:, 1].mean((1, 2)),
+    ),
+}
+every_hidden = pytest.mark.parametrize(("name", "target", "read"), HIDDEN.values(), ids=HIDDEN)
+
+
+@every_hidden
+def test_scores_are_the_values_read_by_hand(name: str, target: Any, read: Read) -> None:
+    net, picture = network(name), image(1)
+    score = pw.Session(wrap(net), picture).score(target)
+    assert isinstance(score, float)
+    assert score == pytest.approx(float(read(net, picture[None])), rel=1e-12, abs=1e-14)
+
+
+@every_hidden
+def test_hard_pullbacks_are_autograd_of_the_hand_written_scalar(
+    name: str, target: Any, read: Read
+) -> None:
+    net, picture = network(name), image(1)
+    p = pw.pullback(wrap(net), picture, target, softening=HARD)
+    expected = plain_gradient(lambda x: read(net, x), picture)
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(p, expected, rtol=0, atol=1e-12)
+
+
+@every_hidden
+def test_a_batch_has_a_score_and_a_pullback_per_image(name: str, target: Any, read: Read) -> None:
+    net, batch = network(name), image(1, batch=3)
+    session = pw.Session(wrap(net), batch)
+    scores = session.score(target)
+    assert scores.shape == (3,)
+    torch.testing.assert_close(scores, read(net, batch).detach(), rtol=1e-10, atol=1e-12)
+    p = session.pullback(target, softening=HARD)
+    for i, picture in enumerate(batch):
+        expected = plain_gradient(lambda x: read(net, x), picture)
+        torch.testing.assert_close(p[i], expected, rtol=0, atol=1e-12)
+
+
+def test_a_repeated_call_is_a_layer_of_its_own() -> None:
+    """`layer1.relu` is called twice; the second call gets what bn2 plus the skip give."""
+    net, picture = network("residual"), image(1)
+
+    def read(net: nn.Module, x: Tensor) -> Tensor:
+        skip = leaving(net, "maxpool", x)
+        return (leaving(net, "layer1.bn2", x) + skip)[:, 2, 1, 3]
+
+    target = pw.Unit("layer1.relu:2", 2, (1, 3))
+    session = pw.Session(wrap(net), picture)
+    assert session.score(target) == pytest.approx(float(read(net, picture[None])), rel=1e-12)
+    expected = plain_gradient(lambda x: read(net, x), picture)
+    torch.testing.assert_close(
+        session.pullback(target, softening=HARD), expected, rtol=0, atol=1e-12
+    )
+
+
+def test_every_image_of_a_batch_may_have_a_target_of_its_own_kind() -> None:
+    targets: list[Any] = [3, "espresso", pw.Channel("layer1", 1), pw.Unit("conv", 0, (4, 4)), None]
+    batch = image(1, batch=len(targets))
+    session = pw.Session(wrap(network("residual")), batch)
+    together, scores = session.pullback(targets), session.score(targets)
+    for i, target in enumerate(targets):
+        alone = pw.Session(wrap(network("residual")), batch[i])
+        torch.testing.assert_close(together[i], alone.pullback(target), rtol=0, atol=1e-12)
+        assert float(scores[i]) == pytest.approx(alone.score(target), rel=1e-10)
+
+
+def test_the_gate_of_the_target_layer_itself_takes_no_part() -> None:
+    """A hidden unit is its pre-activation: no gate of its own lies between it and the image."""
+    net, picture = network("residual"), image(1)
+    session = pw.Session(wrap(net), picture)
+    for softening in (HARD, pw.Softening.relative(0.85)):
+        p = session.pullback(pw.Unit("relu", 1, (2, 2)), softening=softening)
+        expected = plain_gradient(lambda x: net.bn(net.conv(x))[:, 1, 2, 2], picture)
+        torch.testing.assert_close(p, expected, rtol=0, atol=1e-12)
+
+
+# What is refused ---------------------------------------------------------------------------------
+
+REFUSED: dict[str, Callable[[], Any]] = {
+    "channel out of range": lambda: pw.Channel("conv", 4),
+    "channel far below range": lambda: pw.Channel("conv", -5),
+    "channel not a number": lambda: pw.Channel("conv", "red"),  # type: ignore[arg-type]
+    "unknown reduction": lambda: pw.Channel("conv", 0, reduce="median"),  # type: ignore[arg-type]
+    "unit's channel out of range": lambda: pw.Unit("conv", 4, (0, 0)),
+    "row out of range": lambda: pw.Unit("conv", 0, (SIZE, 0)),
+    "column out of range": lambda: pw.Unit("conv", 0, (0, SIZE)),
+    "position of one number": lambda: pw.Unit("conv", 0, (1,)),
+    "position of three numbers": lambda: pw.Unit("conv", 0, (1, 2, 3)),
+    "position in a layer without positions": lambda: pw.Unit("head", 0, (0, 0)),
+    "vector too short": lambda: pw.Direction("conv", [1.0, 2.0]),
+    "vector too long": lambda: pw.Direction("conv", torch.ones(5)),
+    "vector of two dimensions": lambda: pw.Direction("conv", torch.ones(4, 4)),
+    "direction's position out of range": lambda: pw.Direction("conv", torch.ones(4), (0, SIZE)),
+    "unknown layer": lambda: pw.Channel("nowhere", 0),
+    "difference with an unknown class": lambda: pw.Difference(pw.Logit(0), pw.Logit("zebra")),
+    "difference with an unknown layer": lambda: pw.Difference(pw.Logit(0), pw.Channel("no", 0)),
+}
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
+def test_what_does_not_exist_is_refused_in_a_sentence(make: Callable[[], Any]) -> None:
+    session = session_of()
+    with pytest.raises((ValueError, TypeError)) as caught:
+        session.pullback(make())
+    message = str(caught.value)
+    assert len(message.split()) >= 5
+    assert "\n" not in message.strip()
+    assert session.pullback(0).shape == (3, SIZE, SIZE)
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
+def test_scores_and_ascents_refuse_the_same(make: Callable[[], Any]) -> None:
+    session = session_of()
+    with pytest.raises((ValueError, TypeError)):
+        session.score(make())
+    with pytest.raises((ValueError, TypeError)):
+        list(session.ascend(make(), steps=1))
+
+
+def test_names_of_categories_are_the_models() -> None:
+    assert tuple(wrap(network("chain")).categories or ()) == CATEGORIES
