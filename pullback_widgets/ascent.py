@@ -109,6 +109,7 @@ def _walk(
         if radius is not None:
             difference = difference * (radius / _norm(difference).clamp_min(radius))
         x = (start + difference).clamp(-1.0, 1.0)
+        del recording  # its graph goes before the next forward pass builds another
         recording = Recording(session.model, x, until=until, grad=index < steps)
         scores = scores_of(recording, targets)
         probabilities = _probabilities(recording, targets)

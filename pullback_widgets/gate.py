@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,20 +18,27 @@ from torch import Tensor
 from .softening import Softening
 
 
-class Settings(Protocol):
-    """What a gate reads at backward time."""
-
-    softening: Softening
-
-    def scale(self, key: GateKey) -> Tensor:
-        """The calibrated scale of the channels that enter a gate, shape (C,)."""
-
-
 class GateKey(NamedTuple):
     """Which gate of the network: the module it runs in, and its turn among that module's gates."""
 
     path: str
     turn: int
+
+
+@dataclass
+class Settings:
+    """What the gates of one recording read at backward time.
+
+    It holds nothing of the recording itself: the autograd graph refers to it, and a way back to the
+    graph would be a cycle through C++ that Python never collects.
+
+    Attributes:
+        softening: How gradients that pass now are softened.
+        scale: From a gate to the calibrated scale of the channels that enter it, shape (C,).
+    """
+
+    softening: Softening
+    scale: Callable[[GateKey], Tensor]
 
 
 @dataclass

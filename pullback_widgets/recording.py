@@ -24,7 +24,7 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from .gate import Gate, GateKey, Pool
+from .gate import Gate, GateKey, Pool, Settings
 from .layer import Layer, unknown_layer
 from .model import Model
 from .rectifier import find_max_pool, find_rectifier
@@ -133,11 +133,11 @@ class _Recorder(TorchFunctionMode):
     """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
 
     def __init__(
-        self, trace: _Trace, recording: Recording, measured: dict[GateKey, Tensor] | None
+        self, trace: _Trace, settings: Settings, measured: dict[GateKey, Tensor] | None
     ) -> None:
         super().__init__()
         self.trace = trace
-        self.recording = recording
+        self.settings = settings
         self.measured = measured
         self.scales = ScaleMap()
 
@@ -153,7 +153,7 @@ class _Recorder(TorchFunctionMode):
         if rectifier is not None:
             gate = Gate(
                 self.trace.next_gate(),
-                self.recording,
+                self.settings,
                 rectifier.own,
                 rectifier.slope,
                 self.scales.get(rectifier.z),
@@ -169,7 +169,7 @@ class _Recorder(TorchFunctionMode):
             return out
         found = find_max_pool(func, args, kwargs)
         if found is not None:
-            pool = Pool(self.trace.next_gate(), self.recording, *found[1:])
+            pool = Pool(self.trace.next_gate(), self.settings, *found[1:])
             self._measure(pool.key, found.x, found.x.dim() - len(found.kernel) - 1)
             out = pool(found.x)
             self.scales.put(out, self.scales.get(found.x))
@@ -192,7 +192,6 @@ class Recording:
     Attributes:
         x: The images, (N, 3, H, W) in [-1, 1], on the model's device.
         logits: The network's output, (N, K); None if the forward was stopped at a layer.
-        softening: What the gates read while a gradient passes through them.
     """
 
     def __init__(
@@ -218,11 +217,11 @@ class Recording:
             Exception: Whatever the network raises.
         """
         self.model = model
-        self.softening = Softening.hard()
+        self._settings = Settings(Softening.hard(), _scale_lookup(model, x.shape[-2], x.shape[-1]))
         self.logits: Tensor | None = None
         self._lock = threading.Lock()
         self._trace = _Trace()
-        recorder = _Recorder(self._trace, self, measured)
+        recorder = _Recorder(self._trace, self._settings, measured)
         with (
             torch.inference_mode(False),
             torch.set_grad_enabled(grad),
@@ -267,23 +266,12 @@ class Recording:
         if entry is None or entry.gate is None:
             return None
         gate = entry.gate
-        return gate.scale if gate.scale is not None else self.scale(gate.key)
+        return gate.scale if gate.scale is not None else self._settings.scale(gate.key)
 
     def last_gated(self) -> str | None:
         """The last layer whose value enters a rectifier."""
         gated = [name for name, entry in self._trace.entries.items() if entry.gate is not None]
         return gated[-1] if gated else None
-
-    def scale(self, key: GateKey) -> Tensor:
-        """The calibrated scale of a gate's channels (see ``Model.scales``)."""
-        scales = self.model.scales(self.x.shape[-2], self.x.shape[-1])
-        if key not in scales:
-            raise RuntimeError(
-                f"The gate {key.turn} of {key.path or 'the network'!r} did not run on the "
-                "calibration images, so its scale is unknown; give pw.Model(calibration=...) "
-                "images that reach it, or use an absolute temperature."
-            )
-        return scales[key]
 
     def pull(self, seeds: Mapping[str, Tensor], softening: Softening) -> Tensor:
         """One backward pass: ``sum over layers of <seed, value>``, differentiated by the images.
@@ -297,7 +285,7 @@ class Recording:
         """
         values = [self.value(layer) for layer in seeds]
         with self._lock, torch.inference_mode(False):
-            self.softening = softening
+            self._settings.softening = softening
             # A target that no gradient leads to, such as a constant layer, pulls back to zero.
             reached = [
                 (value, seed)
@@ -313,6 +301,22 @@ class Recording:
         if pullback is None:
             return torch.zeros_like(self.x, requires_grad=False)
         return pullback
+
+
+def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:
+    """Where gates find calibrated scales, measured on the first question (``Model.scales``)."""
+
+    def scale(key: GateKey) -> Tensor:
+        scales = model.scales(height, width)
+        if key not in scales:
+            raise RuntimeError(
+                f"The gate {key.turn} of {key.path or 'the network'!r} did not run on the "
+                "calibration images, so its scale is unknown; give pw.Model(calibration=...) "
+                "images that reach it, or use an absolute temperature."
+            )
+        return scales[key]
+
+    return scale
 
 
 def measure_scales(model: Model, images: Tensor) -> dict[GateKey, Tensor]:

@@ -127,7 +127,7 @@ _READERS: dict[Callable[..., Any], Callable[..., Rectifier | None]] = {
     F.leaky_relu_: _leaky_relu_,
     **dict.fromkeys((F.prelu, torch.prelu, Tensor.prelu), _prelu),
     **dict.fromkeys((F.threshold, torch.threshold), _threshold),
-    F.threshold_: _threshold_,  # the same function as torch.threshold_
+    torch.threshold_: _threshold_,  # which is also F.threshold_
     **dict.fromkeys(
         (torch.clamp, torch.clip, torch.clamp_min, Tensor.clamp, Tensor.clip, Tensor.clamp_min),
         _clamp_reader(in_place=False),

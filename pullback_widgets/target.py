@@ -158,7 +158,7 @@ class Direction(Target):
             seed += vector.view(-1, *[1] * (value.dim() - 1)) / positions
         else:
             _check_position(value, self.position, self.layer)
-            index = (slice(None), *self.position)
+            index: tuple[Any, ...] = (slice(None), *self.position)
             seed[index] = vector
         return seed
 
@@ -211,7 +211,7 @@ def _check_index(what: str, value: object) -> None:
 def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None:
     if position is None:
         return None
-    indices = (position,) if isinstance(position, numbers.Integral) else tuple(position)
+    indices = (position,) if isinstance(position, int) else tuple(position)
     for index in indices:
         _check_index("position", index)
     return tuple(int(index) for index in indices)

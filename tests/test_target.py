@@ -234,7 +234,7 @@ def test_scores_are_the_values_read_by_hand(name: str, target: Any, read: Read) 
     net, picture = network(name), image(1)
     score = pw.Session(wrap(net), picture).score(target)
     assert isinstance(score, float)
-    assert score == pytest.approx(float(read(net, picture[None])), rel=1e-12, abs=1e-14)
+    assert score == pytest.approx(read(net, picture[None]).item(), rel=1e-12, abs=1e-14)
 
 
 @every_hidden
@@ -271,7 +271,7 @@ def test_a_repeated_call_is_a_layer_of_its_own() -> None:
 
     target = pw.Unit("layer1.relu:2", 2, (1, 3))
     session = pw.Session(wrap(net), picture)
-    assert session.score(target) == pytest.approx(float(read(net, picture[None])), rel=1e-12)
+    assert session.score(target) == pytest.approx(read(net, picture[None]).item(), rel=1e-12)
     expected = plain_gradient(lambda x: read(net, x), picture)
     torch.testing.assert_close(
         session.pullback(target, softening=HARD), expected, rtol=0, atol=1e-12
