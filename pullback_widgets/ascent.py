@@ -71,8 +71,6 @@ def ascend(
     Raises:
         ValueError: For numbers out of range, unknown layers or classes.
     """
-    from .session import checked
-
     if isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 1:
         raise ValueError(f"steps is {steps!r}; expected a whole number from 1 up.")
     for name, value in (("step_size", step_size), ("radius", radius)):
@@ -85,7 +83,7 @@ def ascend(
     for one in targets:
         for term in one.terms():
             session._recording.value(term.layer)  # an unknown layer raises here, not at a step
-    return _walk(session, targets, checked(softening), int(steps), step_size, radius)
+    return _walk(session, targets, Softening.checked(softening), int(steps), step_size, radius)
 
 
 def _walk(
@@ -96,14 +94,12 @@ def _walk(
     step_size: float,
     radius: float | None,
 ) -> Iterator[Step]:
-    from .session import scores_of, seeds_of
-
     layers = {term.layer for target in targets for term in target.terms()}
     until = layers if LOGITS not in layers else set()
     recording = session._recording
     start = recording.x.detach()
     for index in range(1, steps + 1):
-        pullback = recording.pull(seeds_of(recording, targets), softening)
+        pullback = recording.pull(targets, softening)
         x = recording.x.detach() + step_size * _unit(pullback)
         difference = x - start
         if radius is not None:
@@ -111,7 +107,7 @@ def _walk(
         x = (start + difference).clamp(-1.0, 1.0)
         del recording  # its graph goes before the next forward pass builds another
         recording = Recording(session.model, x, until=until, grad=index < steps)
-        scores = scores_of(recording, targets)
+        scores = recording.scores(targets)
         probabilities = _probabilities(recording, targets)
         perturbed = session._unbatched(x.cpu())
         yield Step(

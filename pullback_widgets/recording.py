@@ -30,7 +30,7 @@ from .model import Model
 from .rectifier import find_max_pool, find_rectifier
 from .scale import ScaleMap, channel_deviation
 from .softening import Softening
-from .target import LOGITS
+from .target import LOGITS, Target
 
 ACTIVATIONS = (
     nn.ReLU,
@@ -273,34 +273,53 @@ class Recording:
         gated = [name for name, entry in self._trace.entries.items() if entry.gate is not None]
         return gated[-1] if gated else None
 
-    def pull(self, seeds: Mapping[str, Tensor], softening: Softening) -> Tensor:
-        """One backward pass: ``sum over layers of <seed, value>``, differentiated by the images.
+    def pull(self, targets: Sequence[Target], softening: Softening) -> Tensor:
+        """One backward pass: the gradient of each image's target with respect to the image.
 
         Args:
-            seeds: Layer name -> gradient of the target with respect to the layer's value.
+            targets: One for each image, class names resolved.
             softening: How the gates on the way are softened.
 
         Returns:
-            The pullback, same shape as ``x``.
+            The pullbacks, same shape as ``x``.
+
+        Raises:
+            ValueError: For an unknown layer, or indices out of range.
         """
-        values = [self.value(layer) for layer in seeds]
+        seeds = self._seeds(targets)
+        # A target that no gradient leads to, such as a constant layer, pulls back to zero.
+        reached = [layer for layer in seeds if self.value(layer).requires_grad]
         with self._lock, torch.inference_mode(False):
             self._settings.softening = softening
-            # A target that no gradient leads to, such as a constant layer, pulls back to zero.
-            reached = [
-                (value, seed)
-                for value, seed in zip(values, seeds.values(), strict=True)
-                if value.requires_grad
-            ]
-            if not reached:
-                return torch.zeros_like(self.x, requires_grad=False)
-            outputs, gradients = zip(*reached, strict=True)
-            (pullback,) = torch.autograd.grad(
-                outputs, self.x, gradients, retain_graph=True, allow_unused=True
-            )
-        if pullback is None:
-            return torch.zeros_like(self.x, requires_grad=False)
-        return pullback
+            pullback = None
+            if reached:
+                (pullback,) = torch.autograd.grad(
+                    [self.value(layer) for layer in reached],
+                    self.x,
+                    [seeds[layer] for layer in reached],
+                    retain_graph=True,
+                    allow_unused=True,
+                )
+        return torch.zeros_like(self.x, requires_grad=False) if pullback is None else pullback
+
+    def scores(self, targets: Sequence[Target]) -> Tensor:
+        """The value of each image's target, (N,)."""
+        scores = torch.zeros(len(targets), dtype=self.x.dtype, device=self.x.device)
+        for n, target in enumerate(targets):
+            for term in target.terms():
+                value = self.value(term.layer).detach()[n]
+                scores[n] += term.weight * (term.seed(value) * value).sum()
+        return scores
+
+    def _seeds(self, targets: Sequence[Target]) -> dict[str, Tensor]:
+        """For each layer that targets read: the gradient of their sum by its value."""
+        seeds: dict[str, Tensor] = {}
+        for n, target in enumerate(targets):
+            for term in target.terms():
+                value = self.value(term.layer).detach()
+                seed = seeds.setdefault(term.layer, torch.zeros_like(value))
+                seed[n] += term.weight * term.seed(value[n])
+        return seeds
 
 
 def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:

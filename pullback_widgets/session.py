@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .ascent import Step, ascend
 from .image import to_batch
 from .layer import Layer
 from .model import Model
@@ -16,9 +17,6 @@ from .recording import Recording
 from .scale import channel_deviation
 from .softening import Softening
 from .target import LOGITS, Difference, Logit, Target, as_target
-
-if TYPE_CHECKING:
-    from .ascent import Step
 
 TargetLike = Target | int | str | None
 """A target, a class index, (a part of) a class name, or None for the image's own top class."""
@@ -133,7 +131,7 @@ class Session:
 
     def score(self, target: TargetLike | Sequence[TargetLike] = None) -> Any:
         """The target's value: a float; a tensor (N,) for a batch."""
-        scores = scores_of(self._recording, self.resolve(target))
+        scores = self._recording.scores(self.resolve(target))
         return float(scores[0]) if self._single else scores
 
     def pullback(
@@ -154,8 +152,8 @@ class Session:
             ValueError: For an unknown layer or class, or indices out of range.
             TypeError: If the target is none of the known kinds.
         """
-        seeds = seeds_of(self._recording, self.resolve(target))
-        return self._unbatched(self._recording.pull(seeds, checked(softening)))
+        pulled = self._recording.pull(self.resolve(target), Softening.checked(softening))
+        return self._unbatched(pulled)
 
     def ascend(
         self,
@@ -167,8 +165,6 @@ class Session:
         radius: float | None = 100.0,
     ) -> Iterator[Step]:
         """Gradient ascent along pullbacks; see :func:`pullback_widgets.ascent.ascend`."""
-        from .ascent import ascend
-
         return ascend(self, target, softening, steps=steps, step_size=step_size, radius=radius)
 
     def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:
@@ -222,40 +218,3 @@ def with_indices(target: Target, model: Model) -> Target:
             with_indices(as_target(target.second), model),
         )
     return target
-
-
-def seeds_of(recording: Recording, targets: Sequence[Target]) -> dict[str, Tensor]:
-    """For each layer the targets read: the gradient of the sum of targets by its value."""
-    seeds: dict[str, Tensor] = {}
-    for n, target in enumerate(targets):
-        for term in target.terms():
-            value = recording.value(term.layer).detach()
-            seed = seeds.setdefault(term.layer, torch.zeros_like(value))
-            seed[n] += term.weight * term.seed(value[n])
-    return seeds
-
-
-def scores_of(recording: Recording, targets: Sequence[Target]) -> Tensor:
-    """The value of each image's target, (N,)."""
-    scores = torch.zeros(len(targets), dtype=recording.x.dtype, device=recording.x.device)
-    for n, target in enumerate(targets):
-        for term in target.terms():
-            value = recording.value(term.layer).detach()[n]
-            scores[n] += term.weight * (term.seed(value) * value).sum()
-    return scores
-
-
-def checked(softening: Softening | None) -> Softening:
-    """The default softening for None.
-
-    Raises:
-        TypeError: If it is something else than a softening.
-    """
-    if softening is None:
-        return Softening.relative()
-    if not isinstance(softening, Softening):
-        raise TypeError(
-            f"softening is {softening!r}; expected a pw.Softening, for instance "
-            "pw.Softening.relative(0.85)."
-        )
-    return softening

@@ -94,6 +94,22 @@ class Softening:
         """Sigmoid gates at ``t`` times the scale of each channel; one ``t`` fits all networks."""
         return cls(temperature)
 
+    @classmethod
+    def checked(cls, softening: Softening | None) -> Softening:
+        """The softening itself; the default for None.
+
+        Raises:
+            TypeError: If it is something else than a softening.
+        """
+        if softening is None:
+            return cls.relative()
+        if not isinstance(softening, cls):
+            raise TypeError(
+                f"softening is {softening!r}; expected a pw.Softening, for instance "
+                "pw.Softening.relative(0.85)."
+            )
+        return softening
+
     @property
     def is_hard(self) -> bool:
         """Whether this is the plain gradient."""

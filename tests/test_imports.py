@@ -78,8 +78,7 @@ except ImportError as error:
     print(error)
 """
     )
-    assert "pip install" in message
-    assert "ipywidgets" in message or "pullback_widgets[" in message
+    assert "pip install ipywidgets ipycanvas" in message
 
 
 def test_public_names_are_listed_and_exist() -> None:
