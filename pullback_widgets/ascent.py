@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ def ascend(
     steps: int = 5,
     step_size: float = 20.0,
     radius: float | None = 100.0,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Walk up the pullback, one step at a time.
 
     Targets on hidden layers stop the forward passes at these layers. Arguments are checked at the
@@ -93,7 +93,7 @@ def _walk(
     steps: int,
     step_size: float,
     radius: float | None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     layers = {term.layer for target in targets for term in target.terms()}
     until = layers if LOGITS not in layers else set()
     recording = session._recording
@@ -138,4 +138,7 @@ def _norm(images: Tensor) -> Tensor:
 
 def _unit(images: Tensor) -> Tensor:
     """Each image divided by its norm; an image of zeros stays zero."""
-    return images / _norm(images).clamp_min(torch.finfo(images.dtype).tiny)
+    # First by its largest value: the squares of a tiny gradient would underflow.
+    tiny = torch.finfo(images.dtype).tiny
+    images = images / images.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(tiny)
+    return images / _norm(images).clamp_min(tiny)

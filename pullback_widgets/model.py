@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _chosen_device: torch.device | None = None
+
+# One lock for each module, since several models may wrap the same one.
+_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 
 
 def get_device() -> torch.device:
@@ -121,7 +125,7 @@ class Model:
         self.module = module
         self._calibration = calibration
         self._scales: dict[tuple[int, int], Mapping[GateKey, Tensor]] = {}
-        self._lock = threading.RLock()
+        self._lock = _locks.setdefault(module, threading.RLock())
 
     def __repr__(self) -> str:
         return f"<Model {self.name}, {self.size} px, on {self.device}>"

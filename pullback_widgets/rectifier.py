@@ -69,7 +69,7 @@ def _relu6(input: Tensor, inplace: bool = False) -> Rectifier:
 def _hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Rectifier | None:
-    if min_val != 0 or max_val <= 0:
+    if min_val != 0 or max_val != 6:
         return None
     return Rectifier(input, lambda z: F.hardtanh(z, min_val, max_val), in_place=inplace)
 
@@ -108,9 +108,9 @@ def _threshold_(input: Tensor, threshold: float, value: float) -> Rectifier | No
 
 def _clamp_reader(in_place: bool) -> Callable[..., Rectifier | None]:
     def read(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
-        # Only clamp(min=0) is a ReLU, and clamp(0, b) a ReLU6; any other clamp is not a gate.
+        # Only clamp(min=0) is a ReLU, and clamp(0, 6) a ReLU6; any other clamp is no gate.
         numbers = not isinstance(min, Tensor) and not isinstance(max, Tensor)
-        if not numbers or min != 0 or (max is not None and max <= 0) or out is not None:
+        if not numbers or min != 0 or max not in (None, 6) or out is not None:
             return None
         return Rectifier(input, lambda z: torch.clamp(z, min, max), in_place=in_place)
 

@@ -20,6 +20,24 @@ FLOOR = 1e-6
 """Smallest scale, in units of the pre-activation, so that every temperature is above 0."""
 
 _PASS = {
+    F.gelu,
+    F.silu,
+    F.mish,
+    F.hardswish,
+    F.elu,
+    F.elu_,
+    F.celu,
+    F.celu_,
+    F.selu,
+    F.selu_,
+    F.softplus,
+    F.hardsigmoid,
+    F.sigmoid,
+    F.tanh,
+    torch.sigmoid,
+    torch.tanh,
+    Tensor.sigmoid,
+    Tensor.tanh,
     F.dropout,
     F.dropout1d,
     F.dropout2d,
@@ -82,7 +100,9 @@ class ScaleMap:
         if func is F.batch_norm:
             self.put(out, _batch_norm_scale(*args, **kwargs))
         elif func in _PASS:
-            self.put(out, self.get(args[0] if args else kwargs["input"]))
+            source = args[0] if args else kwargs["input"]
+            # Flattening may fold the images into the channels; then the scale is lost.
+            self.put(out, self.get(source) if len(out) == len(source) else None)
         elif func in _SUM:
             self.put(out, self._sum(args, kwargs))
         elif func in _CONCATENATE:

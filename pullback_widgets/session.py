@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,7 @@ class Session:
         steps: int = 5,
         step_size: float = 20.0,
         radius: float | None = 100.0,
-    ) -> Iterator[Step]:
+    ) -> Generator[Step, None, None]:
         """Gradient ascent along pullbacks; see :func:`pullback_widgets.ascent.ascend`."""
         return ascend(self, target, softening, steps=steps, step_size=step_size, radius=radius)
 

@@ -136,8 +136,12 @@ class Direction(Target):
         vector = torch.as_tensor(self.vector).detach().clone()
         if vector.dim() != 1 or vector.is_complex() or vector.dtype == torch.bool:
             raise ValueError(
-                f"The vector of a Direction has shape {tuple(vector.shape)}; "
-                "expected one number per channel, shape (C,)."
+                f"The vector of a Direction has shape {tuple(vector.shape)} and type "
+                f"{vector.dtype}; expected one real number per channel, shape (C,)."
+            )
+        if not bool(torch.isfinite(vector).all()):
+            raise ValueError(
+                "The vector of a Direction holds NaN or infinite values; expected finite numbers."
             )
         object.__setattr__(self, "vector", vector)
         object.__setattr__(self, "position", _as_position(self.position))
@@ -218,7 +222,7 @@ def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None
 
 
 def _check_channel(value: Tensor, channel: int, layer: str) -> None:
-    if channel >= value.shape[0]:
+    if not 0 <= channel < value.shape[0]:
         noun = "classes" if layer == "class" else f"channels in layer {layer!r}"
         raise ValueError(
             f"Index {channel} is out of range: there are {value.shape[0]} {noun}; "
