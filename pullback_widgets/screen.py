@@ -7,13 +7,15 @@ canvas silent.
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Sequence
 
 import ipycanvas
 import ipywidgets
 import numpy as np
-from ipycanvas.canvas import _CANVAS_MANAGER
+from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
+from PIL import Image
 
 from .picture import MID_GREY, RGB
 
@@ -35,9 +37,15 @@ def draw(paint: Callable[[], None]) -> None:
 
 
 def put(canvas: ipycanvas.Canvas, picture: RGB) -> None:
-    """Put a picture on a canvas of its size, as PNG: ipycanvas would send RGB as lossy JPEG."""
-    alpha = np.full((*picture.shape[:2], 1), 255, np.uint8)
-    canvas.put_image_data(np.concatenate([picture, alpha], axis=-1), 0, 0)
+    """Put a picture on a canvas, without loss.
+
+    ``put_image_data`` would send RGB as JPEG, and RGBA as PNG, whose compression takes as long as
+    half a pullback (16 ms measured for 224 x 224). The command is the same; the bytes are a BMP,
+    which every browser reads and which takes 0.1 ms.
+    """
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "BMP")
+    _CANVAS_MANAGER.send_draw_command(canvas, COMMANDS["putImageData"], [0, 0], [file.getvalue()])
 
 
 class Screen:
