@@ -381,9 +381,9 @@ class SourcePanel:
         self.upload.add_class("pullback-upload")
         self.network = w.Dropdown(options=[], description="Network")
         for control in (self.image, self.network):
-            control.layout.width = f"{WIDTH - 26}px"
+            control.layout.width = f"{WIDTH - 50}px"
             control.style.description_width = "82px"
-        self.upload.layout.width = f"{WIDTH - 26}px"
+        self.upload.layout.width = f"{WIDTH - 50}px"
         self.box = w.VBox([self.image, self.upload, self.network])
         listen(self.image, self._chose_image)
         listen(self.network, self._chose_network)
@@ -454,6 +454,6 @@ class ViewPanel:
         ):
             bind(explorer, trait, control)
         for control in (self.compare, self.colour):
-            control.layout.width = f"{WIDTH - 26}px"
+            control.layout.width = f"{WIDTH - 50}px"
             control.style.description_width = "66px"
         self.box = w.VBox([self.compare, self.colour])

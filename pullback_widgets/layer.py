@@ -21,7 +21,7 @@ class Layer(NamedTuple):
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.name}  {self.kind}  {' x '.join(map(str, self.shape))}"
+        return f"{self.name}  {self.kind}  {'x'.join(map(str, self.shape))}"
 
 
 def unknown_layer(name: str, known: Iterable[str]) -> ValueError:

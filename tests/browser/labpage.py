@@ -206,6 +206,14 @@ class LabPage:
         """Runs all cells, and waits until they have run."""
         self._command("notebook:run-all-cells", timeout)
 
+    def run_cell(self, index: int, timeout: float = 120.0) -> None:
+        """Runs one cell, and waits until it has run."""
+        self.page.evaluate(
+            "index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }",
+            index,
+        )
+        self._command("notebook:run-cell", timeout)
+
     def restart_and_run_all(self, timeout: float = 120.0) -> None:
         """Restarts the kernel, clears the outputs and runs all cells."""
         self.page.evaluate(
