@@ -99,7 +99,7 @@ def _walk(
     recording = session._recording
     start = recording.x.detach()
     for index in range(1, steps + 1):
-        pullback = recording.pull(targets, softening)
+        pullback = recording.pull(targets, softening, last=index > 1)
         x = recording.x.detach() + step_size * _unit(pullback)
         difference = x - start
         if radius is not None:

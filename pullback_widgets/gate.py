@@ -48,6 +48,7 @@ class Gate:
     Attributes:
         key: Which gate of the network this is.
         settings: Where the softening is read at backward time.
+        run: The call as the network made it.
         own: The operation itself, out of place.
         slope: Slope for negative inputs: 0 for ReLU, a number or (C,) tensor for leaky ones.
         scale: Scale of the channels, shape (C,), where it could be followed from a batch norm.
@@ -57,6 +58,7 @@ class Gate:
 
     key: GateKey
     settings: Settings
+    run: Callable[[], Tensor]
     own: Callable[[Tensor], Tensor]
     slope: float | Tensor = 0.0
     scale: Tensor | None = None
@@ -227,15 +229,14 @@ class _RectifierFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, gate: Gate) -> Tensor:
         ctx.gate = gate
+        run, before = gate.run, gate.saved
+        del gate.run, gate.saved  # they hold tensors of the graph that will refer to this gate
         if gate.in_place:
-            before = gate.saved if gate.saved is not None else z.clone()
-            z.copy_(gate.own(before))
-            gate.saved = None
-            ctx.save_for_backward(before)
+            ctx.save_for_backward(z.clone() if before is None else before)
             ctx.mark_dirty(z)
-            return z
-        ctx.save_for_backward(z)
-        return gate.own(z)
+        else:
+            ctx.save_for_backward(z)
+        return run()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -138,7 +139,7 @@ class Model:
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the network's parameters."""
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
+        for tensor in itertools.chain(self.module.parameters(), self.module.buffers()):
             if tensor.is_floating_point():
                 return tensor.dtype
         return torch.get_default_dtype()
@@ -229,7 +230,7 @@ class Model:
 
 
 def _device_of(module: nn.Module) -> torch.device | None:
-    for tensor in (*module.parameters(), *module.buffers()):
+    for tensor in itertools.chain(module.parameters(), module.buffers()):
         return tensor.device
     return None
 

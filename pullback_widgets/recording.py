@@ -27,8 +27,8 @@ from torch.overrides import TorchFunctionMode
 from .gate import Gate, GateKey, Pool, Settings
 from .layer import Layer, unknown_layer
 from .model import Model
-from .rectifier import find_max_pool, find_rectifier
-from .scale import ScaleMap, channel_deviation
+from .rectifier import find_max_pool, find_rectifier, may_be_gate
+from .scale import ScaleMap, channel_deviation, follows_scale
 from .softening import Softening
 from .target import LOGITS, Target
 
@@ -64,10 +64,13 @@ class _Stop(BaseException):
 
 @dataclass
 class _Entry:
-    """The value of one layer call, as it was when the layer ran."""
+    """The value of one layer call, as it was when the layer ran.
+
+    The tensor is None if the network has overwritten it since and no copy was kept.
+    """
 
     layer: Layer
-    tensor: Tensor
+    tensor: Tensor | None
     gate: Gate | None = None
     """The rectifier that this value enters, if one takes it directly."""
 
@@ -76,6 +79,8 @@ class _Entry:
 class _Trace:
     """What one forward pass leaves behind."""
 
+    keep: bool = False
+    """Whether values are copied before anything but a gate overwrites them."""
     entries: dict[str, _Entry] = field(default_factory=dict)
     # Pre-activations and outputs by storage, so that they are rescued before being overwritten.
     by_storage: dict[int, list[_Entry]] = field(default_factory=dict)
@@ -114,16 +119,18 @@ class _Trace:
             if entry.tensor is tensor:
                 entry.gate = gate
 
-    def rescue(self, tensor: Tensor) -> Tensor | None:
+    def rescue(self, tensor: Tensor, by_gate: bool) -> Tensor | None:
         """Before ``tensor`` is overwritten: copies for the layers whose value it holds.
 
+        A gate needs its input anyway; for anything else copies are made only if ``keep`` is set.
         The copy of ``tensor`` itself, without its graph, is returned if one was made.
         """
-        copies: dict[int, Tensor] = {}
+        copies: dict[int, Tensor | None] = {}
         for entry in self.by_storage.pop(_storage(tensor), ()):
             key = id(entry.tensor)
             if key not in copies:
-                copies[key] = entry.tensor.clone()
+                kept = entry.tensor is not None and (by_gate or self.keep)
+                copies[key] = entry.tensor.clone() if kept and entry.tensor is not None else None
             entry.tensor = copies[key]
         copy = copies.get(id(tensor))
         return None if copy is None else copy.detach()
@@ -149,11 +156,14 @@ class _Recorder(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if not _matters(func) and "out" not in kwargs:
+            return func(*args, **kwargs)
         rectifier = find_rectifier(func, args, kwargs)
         if rectifier is not None:
             gate = Gate(
                 self.trace.next_gate(),
                 self.settings,
+                functools.partial(func, *args, **kwargs),
                 rectifier.own,
                 rectifier.slope,
                 self.scales.get(rectifier.z),
@@ -163,7 +173,7 @@ class _Recorder(TorchFunctionMode):
                 self._measure(gate.key, rectifier.z, 1)
             self.trace.enters(rectifier.z, gate)
             if gate.in_place:
-                gate.saved = self.trace.rescue(rectifier.z)
+                gate.saved = self.trace.rescue(rectifier.z, by_gate=True)
             out = gate(rectifier.z)
             self.scales.put(out, gate.scale)
             return out
@@ -176,7 +186,7 @@ class _Recorder(TorchFunctionMode):
             return (out, pool.indices) if pool.return_indices else out
         overwritten = _overwritten(func, args, kwargs)
         if overwritten is not None:
-            self.trace.rescue(overwritten)
+            self.trace.rescue(overwritten, by_gate=False)
         out = func(*args, **kwargs)
         self.scales.follow(func, args, kwargs, out)
         return out
@@ -217,29 +227,32 @@ class Recording:
             Exception: Whatever the network raises.
         """
         self.model = model
-        self._settings = Settings(Softening.hard(), _scale_lookup(model, x.shape[-2], x.shape[-1]))
         self.logits: Tensor | None = None
-        self._lock = threading.Lock()
+        self._settings = Settings(Softening.hard(), _scale_lookup(model, x.shape[-2], x.shape[-1]))
+        self._lock = threading.RLock()
+        with torch.inference_mode(False):
+            self.x = x.detach().to(model.device, model.dtype, copy=True).requires_grad_(grad)
         self._trace = _Trace()
+        self._forward(set(until), measured)
+        missing = [name for name in until if name not in self._trace.entries]
+        if missing:
+            raise unknown_layer(missing[0], self._trace.entries)
+
+    def _forward(self, until: set[str], measured: dict[GateKey, Tensor] | None = None) -> None:
+        model = self.model
         recorder = _Recorder(self._trace, self._settings, measured)
         with (
             torch.inference_mode(False),
-            torch.set_grad_enabled(grad),
+            torch.set_grad_enabled(self.x.requires_grad),
             model.evaluating(),
         ):
-            self.x = x.detach().to(model.device, model.dtype, copy=True).requires_grad_(grad)
             seen = model.normalise(self.x)
             try:
-                with _layer_hooks(model.module, self._trace, set(until)), recorder:
+                with _layer_hooks(model.module, self._trace, until), recorder:
                     output = model.module(seen)
                 self.logits = _logits_of(output)
             except _Stop:
                 pass
-        if self.logits is None and not until:
-            raise RuntimeError("The network stopped without an output.")
-        missing = [name for name in until if name not in self._trace.entries]
-        if missing:
-            raise unknown_layer(missing[0], self._trace.entries)
         # What is left of the forward pass alone is not needed any more.
         self._trace.by_storage.clear()
 
@@ -258,7 +271,16 @@ class Recording:
             return self.logits
         if layer not in self._trace.entries:
             raise unknown_layer(layer, self._trace.entries)
-        return self._trace.entries[layer].tensor
+        with self._lock:
+            if self._trace.entries[layer].tensor is None:
+                # The network overwrote it, as `out += identity` does. Copies of all such values
+                # would slow every forward pass; this one is run again the first time one is asked
+                # for, and keeps them all.
+                self._trace = _Trace(keep=True)
+                self._forward(set())
+            tensor = self._trace.entries[layer].tensor
+        assert tensor is not None
+        return tensor
 
     def gate_scale(self, layer: str) -> Tensor | None:
         """Scale of the channels of a layer that feeds a rectifier, (C,); None for other layers."""
@@ -273,12 +295,15 @@ class Recording:
         gated = [name for name, entry in self._trace.entries.items() if entry.gate is not None]
         return gated[-1] if gated else None
 
-    def pull(self, targets: Sequence[Target], softening: Softening) -> Tensor:
+    def pull(
+        self, targets: Sequence[Target], softening: Softening, *, last: bool = False
+    ) -> Tensor:
         """One backward pass: the gradient of each image's target with respect to the image.
 
         Args:
             targets: One for each image, class names resolved.
             softening: How the gates on the way are softened.
+            last: Whether no other pullback will follow, so that the graph is freed on the way.
 
         Returns:
             The pullbacks, same shape as ``x``.
@@ -297,7 +322,7 @@ class Recording:
                     [self.value(layer) for layer in reached],
                     self.x,
                     [seeds[layer] for layer in reached],
-                    retain_graph=True,
+                    retain_graph=not last,
                     allow_unused=True,
                 )
         return torch.zeros_like(self.x, requires_grad=False) if pullback is None else pullback
@@ -348,17 +373,19 @@ def measure_scales(model: Model, images: Tensor) -> dict[GateKey, Tensor]:
 @contextmanager
 def _layer_hooks(module: nn.Module, trace: _Trace, until: set[str]) -> Iterator[None]:
     """Note every layer of ``module`` that runs in this thread, by hooks that leave it as it is."""
-    names = {id(child): name for name, child in module.named_modules()}
+    names = _names(module)
     thread = threading.get_ident()
     awaited = set(until)
 
     def note(name: str, child: nn.Module, tensor: object) -> None:
-        if isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.dim() > 0:
-            with torch._C.DisableTorchFunction():
+        if not isinstance(tensor, Tensor):
+            return
+        with torch._C.DisableTorchFunction():
+            if tensor.is_floating_point() and tensor.dim() > 0:
                 trace.note(name, type(child).__name__, tensor)
-            awaited.discard(name)
-            if until and not awaited:
-                raise _Stop
+                awaited.discard(name)
+        if until and not awaited:
+            raise _Stop
 
     def before(child: nn.Module, args: tuple[Any, ...]) -> None:
         if threading.get_ident() != thread or id(child) not in names:
@@ -377,7 +404,12 @@ def _layer_hooks(module: nn.Module, trace: _Trace, until: set[str]) -> Iterator[
             # The fused activation ran just before; its input is this layer's pre-activation.
             inner = next(reversed(trace.entries), "")
             if inner.startswith(f"{name.partition(':')[0]}."):
-                output = trace.entries[inner].tensor
+                entry = trace.entries[inner]
+                if entry.tensor is None:
+                    trace.entries[name] = _Entry(
+                        entry.layer._replace(name=name, kind=type(child).__name__), None
+                    )
+                output = entry.tensor
         note(name, child, output)
 
     handles = [register_module_forward_pre_hook(before), register_module_forward_hook(after)]
@@ -386,6 +418,24 @@ def _layer_hooks(module: nn.Module, trace: _Trace, until: set[str]) -> Iterator[
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _names(module: nn.Module) -> dict[int, str]:
+    """From the id of each module inside to its dotted name, as ``named_modules`` gives them."""
+    names: dict[int, str] = {}
+    waiting = [("", module)]
+    while waiting:
+        name, parent = waiting.pop()
+        if id(parent) in names:
+            continue
+        names[id(parent)] = name
+        prefix = f"{name}." if name else ""
+        waiting += [
+            (prefix + key, child)
+            for key, child in reversed(parent._modules.items())
+            if child is not None
+        ]
+    return names
 
 
 def _logits_of(output: Any) -> Tensor:
@@ -412,6 +462,8 @@ def _storage(tensor: Tensor) -> int:
 @functools.cache
 def _in_place_position(func: Callable[..., Any]) -> int | None:
     """Where a function of torch.nn.functional takes its ``inplace`` flag."""
+    if getattr(func, "__module__", "") != F.__name__:
+        return None
     try:
         parameters = list(inspect.signature(func).parameters)
     except (TypeError, ValueError):
@@ -423,6 +475,17 @@ _REBINDING = {
     "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__imod__", "__ipow__",
     "__iand__", "__ior__", "__ixor__", "__ilshift__", "__irshift__", "__setitem__",
 }  # fmt: skip
+
+
+@functools.cache
+def _matters(func: Callable[..., Any]) -> bool:
+    """Whether a torch call may be a gate, overwrite a tensor or pass a scale on."""
+    return (
+        may_be_gate(func)
+        or follows_scale(func)
+        or _always_overwrites(func)
+        or _in_place_position(func) is not None
+    )
 
 
 @functools.cache
@@ -440,7 +503,7 @@ def _overwritten(
         target = args[0] if args else kwargs.get("input")
     elif "out" in kwargs:
         target = kwargs["out"]
-    elif getattr(func, "__module__", "") == F.__name__:
+    else:
         position = _in_place_position(func)
         if kwargs.get("inplace") or (
             position is not None and len(args) > position and args[position]

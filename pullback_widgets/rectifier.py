@@ -38,6 +38,11 @@ class MaxPool(NamedTuple):
     return_indices: bool
 
 
+def may_be_gate(func: Callable[..., Any]) -> bool:
+    """Whether some call of ``func`` is a rectifier or a max-pooling."""
+    return func in _READERS or func in _POOLS
+
+
 def find_rectifier(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Rectifier | None:

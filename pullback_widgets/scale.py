@@ -70,6 +70,11 @@ _SUM = {
 _CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
 
 
+def follows_scale(func: Callable[..., Any]) -> bool:
+    """Whether ``ScaleMap.follow`` can know the scale of what ``func`` returns."""
+    return func is F.batch_norm or func in _PASS or func in _SUM or func in _CONCATENATE
+
+
 class ScaleMap:
     """Which tensors of the running forward pass have a known scale, and which.
 

@@ -198,7 +198,11 @@ def pullback(
     softening: Softening | None = None,
 ) -> Tensor:
     """The excitation pullback of a target in one line; see :meth:`Session.pullback`."""
-    return Session(model, image).pullback(target, softening)
+    session = Session(model, image)
+    pulled = session._recording.pull(
+        session.resolve(target), Softening.checked(softening), last=True
+    )
+    return session._unbatched(pulled)
 
 
 def layers(model: Model | nn.Module) -> list[Layer]:
