@@ -96,6 +96,7 @@ def _walk(
 ) -> Generator[Step, None, None]:
     layers = {term.layer for target in targets for term in target.terms()}
     until = layers if LOGITS not in layers else set()
+    noted = layers != {LOGITS} or bool(softening.factors)
     recording = session._recording
     start = recording.x.detach()
     for index in range(1, steps + 1):
@@ -106,7 +107,7 @@ def _walk(
             difference = difference * (radius / _norm(difference).clamp_min(radius))
         x = (start + difference).clamp(-1.0, 1.0)
         del recording  # its graph goes before the next forward pass builds another
-        recording = Recording(session.model, x, until=until, grad=index < steps)
+        recording = Recording(session.model, x, layers=noted, until=until, grad=index < steps)
         scores = recording.scores(targets)
         probabilities = _probabilities(recording, targets)
         perturbed = session._unbatched(x.cpu())

@@ -15,14 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .scale import Scale
 from .softening import Softening
-
-
-class GateKey(NamedTuple):
-    """Which gate of the network: the module it runs in, and its turn among that module's gates."""
-
-    path: str
-    turn: int
 
 
 @dataclass
@@ -34,11 +28,25 @@ class Settings:
 
     Attributes:
         softening: How gradients that pass now are softened.
-        scale: From a gate to the calibrated scale of the channels that enter it, shape (C,).
+        calibrated: The calibrated scale of the channels that enter a gate, shape (C,).
     """
 
     softening: Softening
-    scale: Callable[[GateKey], Tensor]
+    calibrated: Callable[[GateKey], Tensor]
+
+
+class GateKey(NamedTuple):
+    """Which gate of the network.
+
+    Attributes:
+        turn: Its turn among all gates of the forward pass.
+        channels: How many channels enter it.
+        path: The layer that it runs in; empty where layers are not recorded.
+    """
+
+    turn: int
+    channels: int
+    path: str
 
 
 @dataclass
@@ -51,7 +59,7 @@ class Gate:
         run: The call as the network made it.
         own: The operation itself, out of place.
         slope: Slope for negative inputs: 0 for ReLU, a number or (C,) tensor for leaky ones.
-        scale: Scale of the channels, shape (C,), where it could be followed from a batch norm.
+        scale: Of its channels, where it could be followed from a batch norm.
         in_place: Whether the call overwrites its input.
         saved: A copy of the input from before it is overwritten, if one exists already.
     """
@@ -61,7 +69,7 @@ class Gate:
     run: Callable[[], Tensor]
     own: Callable[[Tensor], Tensor]
     slope: float | Tensor = 0.0
-    scale: Tensor | None = None
+    scale: Scale | None = None
     in_place: bool = False
     saved: Tensor | None = None
 
@@ -87,7 +95,7 @@ class Gate:
         t = softening.temperature * softening.factor(self.key.path)
         if softening.units == "absolute":
             return t
-        return t * (self.scale if self.scale is not None else self.settings.scale(self.key))
+        return t * (self.settings.calibrated(self.key) if self.scale is None else self.scale())
 
 
 @dataclass
@@ -177,7 +185,7 @@ class Pool:
         t = softening.pool_temperature * softening.factor(self.key.path)
         if softening.units == "absolute":
             return t * softening.temperature
-        return t * self.settings.scale(self.key)
+        return t * self.settings.calibrated(self.key)
 
     def _pad(self, x: Tensor, shape: Sequence[int]) -> tuple[Tensor, tuple[Any, ...]]:
         """The input with -inf wherever a window reaches outside, and the way back."""

@@ -9,15 +9,12 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .image import SAMPLES, to_batch
-
-if TYPE_CHECKING:
-    from .gate import GateKey
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -125,7 +122,7 @@ class Model:
             module = copy.deepcopy(module).to(_usable(device))
         self.module = module
         self._calibration = calibration
-        self._scales: dict[tuple[int, int], Mapping[GateKey, Tensor]] = {}
+        self._scales: dict[tuple[int, int], Mapping[int, Tensor]] = {}
         self._lock = _locks.setdefault(module, threading.RLock())
 
     def __repr__(self) -> str:
@@ -215,8 +212,8 @@ class Model:
             batch = batch[..., top : top + height, left : left + width]
         return batch.to(self.device, self.dtype)
 
-    def scales(self, height: int, width: int) -> Mapping[GateKey, Tensor]:
-        """Standard deviation of the channels that enter each gate whose scale is not known.
+    def scales(self, height: int, width: int) -> Mapping[int, Tensor]:
+        """Standard deviation of the channels that enter gates of unknown scale, by their turn.
 
         Measured once per image size over :meth:`calibration_batch`, then kept.
         """

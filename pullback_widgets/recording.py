@@ -7,6 +7,7 @@ hooks tell which layer is running. The module itself is not touched.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -85,7 +86,7 @@ class _Trace:
     # Pre-activations and outputs by storage, so that they are rescued before being overwritten.
     by_storage: dict[int, list[_Entry]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
-    turns: dict[str, int] = field(default_factory=dict)
+    gates: int = 0
     stack: list[str] = field(default_factory=list)
 
     def enter(self, name: str) -> str:
@@ -103,10 +104,9 @@ class _Trace:
                 return call
         return None
 
-    def next_gate(self) -> GateKey:
-        path = self.stack[-1] if self.stack else ""
-        turn = self.turns[path] = self.turns.get(path, 0) + 1
-        return GateKey(path, turn)
+    def next_gate(self, channels: int) -> GateKey:
+        self.gates += 1
+        return GateKey(self.gates, channels, self.stack[-1] if self.stack else "")
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
         entry = _Entry(Layer(name, kind, tuple(tensor.shape[1:])), tensor)
@@ -140,7 +140,7 @@ class _Recorder(TorchFunctionMode):
     """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
 
     def __init__(
-        self, trace: _Trace, settings: Settings, measured: dict[GateKey, Tensor] | None
+        self, trace: _Trace, settings: Settings, measured: dict[int, Tensor] | None
     ) -> None:
         super().__init__()
         self.trace = trace
@@ -160,40 +160,41 @@ class _Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         rectifier = find_rectifier(func, args, kwargs)
         if rectifier is not None:
+            z = rectifier.z
             gate = Gate(
-                self.trace.next_gate(),
+                self.trace.next_gate(z.shape[1] if z.dim() > 1 else 1),
                 self.settings,
                 functools.partial(func, *args, **kwargs),
                 rectifier.own,
                 rectifier.slope,
-                self.scales.get(rectifier.z),
+                self.scales.get(z),
                 rectifier.in_place,
             )
-            if gate.scale is None:
-                self._measure(gate.key, rectifier.z, 1)
-            self.trace.enters(rectifier.z, gate)
-            if gate.in_place:
-                gate.saved = self.trace.rescue(rectifier.z, by_gate=True)
-            out = gate(rectifier.z)
+            if gate.scale is None and self.measured is not None:
+                self.measured[gate.key.turn] = channel_deviation(z)
+            if self.trace.by_storage:
+                self.trace.enters(z, gate)
+                if gate.in_place:
+                    gate.saved = self.trace.rescue(z, by_gate=True)
+            out = gate(z)
             self.scales.put(out, gate.scale)
             return out
         found = find_max_pool(func, args, kwargs)
         if found is not None:
-            pool = Pool(self.trace.next_gate(), self.settings, *found[1:])
-            self._measure(pool.key, found.x, found.x.dim() - len(found.kernel) - 1)
+            channel_dim = found.x.dim() - len(found.kernel) - 1
+            key = self.trace.next_gate(found.x.shape[channel_dim])
+            pool = Pool(key, self.settings, *found[1:])
+            if self.measured is not None:
+                self.measured[key.turn] = channel_deviation(found.x, channel_dim)
             out = pool(found.x)
             self.scales.put(out, self.scales.get(found.x))
             return (out, pool.indices) if pool.return_indices else out
-        overwritten = _overwritten(func, args, kwargs)
+        overwritten = _overwritten(func, args, kwargs) if self.trace.by_storage else None
         if overwritten is not None:
             self.trace.rescue(overwritten, by_gate=False)
         out = func(*args, **kwargs)
         self.scales.follow(func, args, kwargs, out)
         return out
-
-    def _measure(self, key: GateKey, values: Tensor, channel_dim: int) -> None:
-        if self.measured is not None:
-            self.measured[key] = channel_deviation(values, channel_dim)
 
 
 class Recording:
@@ -209,15 +210,17 @@ class Recording:
         model: Model,
         x: Tensor,
         *,
+        layers: bool = True,
         until: Collection[str] = (),
         grad: bool = True,
-        measured: dict[GateKey, Tensor] | None = None,
+        measured: dict[int, Tensor] | None = None,
     ) -> None:
         """Run the forward pass.
 
         Args:
             model: The network.
             x: Images, (N, 3, H, W) in [-1, 1].
+            layers: Whether layers may be targets, or have factors of their own.
             until: Names of layers after which nothing more is computed; all of them must be met.
             grad: Whether backward passes will follow.
             measured: Filled with the deviation of the channels entering gates of unknown scale.
@@ -233,13 +236,18 @@ class Recording:
         with torch.inference_mode(False):
             self.x = x.detach().to(model.device, model.dtype, copy=True).requires_grad_(grad)
         self._trace = _Trace()
-        self._forward(set(until), measured)
+        self._forward(set(until), measured, layers)
         missing = [name for name in until if name not in self._trace.entries]
         if missing:
             raise unknown_layer(missing[0], self._trace.entries)
 
-    def _forward(self, until: set[str], measured: dict[GateKey, Tensor] | None = None) -> None:
+    def _forward(
+        self, until: set[str], measured: dict[int, Tensor] | None = None, layers: bool = True
+    ) -> None:
         model = self.model
+        noting = (
+            _layer_hooks(model.module, self._trace, until) if layers else contextlib.nullcontext()
+        )
         recorder = _Recorder(self._trace, self._settings, measured)
         with (
             torch.inference_mode(False),
@@ -248,7 +256,7 @@ class Recording:
         ):
             seen = model.normalise(self.x)
             try:
-                with _layer_hooks(model.module, self._trace, until), recorder:
+                with noting, recorder:
                     output = model.module(seen)
                 self.logits = _logits_of(output)
             except _Stop:
@@ -288,7 +296,7 @@ class Recording:
         if entry is None or entry.gate is None:
             return None
         gate = entry.gate
-        return gate.scale if gate.scale is not None else self._settings.scale(gate.key)
+        return self._settings.calibrated(gate.key) if gate.scale is None else gate.scale()
 
     def last_gated(self) -> str | None:
         """The last layer whose value enters a rectifier."""
@@ -351,22 +359,22 @@ def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], 
     """Where gates find calibrated scales, measured on the first question (``Model.scales``)."""
 
     def scale(key: GateKey) -> Tensor:
-        scales = model.scales(height, width)
-        if key not in scales:
+        found = model.scales(height, width).get(key.turn)
+        if found is None or len(found) != key.channels:
             raise RuntimeError(
-                f"The gate {key.turn} of {key.path or 'the network'!r} did not run on the "
-                "calibration images, so its scale is unknown; give pw.Model(calibration=...) "
+                f"Gate {key.turn} of the network (in {key.path or 'its forward'!r}) did not run on "
+                "the calibration images, so its scale is unknown; give pw.Model(calibration=...) "
                 "images that reach it, or use an absolute temperature."
             )
-        return scales[key]
+        return found
 
     return scale
 
 
-def measure_scales(model: Model, images: Tensor) -> dict[GateKey, Tensor]:
-    """Standard deviation per channel of what enters each gate of unknown scale, over images."""
-    measured: dict[GateKey, Tensor] = {}
-    Recording(model, images, grad=False, measured=measured)
+def measure_scales(model: Model, images: Tensor) -> dict[int, Tensor]:
+    """Standard deviation per channel of what enters each gate of unknown scale, by its turn."""
+    measured: dict[int, Tensor] = {}
+    Recording(model, images, layers=False, grad=False, measured=measured)
     return measured
 
 

@@ -75,6 +75,28 @@ def follows_scale(func: Callable[..., Any]) -> bool:
     return func is F.batch_norm or func in _PASS or func in _SUM or func in _CONCATENATE
 
 
+class Scale:
+    """The scale of a tensor's channels, shape (C,), computed when it is first asked for.
+
+    Attributes:
+        channels: C.
+    """
+
+    __slots__ = ("_compute", "_value", "channels")
+
+    def __init__(self, channels: int, compute: Callable[[], Tensor]) -> None:
+        self.channels = channels
+        self._compute: Callable[[], Tensor] | None = compute
+        self._value: Tensor | None = None
+
+    def __call__(self) -> Tensor:
+        """One scale for each channel, at least FLOOR."""
+        if self._value is None:
+            assert self._compute is not None
+            self._value = self._compute().clamp_min(FLOOR)
+        return self._value
+
+
 class ScaleMap:
     """Which tensors of the running forward pass have a known scale, and which.
 
@@ -82,16 +104,16 @@ class ScaleMap:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Tensor], Tensor]] = {}
+        self._known: dict[int, tuple[weakref.ref[Tensor], Scale]] = {}
 
-    def get(self, tensor: Tensor) -> Tensor | None:
-        """The scale of a tensor's channels, shape (C,), if it is known."""
+    def get(self, tensor: Tensor) -> Scale | None:
+        """The scale of a tensor's channels, if it is known."""
         entry = self._known.get(id(tensor))
         return entry[1] if entry is not None and entry[0]() is tensor else None
 
-    def put(self, tensor: Tensor, scale: Tensor | None) -> None:
+    def put(self, tensor: Tensor, scale: Scale | None) -> None:
         """Note the scale of a tensor; ``None`` or one that does not fit forgets it."""
-        if scale is not None and tensor.dim() > 1 and tensor.shape[1] == len(scale):
+        if scale is not None and tensor.dim() > 1 and tensor.shape[1] == scale.channels:
             self._known[id(tensor)] = (weakref.ref(tensor), scale)
         else:
             self._known.pop(id(tensor), None)
@@ -115,25 +137,30 @@ class ScaleMap:
         elif id(out) in self._known and any(out is arg for arg in args):
             self.put(out, None)  # overwritten in place by something that does not keep the scale
 
-    def _sum(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+    def _sum(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Scale | None:
         if kwargs.get("alpha", 1) != 1:
             return None
         terms = [*args, *(kwargs[name] for name in ("input", "other") if name in kwargs)]
-        total: Tensor | None = None
+        total: Scale | None = None
         for term in terms:
             if not isinstance(term, Tensor) or term.dim() == 0:
                 continue  # a constant moves a channel and leaves its scale
             scale = self.get(term)
-            if scale is None or (total is not None and len(total) != len(scale)):
+            if scale is None or (total is not None and total.channels != scale.channels):
                 return None
-            total = scale if total is None else torch.hypot(total, scale)
+            total = scale if total is None else _quadrature(total, scale)
         return total
 
-    def _concatenation(self, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
-        scales = [self.get(tensor) for tensor in tensors]
-        if any(scale is None for scale in scales) or dim not in (1, 1 - tensors[0].dim()):
+    def _concatenation(self, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Scale | None:
+        scales = [scale for tensor in tensors if (scale := self.get(tensor)) is not None]
+        if len(scales) < len(tensors) or dim not in (1, 1 - tensors[0].dim()):
             return None
-        return torch.cat([scale for scale in scales if scale is not None])
+        channels = sum(scale.channels for scale in scales)
+        return Scale(channels, lambda: torch.cat([scale() for scale in scales]))
+
+
+def _quadrature(first: Scale, second: Scale) -> Scale:
+    return Scale(first.channels, lambda: torch.hypot(first(), second()))
 
 
 def _batch_norm_scale(
@@ -145,11 +172,13 @@ def _batch_norm_scale(
     training: bool = False,
     *_: Any,
     **__: Any,
-) -> Tensor | None:
+) -> Scale | None:
     if training or running_var is None:
         return None  # normalised by the statistics of the batch at hand
-    scale = torch.ones_like(running_var) if weight is None else weight.detach().abs()
-    return scale.clamp_min(FLOOR)
+    if weight is None:
+        return Scale(len(running_var), lambda: torch.ones_like(running_var))
+    gamma = weight.detach()
+    return Scale(len(gamma), gamma.abs)
 
 
 def channel_deviation(values: Tensor, channel_dim: int = 1) -> Tensor:

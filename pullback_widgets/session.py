@@ -169,20 +169,7 @@ class Session:
 
     def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:
         """One concrete target per image: names looked up, None replaced by the top class."""
-        if isinstance(target, (list, tuple)):
-            if len(target) != len(self):
-                raise ValueError(
-                    f"There are {len(target)} targets for {len(self)} images; give one target for "
-                    "all, or one for each image."
-                )
-            wanted = list(target)
-        else:
-            wanted = [target] * len(self)
-        top = self._logits().argmax(1).tolist() if None in wanted else []
-        return [
-            Logit(top[i]) if one is None else with_indices(as_target(one), self.model)
-            for i, one in enumerate(wanted)
-        ]
+        return _resolve(_one_each(target, len(self)), self._recording)
 
     def _logits(self) -> Tensor:
         return self._recording.value(LOGITS)
@@ -198,11 +185,15 @@ def pullback(
     softening: Softening | None = None,
 ) -> Tensor:
     """The excitation pullback of a target in one line; see :meth:`Session.pullback`."""
-    session = Session(model, image)
-    pulled = session._recording.pull(
-        session.resolve(target), Softening.checked(softening), last=True
-    )
-    return session._unbatched(pulled)
+    model = model if isinstance(model, Model) else Model(model)
+    softening = Softening.checked(softening)
+    batch, single = to_batch(image, model.size)
+    wanted = _one_each(target, len(batch))
+    # Where only logits are asked for, layers need not be told apart, which makes it faster.
+    logits = all(one is None or isinstance(as_target(one), Logit) for one in wanted)
+    recording = Recording(model, batch, layers=not logits or bool(softening.factors))
+    pulled = recording.pull(_resolve(wanted, recording), softening, last=True)
+    return pulled[0] if single else pulled
 
 
 def layers(model: Model | nn.Module) -> list[Layer]:
@@ -222,3 +213,24 @@ def with_indices(target: Target, model: Model) -> Target:
             with_indices(as_target(target.second), model),
         )
     return target
+
+
+def _one_each(target: TargetLike | Sequence[TargetLike], images: int) -> list[TargetLike]:
+    """What was asked for, once for each image."""
+    if not isinstance(target, list | tuple):
+        return [target] * images  # type: ignore[list-item]  # str is the only other sequence
+    if len(target) != images:
+        raise ValueError(
+            f"There are {len(target)} targets for {images} images; give one target for all, or one "
+            "for each image."
+        )
+    return list(target)
+
+
+def _resolve(wanted: Sequence[TargetLike], recording: Recording) -> list[Target]:
+    """Concrete targets: names looked up, None replaced by the image's top class."""
+    top = recording.value(LOGITS).argmax(1).tolist() if None in wanted else []
+    return [
+        Logit(top[n]) if one is None else with_indices(as_target(one), recording.model)
+        for n, one in enumerate(wanted)
+    ]

@@ -459,7 +459,8 @@ def test_ascent_without_a_radius(lab: LabPage) -> None:
 
 
 def test_stop_before_the_first_step(lab: LabPage) -> None:
-    lab.python("explorer.temperature = 0.5; explorer.stop()")
+    # The lock keeps the worker from taking the request before it is withdrawn.
+    lab.python("with explorer._worker._changed: explorer.temperature = 0.5; explorer.stop()")
     lab.wait_until(lambda: lab.value("explorer.wait(0)"), "the end")
     lab.wait_until(lambda: is_idle(lab), "idle")
     find(lab, ".pullback-temperature .noUi-handle").press("Home")

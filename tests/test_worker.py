@@ -1,0 +1,415 @@
+"""The worker: only the newest request counts, whatever happens to the others."""
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pullback_widgets import worker as worker_module
+from pullback_widgets.worker import Worker
+
+SECONDS = 20.0
+"""No wait of these tests should take as long; one that does has hung."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_swallowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test in whose threads an exception got lost."""
+    lost: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", lost.append)
+    yield
+    assert not lost, lost[0].exc_value
+
+
+class Held:
+    """Requests that say when they have started, and go on when they are let go."""
+
+    def __init__(self, steps: int = 1) -> None:
+        self.steps = steps
+        self.started = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+        self.log: list[tuple[str, int]] = []
+        self.closed: list[str] = []
+        self.failures: list[tuple[str, BaseException]] = []
+        self.worker: Worker[str] = Worker(
+            self.run, lambda request, error: self.failures.append((request, error))
+        )
+
+    def run(self, request: str) -> Iterator[None]:
+        try:
+            for step in range(self.steps):
+                self.started.release()
+                assert self.go.acquire(timeout=SECONDS)
+                if request.startswith("bad"):
+                    raise ValueError(request)
+                self.log.append((request, step))
+                yield
+        finally:
+            self.closed.append(request)
+
+    def submit(self, *requests: str) -> None:
+        for request in requests:
+            self.worker.submit(request)
+
+    def until_started(self) -> None:
+        assert self.started.acquire(timeout=SECONDS)
+
+    def finish(self) -> None:
+        """Lets everything go that still comes."""
+        for _ in range(1000):
+            self.go.release()
+        assert self.worker.wait(SECONDS)
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def names(held: Held) -> set[str]:
+    return {name for name, _ in held.log}
+
+
+# Newest wins -------------------------------------------------------------------------------------
+
+
+def test_a_request_runs_to_its_end() -> None:
+    held = Held(steps=3)
+    held.submit("one")
+    held.finish()
+    assert held.log == [("one", 0), ("one", 1), ("one", 2)]
+    assert held.failures == []
+
+
+def test_only_the_newest_of_those_that_wait_runs() -> None:
+    held = Held()
+    held.submit("first")
+    held.until_started()
+    held.submit(*(f"waiting {i}" for i in range(50)), "last")
+    held.finish()
+    assert names(held) == {"first", "last"}
+
+
+def test_a_running_request_is_dropped_at_its_next_step() -> None:
+    held = Held(steps=5)
+    held.submit("first")
+    held.until_started()
+    held.go.release()
+    held.until_started()  # its second step runs
+    held.submit("last")
+    held.finish()
+    assert [entry for entry in held.log if entry[0] == "first"] == [("first", 0), ("first", 1)]
+    assert [entry for entry in held.log if entry[0] == "last"] == [("last", i) for i in range(5)]
+
+
+def test_a_dropped_request_is_closed_before_the_next_one_starts() -> None:
+    held = Held(steps=2)
+    held.submit("first")
+    held.until_started()
+    held.submit("last")
+    held.go.release()
+    held.until_started()
+    assert held.closed == ["first"]
+    held.finish()
+
+
+def test_the_last_of_a_storm_always_runs() -> None:
+    done: list[int] = []
+
+    def run(request: int) -> Iterator[None]:
+        yield
+        done.append(request)
+        yield
+
+    worker: Worker[int] = Worker(run, lambda request, error: None)
+    for round_ in range(5):
+        for request in range(2000):
+            worker.submit(2000 * round_ + request)
+        assert worker.wait(SECONDS)
+        assert done[-1] == 2000 * round_ + 1999
+    assert done == sorted(set(done))
+
+
+def test_storms_from_several_threads_leave_nothing_running() -> None:
+    one_at_a_time = threading.Lock()
+    overlaps: list[int] = []
+
+    def run(request: int) -> Iterator[None]:
+        for _ in range(3):
+            if not one_at_a_time.acquire(blocking=False):
+                overlaps.append(request)
+                return
+            time.sleep(0.0002)
+            one_at_a_time.release()
+            yield
+
+    worker: Worker[int] = Worker(run, lambda request, error: None)
+    threads = [
+        threading.Thread(target=lambda: [worker.submit(i) for i in range(500)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worker.wait(SECONDS)
+    assert not overlaps
+    assert not worker.busy
+
+
+def test_requests_run_in_another_thread_and_the_caller_goes_on() -> None:
+    held = Held()
+    held.submit("one")
+    held.until_started()
+    assert held.worker.busy  # it is held, and we are here
+    held.finish()
+    assert not held.worker.busy
+
+
+def test_a_request_may_submit_the_next() -> None:
+    done: list[int] = []
+
+    def run(request: int) -> Iterator[None]:
+        done.append(request)
+        if request < 3:
+            worker.submit(request + 1)
+        yield
+
+    worker: Worker[int] = Worker(run, lambda request, error: None)
+    worker.submit(0)
+    assert eventually(lambda: done == [0, 1, 2, 3])
+
+
+# Exceptions --------------------------------------------------------------------------------------
+
+
+def test_an_exception_is_reported_and_the_next_request_works() -> None:
+    held = Held()
+    held.submit("bad")
+    held.go.release()
+    assert held.worker.wait(SECONDS)
+    ((request, error),) = held.failures
+    assert request == "bad"
+    assert isinstance(error, ValueError) and str(error) == "bad"
+    held.submit("good")
+    held.finish()
+    assert names(held) == {"good"}
+
+
+def test_an_exception_of_a_request_that_nobody_wants_any_more_is_not_reported() -> None:
+    held = Held()
+    held.submit("bad")
+    held.until_started()
+    held.submit("good")
+    held.finish()
+    assert held.failures == []
+    assert names(held) == {"good"}
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("none left"), KeyboardInterrupt(), SystemExit(1)], ids=repr
+)
+def test_whatever_is_raised_is_reported(error: BaseException) -> None:
+    def run(request: str) -> Iterator[None]:
+        raise error
+        yield
+
+    reported: list[BaseException] = []
+    worker: Worker[str] = Worker(run, lambda _, error: reported.append(error))
+    worker.submit("one")
+    assert worker.wait(SECONDS)
+    assert reported == [error]
+
+
+def test_a_call_that_raises_before_the_first_step_is_reported() -> None:
+    def run(request: str) -> Iterator[None]:
+        raise ValueError(request)
+
+    reported: list[str] = []
+    worker: Worker[str] = Worker(run, lambda _, error: reported.append(str(error)))
+    worker.submit("one")
+    assert worker.wait(SECONDS)
+    assert reported == ["one"]
+
+
+def test_a_report_that_fails_itself_does_not_end_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)  # it may show up here, or nowhere
+    done: list[str] = []
+
+    def run(request: str) -> Iterator[None]:
+        if request == "bad":
+            raise ValueError(request)
+        done.append(request)
+        yield
+
+    def failed(request: str, error: BaseException) -> None:
+        raise RuntimeError("the report failed")
+
+    worker: Worker[str] = Worker(run, failed)
+    worker.submit("bad")
+    assert worker.wait(5.0), "the worker says for ever that it is busy"
+    worker.submit("good")
+    assert worker.wait(5.0)
+    assert done == ["good"]
+
+
+# Stop and wait -----------------------------------------------------------------------------------
+
+
+def test_stop_ends_the_running_request_at_its_next_step() -> None:
+    held = Held(steps=5)
+    held.submit("one")
+    held.until_started()
+    held.worker.stop()
+    held.finish()
+    assert held.log == [("one", 0)]
+    assert held.closed == ["one"]
+    assert held.failures == []
+
+
+def test_stop_forgets_what_waits() -> None:
+    held = Held(steps=2)
+    held.submit("first")
+    held.until_started()
+    held.submit("second")
+    held.worker.stop()
+    held.finish()
+    assert names(held) == {"first"}
+
+
+def test_a_stop_does_not_touch_later_requests() -> None:
+    held = Held(steps=3)
+    held.worker.stop()
+    held.submit("one")
+    held.finish()
+    assert len(held.log) == 3
+    held.worker.stop()
+    held.worker.stop()
+    held.submit("two")
+    held.finish()
+    assert len(held.log) == 6
+
+
+def test_waiting_takes_no_time_when_there_is_nothing_to_wait_for() -> None:
+    held = Held()
+    start = time.monotonic()
+    assert held.worker.wait()
+    assert time.monotonic() - start < 1.0
+
+
+def test_waiting_gives_up_after_its_timeout() -> None:
+    held = Held()
+    held.submit("one")
+    held.until_started()
+    assert not held.worker.wait(0.05)
+    held.finish()
+
+
+def test_waiting_includes_what_waits() -> None:
+    held = Held()
+    held.submit("first")
+    held.until_started()
+    held.submit("second")
+    held.go.release()
+    held.until_started()
+    assert not held.worker.wait(0.05)
+    held.finish()
+    assert names(held) == {"first", "second"}
+
+
+def test_the_worker_does_not_wait_for_itself() -> None:
+    answers: list[bool] = []
+
+    def run(request: str) -> Iterator[None]:
+        answers.append(worker.wait())
+        yield
+
+    worker: Worker[str] = Worker(run, lambda request, error: None)
+    worker.submit("one")
+    assert worker.wait(SECONDS)
+    assert answers == [False]
+
+
+# The thread --------------------------------------------------------------------------------------
+
+
+def workers_called(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+def test_there_is_one_thread_and_only_when_something_was_asked_for() -> None:
+    worker: Worker[int] = Worker(lambda _: iter([0]), lambda *_: None, name="only one")
+    assert not workers_called("only one")
+    for request in range(20):
+        worker.submit(request)
+    (thread,) = workers_called("only one")
+    assert thread.daemon
+    assert worker.wait(SECONDS)
+    assert workers_called("only one") == [thread]
+
+
+def test_an_idle_thread_ends_and_the_next_request_starts_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.05)
+    done: list[int] = []
+
+    def run(request: int) -> Iterator[None]:
+        done.append(request)
+        yield
+
+    worker: Worker[int] = Worker(run, lambda *_: None, name="idle")
+    for request in range(3):
+        worker.submit(request)
+        assert worker.wait(SECONDS)
+        assert eventually(lambda: not workers_called("idle"))
+    assert done == [0, 1, 2]
+
+
+def test_requests_at_the_moment_of_falling_asleep_are_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.001)
+    done: list[int] = []
+
+    def run(request: int) -> Iterator[None]:
+        done.append(request)
+        yield
+
+    worker: Worker[int] = Worker(run, lambda *_: None)
+    for request in range(300):
+        worker.submit(request)
+        assert worker.wait(SECONDS)
+        time.sleep(0.0005 * (request % 5))
+    assert done == list(range(300))
+
+
+def test_an_idle_worker_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Request:
+        pass
+
+    def run(request: Request) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.2)
+    worker: Worker[Request] = Worker(run, lambda *_: None)
+    request = Request()
+    dead = weakref.ref(request)
+    worker.submit(request)
+    assert worker.wait(SECONDS)
+    del request
+    assert eventually(lambda: gc.collect() >= 0 and dead() is None)
+    # Its thread gone too, the worker itself goes when nobody refers to it.
+    gone = weakref.ref(worker)
+    del worker
+    assert eventually(lambda: gc.collect() >= 0 and gone() is None)
