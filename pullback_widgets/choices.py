@@ -29,6 +29,8 @@ NAMES = (
 )  # fmt: skip
 _LOOKS = ("colour", "wipe", "compare")
 """Choices that change what is drawn but not what is computed."""
+_SHOWN = (*_LOOKS, "view")
+"""Choices that leave an ascent that was stopped as it is."""
 
 
 class Choices(t.HasTraits):
@@ -56,6 +58,7 @@ class Choices(t.HasTraits):
         self._settling = False
         self._family = Softening.relative()
         self._plays = 0
+        self._stopped = False
         super().__init__(**options)
         self.observe(self._chosen, list(NAMES))
 
@@ -97,6 +100,7 @@ class Choices(t.HasTraits):
             step_size=self.step_size,
             radius=self.radius,
             play=self._plays,
+            stopped=self._stopped,
         )
 
     # Settling: what else changes with a choice.
@@ -114,6 +118,8 @@ class Choices(t.HasTraits):
             "temperature": self._settle_temperature,
             "units": self._settle_temperature,
         }
+        if change["name"] not in _SHOWN:
+            self._stopped = False
         self._settling = True
         try:
             settle.get(change["name"], lambda _: None)(change)

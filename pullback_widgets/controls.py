@@ -175,7 +175,7 @@ class NeuronPanel:
                 self._models = frame.model
                 self.layer.options = [
                     (f"logits  {frame.classes} classes", LOGITS),
-                    *((str(layer), layer.name) for layer in frame.layers),
+                    *((f"{one.name}  {one.size}", one.name) for one in frame.layers),
                 ]
                 self.search.options = class_options(frame.model)
             self._show_layer(self.explorer.layer)
@@ -314,16 +314,17 @@ class AscentPanel:
         self.play.add_class("pullback-play")
         self.stop.add_class("pullback-stop")
         self.outcome = w.HTML(layout=w.Layout(margin="0 0 0 6px"))
-        self.steps = w.BoundedIntText(min=1, max=500, description="Steps")
-        self.step_size = w.BoundedFloatText(min=0.01, max=10_000, step=1, description="Step size")
-        self.radius = w.BoundedFloatText(min=0.01, max=100_000, step=10, description="Radius")
-        for control, trait in (
-            (self.steps, "steps"),
-            (self.step_size, "step_size"),
-            (self.radius, "radius"),
-        ):
-            control.layout.width = "240px"
-            bind(explorer, trait, control)
+        self.steps = w.IntText(description="Steps")
+        self.step_size = w.FloatText(step=1, description="Step size")
+        self.radius = w.FloatText(step=10, description="Radius")
+        for control in (self.steps, self.step_size, self.radius):
+            control.layout.width = "200px"
+            control.continuous_update = False
+        bind(explorer, "steps", self.steps)
+        bind(explorer, "step_size", self.step_size)
+        # In the box 0 means no limit, which is None in Python.
+        listen(self.radius, lambda value: explorer.attempt("radius", value or None))
+        follow(explorer, "radius", lambda value: setattr(self.radius, "value", value or 0.0))
         self.box = w.VBox(
             [heading("Ascent towards this neuron"), _row(self.play, self.stop, self.outcome)]
         )
@@ -334,7 +335,8 @@ class AscentPanel:
                 self.radius,
                 w.HTML(
                     '<div class="pullback-note">Lengths are L2 norms of the image in [-1, 1]; '
-                    "the radius is how far the image may walk from the photograph.</div>"
+                    "the radius is how far the image may walk from the photograph, 0 for "
+                    "no limit.</div>"
                 ),
             ]
         )
@@ -374,17 +376,18 @@ class SourcePanel:
 
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
-        self.image = w.Dropdown(options=[], description="Photograph")
+        self._own: dict[str, Any] = {}
+        self.image = w.Dropdown(options=[], tooltip="Photograph")
         self.upload = w.FileUpload(
             accept="image/*", multiple=False, description="Upload a photograph"
         )
         self.upload.add_class("pullback-upload")
-        self.network = w.Dropdown(options=[], description="Network")
-        for control in (self.image, self.network):
+        self.network = w.Dropdown(options=[], tooltip="Network")
+        for control in (self.image, self.network, self.upload):
             control.layout.width = f"{WIDTH - 50}px"
-            control.style.description_width = "82px"
-        self.upload.layout.width = f"{WIDTH - 50}px"
-        self.box = w.VBox([self.image, self.upload, self.network])
+        self.box = w.VBox(
+            [heading("Photograph"), self.image, self.upload, heading("Network"), self.network]
+        )
         listen(self.image, self._chose_image)
         listen(self.network, self._chose_network)
         listen(self.upload, self._uploaded)
@@ -392,12 +395,10 @@ class SourcePanel:
         follow(explorer, "model", self._show_model)
 
     def _chose_image(self, name: str) -> None:
-        if name != self.OWN:
-            self.explorer.attempt("image", name)
+        self.explorer.attempt("image", self._own["image"] if name == self.OWN else name)
 
     def _chose_network(self, name: str) -> None:
-        if name != self.OWN:
-            self.explorer.attempt("model", name)
+        self.explorer.attempt("model", self._own["model"] if name == self.OWN else name)
 
     def _uploaded(self, files: tuple[Any, ...]) -> None:
         if files:
@@ -407,15 +408,19 @@ class SourcePanel:
 
     def _show_image(self, image: Any) -> None:
         sample = isinstance(image, str) and image in SAMPLES
+        if not sample:
+            self._own["image"] = image  # stays in the list when another one is chosen
         options = [(name.replace("_", " "), name) for name in SAMPLES]
-        self.image.options = options if sample else [*options, (self.OWN, self.OWN)]
+        self.image.options = options + [(self.OWN, self.OWN)] * ("image" in self._own)
         self.image.value = image if sample else self.OWN
 
     def _show_model(self, model: Model | str) -> None:
         name = self.explorer.catalogue_name(model)
-        options = [(entry_label(entry), entry) for entry in CATALOGUE]
         if name is None and isinstance(model, Model):
-            options.append((f"{model.name} {self.OWN}", self.OWN))
+            self._own["model"] = model  # likewise
+        options = [(entry_label(entry), entry) for entry in CATALOGUE]
+        if "model" in self._own:
+            options.append((f"{self._own['model'].name} {self.OWN}", self.OWN))
         self.network.options = options
         self.network.value = name or self.OWN
 

@@ -19,6 +19,7 @@ import traitlets as t
 from torch import Tensor, nn
 
 from . import code, picture
+from .ascent import Step
 from .catalogue import CATALOGUE
 from .choices import Choices
 from .controls import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
@@ -86,6 +87,7 @@ class Explorer(Choices, w.VBox):
         """
         self._followers: dict[str, list[Callable[[Any], None]]] = {}
         self._good: Frame | None = None
+        self._refused = False
         self._worker: Worker[State] | None = None
         self._studio = Studio(self._downloading)
         super().__init__()
@@ -135,6 +137,7 @@ class Explorer(Choices, w.VBox):
     def play(self) -> None:
         """Walk the ascent anew, every step on the screen."""
         self._plays += 1
+        self._stopped = False
         if self.view in ASCENDED:
             self.changed(looks_only=False)
         else:
@@ -142,6 +145,7 @@ class Explorer(Choices, w.VBox):
 
     def stop(self) -> None:
         """Stop after the running step; what was reached stays on the screen."""
+        self._stopped = True
         if self._worker is not None:
             self._worker.stop()
 
@@ -186,7 +190,11 @@ class Explorer(Choices, w.VBox):
 
     def attempt(self, name: str, value: Any) -> None:
         """Make a choice for a control; one that is refused is explained, and the control reset."""
-        if not self.guard(lambda: setattr(self, name, value)):
+        if self.guard(lambda: setattr(self, name, value)):
+            if self._refused:
+                self._show_error(None)
+        else:
+            self._refused = True
             for show in self._followers.get(name, []):
                 show(getattr(self, name))
             if self.result is not None:
@@ -214,7 +222,16 @@ class Explorer(Choices, w.VBox):
     # Frames come from the worker: from here on everything runs in its thread.
 
     def _compute(self, state: State) -> Iterator[None]:
-        for frame in self._studio.frames(state):
+        frames = self._studio.frames(state)
+        try:
+            yield from self._show_frames(state, frames)
+        finally:
+            frames.close()
+            if self.result is not None and not (self._worker and self._worker.waiting):
+                self._show_status(self.result)
+
+    def _show_frames(self, state: State, frames: Iterator[Frame]) -> Iterator[None]:
+        for frame in frames:
             self._good = frame
             if isinstance(state.model, str) and self.model == state.model:
                 self._settling = True  # a name became its network: no new choice
@@ -227,7 +244,7 @@ class Explorer(Choices, w.VBox):
             self._draw(frame)
             for panel in (self._neuron, self._temperature, self._ascent):
                 panel.show(frame)
-            self._show_status(frame)
+            self._show_status(step=frame.step)
             yield
 
     def _failed(self, state: State, error: BaseException) -> None:
@@ -285,7 +302,7 @@ class Explorer(Choices, w.VBox):
                 w.HBox([self._status, self._progress], layout=w.Layout(width="512px")),
                 self._problem,
             ],
-            layout=w.Layout(width="518px", flex="0 0 auto", overflow="visible"),
+            layout=w.Layout(width="518px", max_width="100%", flex="0 0 auto", overflow="visible"),
         )
         right = w.VBox(
             [self._neuron.box, self._temperature.box, self._ascent.box, folded],
@@ -307,9 +324,9 @@ class Explorer(Choices, w.VBox):
         )
         softening = frame.state.softening
         how = "plain gradient" if softening.is_hard else code.in_words(softening)
+        words = _words(view, html.escape(frame.title), how)
         self._caption.value = (
-            f'<div class="pullback-caption"><div><b>{html.escape(view)}</b> of '
-            f"<b>{html.escape(frame.title)}</b>, {how}</div>"
+            f'<div class="pullback-caption"><div>{words}</div>'
             f"<div>{_legend(frame, view, colour)}</div></div>"
         )
 
@@ -322,9 +339,10 @@ class Explorer(Choices, w.VBox):
             position = (min(int(y * grid[0]), grid[0] - 1), min(int(x * grid[1]), grid[1] - 1))
             self.attempt("position", position)
 
-    def _show_status(self, frame: Frame | None = None) -> None:
+    def _show_status(self, frame: Frame | None = None, step: Step | None = None) -> None:
         if frame is None:
-            text = '<span class="pullback-busy">●</span> computing'
+            what = "computing" if step is None else f"step {step.index} of {self.steps}"
+            text = f'<span class="pullback-busy">●</span> {what}'
         else:
             now = datetime.datetime.now().strftime("%H:%M:%S")
             text = (
@@ -336,6 +354,7 @@ class Explorer(Choices, w.VBox):
     def _show_error(self, error: BaseException | None) -> None:
         if error is None and not self.error:
             return
+        self._refused = False
         self.set_trait("error", "" if error is None else _sentence(error))
         if error is None:
             self._problem.layout.display = "none"
@@ -367,6 +386,17 @@ def _cell(frame: Frame) -> tuple[float, float, float, float] | None:
         return None
     (y, x), (rows, columns) = target.position, grid
     return x / columns, y / rows, 1 / columns, 1 / rows
+
+
+def _words(view: str, target: str, how: str) -> str:
+    """What a view shows, in a line of HTML."""
+    return {
+        "pullback": f"<b>pullback</b> of <b>{target}</b>, {how}",
+        "overlay": f"<b>pullback</b> of <b>{target}</b> over the photograph, {how}",
+        "difference": f"<b>difference</b> after ascent towards <b>{target}</b>, {how}",
+        "perturbed": f"photograph <b>perturbed</b> towards <b>{target}</b>, {how}",
+        "photograph": "<b>photograph</b>",
+    }[view]
 
 
 def _legend(frame: Frame, view: str, colour: str) -> str:

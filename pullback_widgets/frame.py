@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -54,6 +54,7 @@ class State:
         views: The views on screen.
         steps, step_size, radius: Of the ascent.
         play: Counts the presses of Play: a new number walks the ascent anew.
+        stopped: Whether an ascent that was cut short is shown as far as it came.
     """
 
     model: Model | str
@@ -68,6 +69,7 @@ class State:
     step_size: float = 20.0
     radius: float | None = 100.0
     play: int = 0
+    stopped: bool = False
 
 
 class Histogram(NamedTuple):
@@ -231,7 +233,7 @@ class Studio:
         self._touch()
         return session
 
-    def frames(self, state: State) -> Iterator[Frame]:
+    def frames(self, state: State) -> Generator[Frame, None, None]:
         """Compute a state; one frame, or one for each step of ascent where a view shows it.
 
         Raises:
@@ -266,12 +268,13 @@ class Studio:
             view,
             seconds=time.perf_counter() - start,
         )
+        walked = last.step if last is not None and _same_ascent(last.state, state) else None
         if not state.views.intersection(ASCENDED):
-            self._last = frame
-            yield frame
+            self._last = replace(frame, step=walked)
+            yield self._last
             return
-        if last is not None and last.step is not None and _same_ascent(last.state, state):
-            self._last = replace(frame, step=last.step)
+        if walked is not None and (walked.index == state.steps or state.stopped):
+            self._last = replace(frame, step=walked)
             yield self._last
             return
         for step in session.ascend(
@@ -283,8 +286,7 @@ class Studio:
         ):
             _check_finite(step.perturbed, "image after a step of ascent")
             shown = replace(frame, step=step, seconds=time.perf_counter() - start)
-            # Only a whole ascent may be shown again for the same state.
-            self._last = shown if step.index == state.steps else frame
+            self._last = shown
             yield shown
 
     def _target(self, session: Session, state: State) -> Target:

@@ -13,7 +13,7 @@ from .frame import LayerView
 from .screen import draw, put
 from .softening import Softening
 
-WIDTH = 320
+WIDTH = 312
 """Width of the column beside the screen, in CSS pixels."""
 
 # Readable on white and on JupyterLab's dark background alike.
@@ -30,6 +30,7 @@ class GateCurve:
 
     def __init__(self) -> None:
         self.box = _canvas(WIDTH, self.HEIGHT, "pullback-curve")
+        self.box.layout.margin = "8px 0 0 0"
         self._shown: tuple[LayerView, Softening] | None = None
         self.box.on_client_ready(self.redraw)
 

@@ -20,8 +20,13 @@ class Layer(NamedTuple):
     kind: str
     shape: tuple[int, ...]
 
+    @property
+    def size(self) -> str:
+        """The shape in words: ``672x14x14``."""
+        return "x".join(map(str, self.shape))
+
     def __str__(self) -> str:
-        return f"{self.name}  {self.kind}  {'x'.join(map(str, self.shape))}"
+        return f"{self.name}  {self.kind}  {self.size}"
 
 
 def unknown_layer(name: str, known: Iterable[str]) -> ValueError:

@@ -67,9 +67,7 @@ class Screen:
         self.box = ipycanvas.Canvas(
             width=2 * side,
             height=2 * side,
-            layout=ipywidgets.Layout(
-                width=f"{side}px", height=f"{side}px", flex="0 0 auto", border="none"
-            ),
+            layout=ipywidgets.Layout(width=f"{side}px", flex="0 0 auto", border="none"),
         )
         self.box.add_class("pullback-screen")
         self._pictures: list[RGB] = []
@@ -148,7 +146,8 @@ class Screen:
             canvas.restore()
             canvas.fill_style = "white"
             canvas.fill_rect(split - 2, 0, 4, size)
-            self._tag(self._labels[1], min(split - 12, size), "right")
+            self._tag(self._labels[1], split - 12 - self._tag_width(self._labels[1]), split)
+            self._tag(self._labels[0], split + 12, size)
         self._grip(split, size)
         if self._cell is not None:
             left, top, width, height = (share * size for share in self._cell)
@@ -167,18 +166,22 @@ class Screen:
         for offset in (-8, 6):
             canvas.fill_rect(split + offset, size // 2 - 11, 3, 22)
 
-    def _tag(self, text: str, x: int, align: str) -> None:
-        canvas = self.box
-        width = 13 * len(text) + 24
-        canvas.fill_style = "rgba(0, 0, 0, 0.6)"
-        if x - width < 0:
+    @staticmethod
+    def _tag_width(text: str) -> int:
+        return 13 * len(text) + 24
+
+    def _tag(self, text: str, left: int, end: int) -> None:
+        """A label of one side, if it has room on that side."""
+        canvas, width = self.box, self._tag_width(text)
+        if left < 0 or left + width > end:
             return
-        canvas.fill_rect(x - width, 12, width, 40)
+        canvas.fill_style = "rgba(0, 0, 0, 0.6)"
+        canvas.fill_rect(left, 12, width, 40)
         canvas.fill_style = "white"
         canvas.font = "24px sans-serif"
-        canvas.text_align = align
+        canvas.text_align = "center"
         canvas.text_baseline = "middle"
-        canvas.fill_text(text, x - 12, 32)
+        canvas.fill_text(text, left + width // 2, 32)
 
     # The mouse: a click picks a position, a drag moves the wipe. Canvas events are not coalesced
     # by the browser, so a move only sets the share and sends a few vector commands.

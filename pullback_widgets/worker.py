@@ -47,21 +47,26 @@ class Worker(Generic[Request]):
         with self._changed:
             return self._running or bool(self._waiting)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a newer request waits for the running one."""
+        with self._changed:
+            return bool(self._waiting)
+
     def submit(self, request: Request) -> None:
         """Run this next; whatever waits is forgotten, whatever runs stops at its next step."""
         with self._changed:
             self._waiting[:] = [request]
+            self._stopped = False
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 self._thread.start()
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Stop at the next step and forget what waits; what was reached stays."""
+        """Stop at the next step; a request that waits already is taken one step far."""
         with self._changed:
-            self._waiting.clear()
             self._stopped = True
-            self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Until nothing runs or waits; at once when called by the worker itself.
@@ -86,7 +91,7 @@ class Worker(Generic[Request]):
                     self._thread = None
                     return
                 request = self._waiting.pop()
-                self._running, self._stopped = True, False
+                self._running = True
             self._work(request)
             del request  # an idle worker keeps no request, and so no image, alive
 
