@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 
 from .gate import Gate, GateKey, Pool, Settings
 from .layer import Layer, unknown_layer
-from .model import Model
+from .model import Model, named_modules
 from .rectifier import find_max_pool, find_rectifier, may_be_gate
 from .scale import ScaleMap, channel_deviation, follows_scale
 from .softening import Softening
@@ -381,7 +381,7 @@ def measure_scales(model: Model, images: Tensor) -> dict[int, Tensor]:
 @contextmanager
 def _layer_hooks(module: nn.Module, trace: _Trace, until: set[str]) -> Iterator[None]:
     """Note every layer of ``module`` that runs in this thread, by hooks that leave it as it is."""
-    names = _names(module)
+    names = {id(child): name for name, child in named_modules(module)}
     thread = threading.get_ident()
     awaited = set(until)
 
@@ -426,24 +426,6 @@ def _layer_hooks(module: nn.Module, trace: _Trace, until: set[str]) -> Iterator[
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _names(module: nn.Module) -> dict[int, str]:
-    """From the id of each module inside to its dotted name, as ``named_modules`` gives them."""
-    names: dict[int, str] = {}
-    waiting = [("", module)]
-    while waiting:
-        name, parent = waiting.pop()
-        if id(parent) in names:
-            continue
-        names[id(parent)] = name
-        prefix = f"{name}." if name else ""
-        waiting += [
-            (prefix + key, child)
-            for key, child in reversed(parent._modules.items())
-            if child is not None
-        ]
-    return names
 
 
 def _logits_of(output: Any) -> Tensor:

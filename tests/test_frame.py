@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -355,6 +356,19 @@ def test_an_ascent_that_was_stopped_is_not_taken_for_a_whole_one() -> None:
     assert [frame.step.index for frame in studio.frames(first)] == [1, 2, 3]
 
 
+def test_an_ascent_that_was_stopped_is_shown_as_far_as_it_came() -> None:
+    studio, first = Studio(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
+    steps = studio.frames(first)
+    reached = next(steps).step
+    steps.close()
+    for view in ("difference", "pullback", "perturbed"):
+        shown = only(studio.frames(replace(first, **views(view), stopped=True)))
+        assert shown.step is reached
+    # Other numbers are another ascent.
+    again = list(studio.frames(replace(first, step_size=2.0, stopped=True)))
+    assert [frame.step.index for frame in again] == [1, 2, 3]
+
+
 # Failures ----------------------------------------------------------------------------------------
 
 
@@ -472,6 +486,7 @@ def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPat
         return model
 
     monkeypatch.setattr(frame_module, "load_model", load)
+    monkeypatch.setattr(Studio, "_loaded", weakref.WeakValueDictionary())
     reports: list[tuple[str, int, int]] = []
     for studio in (Studio(lambda *report: reports.append(report)), Studio()):
         for seed in (1, 2):

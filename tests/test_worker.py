@@ -277,14 +277,16 @@ def test_stop_ends_the_running_request_at_its_next_step() -> None:
     assert held.failures == []
 
 
-def test_stop_forgets_what_waits() -> None:
-    held = Held(steps=2)
+def test_what_waits_when_stop_comes_is_taken_one_step_far() -> None:
+    """It stands for choices that were made, so its first picture must come."""
+    held = Held(steps=3)
     held.submit("first")
     held.until_started()
     held.submit("second")
     held.worker.stop()
     held.finish()
-    assert names(held) == {"first"}
+    assert held.log == [("first", 0), ("second", 0)]
+    assert held.closed == ["first", "second"]
 
 
 def test_a_stop_does_not_touch_later_requests() -> None:
@@ -319,7 +321,9 @@ def test_waiting_includes_what_waits() -> None:
     held = Held()
     held.submit("first")
     held.until_started()
+    assert not held.worker.waiting
     held.submit("second")
+    assert held.worker.waiting
     held.go.release()
     held.until_started()
     assert not held.worker.wait(0.05)
