@@ -377,17 +377,18 @@ class SourcePanel:
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
         self._own: dict[str, Any] = {}
-        self.image = w.Dropdown(options=[], tooltip="Photograph")
+        self.image = w.Dropdown(options=[], description="Photograph")
         self.upload = w.FileUpload(
             accept="image/*", multiple=False, description="Upload a photograph"
         )
         self.upload.add_class("pullback-upload")
-        self.network = w.Dropdown(options=[], tooltip="Network")
+        self.network = w.Dropdown(options=[], description="Network")
         for control in (self.image, self.network, self.upload):
             control.layout.width = f"{WIDTH - 50}px"
-        self.box = w.VBox(
-            [heading("Photograph"), self.image, self.upload, heading("Network"), self.network]
-        )
+        for control in (self.image, self.network):
+            control.add_class("pullback-stacked")
+            control.layout.height = "auto"
+        self.box = w.VBox([self.image, self.upload, self.network])
         listen(self.image, self._chose_image)
         listen(self.network, self._chose_network)
         listen(self.upload, self._uploaded)

@@ -180,7 +180,6 @@ class Explorer(Choices, w.VBox):
             return
         frame = self.result
         if looks_only and frame is not None:
-            self._screen.wipe(self.wipe)
             missing = self.wipe > 0 and self.compare in ASCENDED and frame.step is None
             if not missing:
                 self._draw(frame)
@@ -321,6 +320,7 @@ class Explorer(Choices, w.VBox):
             frame.picture(compare, colour),
             labels=(view, compare),
             cell=_cell(frame),
+            wipe=self.wipe,
         )
         softening = frame.state.softening
         how = "plain gradient" if softening.is_hard else code.in_words(softening)

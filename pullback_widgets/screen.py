@@ -90,6 +90,7 @@ class Screen:
         second: RGB,
         labels: tuple[str, str],
         cell: tuple[float, float, float, float] | None = None,
+        wipe: float = 0.0,
     ) -> None:
         """Show a picture, and the one that dragging wipes to.
 
@@ -98,21 +99,16 @@ class Screen:
             second: (H, W, 3) bytes.
             labels: Their names.
             cell: Left, top, width and height of the outlined cell, as shares of the picture.
+            wipe: The share of the width that the second picture has, from the left, 0 to 1.
         """
         with _LOCK:
             changed = [
                 not (self._pictures and np.array_equal(old, new))
                 for old, new in zip(self._pictures or (first, second), (first, second), strict=True)
             ]
-            self._pictures, self._labels, self._cell = [first, second], labels, cell
+            self._pictures, self._labels = [first, second], labels
+            self._cell, self._wipe = cell, wipe
             self._send(changed)
-
-    def wipe(self, share: float) -> None:
-        """Give the second picture this share of the width, from the left, 0 to 1."""
-        with _LOCK:
-            self._wipe = min(max(share, 0.0), 1.0)
-            if self._pictures:
-                self._send((False, False))
 
     def redraw(self) -> None:
         """Draw everything again, for a page that has just opened."""

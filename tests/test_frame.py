@@ -134,7 +134,7 @@ def test_the_view_of_a_layer(layer: str) -> None:
     else:
         values = session.activations(layer)
         assert view.layer.shape == values.shape
-        strength = values.clamp_min(0).flatten(1).mean(1)
+        strength = values.clamp_min(0).reshape(len(values), -1).mean(1)
         channels = [channel for channel, _ in view.strongest]
         assert len(set(channels)) == len(channels) == min(STRONGEST, len(values))
         assert (np.diff(strength[channels].numpy()) <= 1e-6).all()
