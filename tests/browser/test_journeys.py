@@ -364,7 +364,8 @@ def test_views(lab: LabPage) -> None:
         view_button(lab, view).click()
         shows(lab, rgb(lab, expected))
         words = "over the photograph" if view == "overlay" else view
-        lab.wait_until(lambda w=words: w in find(lab, ".pullback-caption").inner_text(), words)
+        caption = find(lab, ".pullback-caption")
+        lab.wait_until(caption.filter(has_text=words).count, f"{words} in the caption")
 
 
 def test_wipe(lab: LabPage) -> None:
