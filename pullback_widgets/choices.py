@@ -6,9 +6,11 @@ trait settles the others. No drawing and no computing happens here.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import traitlets as t
 from torch import nn
 
@@ -20,7 +22,7 @@ from .model import Model
 from .picture import COLOURS
 from .session import with_indices
 from .softening import Softening
-from .target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
+from .target import LOGITS, Channel, Difference, Direction, Unit, as_target
 
 # In the order in which they must be set: a model resets the layer, a layer the channel.
 NAMES = (
@@ -33,11 +35,17 @@ _SHOWN = (*_LOOKS, "view")
 """Choices that leave an ascent that was stopped as it is."""
 
 
+class _Given(t.Any):
+    """Anything but None."""
+
+    allow_none = False
+
+
 class Choices(t.HasTraits):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
-    model = t.Any()
-    image = t.Any()
+    model = _Given()
+    image = _Given()
     target = t.Any(None, allow_none=True)
     layer = t.Unicode(LOGITS)
     channel = t.Integer(None, allow_none=True)
@@ -55,12 +63,22 @@ class Choices(t.HasTraits):
     result = t.Instance(Frame, allow_none=True, read_only=True)
 
     def __init__(self, **options: Any) -> None:
-        self._settling = False
+        # Of each thread: a network that arrives in the worker's must not hide a choice
+        # that is made meanwhile.
+        self._local = threading.local()
         self._family = Softening.relative()
         self._plays = 0
         self._stopped = False
         super().__init__(**options)
         self.observe(self._chosen, list(NAMES))
+
+    @property
+    def _settling(self) -> bool:
+        return getattr(self._local, "settling", False)
+
+    @_settling.setter
+    def _settling(self, on: bool) -> None:
+        self._local.settling = on
 
     def changed(self, looks_only: bool) -> None:
         """Called after a choice and all that follow from it are settled."""
@@ -70,20 +88,34 @@ class Choices(t.HasTraits):
 
         Raises:
             TypeError: For a choice that does not exist.
-            ValueError: For a value that makes no sense; those before it stay set.
+            ValueError: For a value that makes no sense; then none of them is set.
         """
         for name in choices:
             if name not in NAMES:
                 raise TypeError(f"There is no choice {name!r}; choose from: {', '.join(NAMES)}.")
+        before = {name: getattr(self, name) for name in NAMES}
         self._deferred = True
         try:
             for name in sorted(choices, key=NAMES.index):
                 setattr(self, name, choices[name])
+        except Exception:
+            self._restore(before)
+            raise
         finally:
             self._deferred = False
         self.changed(looks_only=False)
 
     _deferred = False
+
+    def _restore(self, before: dict[str, Any]) -> None:
+        """Set choices that held together before, without settling or checking them again."""
+        self._settling = True
+        try:
+            for name, value in before.items():
+                if value is not None or self.traits()[name].allow_none:
+                    setattr(self, name, value)
+        finally:
+            self._settling = False
 
     def state(self) -> State:
         """All that a computation needs to know, frozen."""
@@ -158,9 +190,10 @@ class Choices(t.HasTraits):
             self.target = None
 
     def _settle_position(self, change: Any) -> None:
-        if self.channel is None and self.known is not None:
+        known = self.known
+        if self.channel is None and known is not None and known.view.layer.name == self.layer:
             # The channel on the screen stays: being the strongest was only why it was offered.
-            self.channel = getattr(self.known.target, "channel", None)
+            self.channel = getattr(known.target, "channel", None)
         self.target = None
 
     def _settle_softening(self, change: Any) -> None:
@@ -186,11 +219,14 @@ class Choices(t.HasTraits):
 
     def _grid(self) -> tuple[int, ...] | None:
         """Shape of the chosen layer, if it is known already."""
+        return self._shape(self.layer)
+
+    def _shape(self, layer: str) -> tuple[int, ...] | None:
         if self.known is None:
             return None
-        if self.layer == LOGITS:
+        if layer == LOGITS:
             return (self.known.classes,)
-        return next((one.shape for one in self.known.layers if one.name == self.layer), None)
+        return next((one.shape for one in self.known.layers if one.name == layer), None)
 
     @t.validate("model")
     def _check_model(self, proposal: Any) -> Model | str:
@@ -217,8 +253,7 @@ class Choices(t.HasTraits):
             resolved = with_indices(resolved, self.known.model)
             for term in resolved.terms():
                 self._require_layer(term.layer)
-            if isinstance(resolved, Logit):
-                self._require_index("Class", int(resolved.label), self.known.classes)
+                term.seed(torch.zeros(self._shape(term.layer) or ()))  # raises with the reason
         return target
 
     @t.validate("layer")
@@ -229,6 +264,8 @@ class Choices(t.HasTraits):
     @t.validate("channel")
     def _check_channel(self, proposal: Any) -> int | None:
         channel: int | None = proposal["value"]
+        if isinstance(channel, bool):
+            raise ValueError(f"channel is {channel!r}; expected a whole number from 0 up.")
         if channel is not None:
             shape = self._grid()
             self._require_index("Channel", channel, shape[0] if shape else None)
@@ -263,7 +300,10 @@ class Choices(t.HasTraits):
 
     @t.validate("wipe")
     def _check_wipe(self, proposal: Any) -> float:
-        return min(max(float(proposal["value"]), 0.0), 1.0)
+        share = float(proposal["value"])
+        if share != share:
+            raise ValueError(f"wipe is {share!r}; expected a share of the width, 0 to 1.")
+        return min(max(share, 0.0), 1.0)
 
     def _require_layer(self, layer: str) -> None:
         if layer != LOGITS and self.known is not None:
@@ -291,7 +331,8 @@ def _classes_of(model: object) -> object:
     if isinstance(model, str):
         return "ImageNet"
     categories = getattr(model, "categories", None)
-    return "ImageNet" if categories and "golf ball" in categories else categories
+    imagenet = categories and len(categories) == 1000 and "golf ball" in categories
+    return "ImageNet" if imagenet else categories
 
 
 def _inside(position: tuple[int, ...], grid: tuple[int, ...]) -> bool:

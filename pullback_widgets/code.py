@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -22,15 +23,16 @@ def lines(frame: Frame, view: str) -> str:
     model = "...  # your pw.Model" if name is None else f'pw.load_model("{name}")'
     image = repr(str(state.image)) if isinstance(state.image, str | Path) else "..."
     note = "  # your image" if image == "..." else ""
+    yours = "..." in of_target(frame.target)
     arguments = f"{of_target(frame.target)}, softening={of_softening(state.softening)}"
     result = ["import pullback_widgets as pw"]
-    if isinstance(frame.target, Direction):
+    if "torch." in arguments:
         result.append("import torch")
     result += [
         "",
         f"model = {model}",
         f"session = pw.Session(model, {image}){note}",
-        f"pullback = session.pullback({arguments})",
+        f"pullback = session.pullback({arguments})" + ("  # your target" if yours else ""),
     ]
     if view in ASCENDED:
         walk = f"steps={state.steps}, step_size={state.step_size}, radius={state.radius}"
@@ -47,8 +49,10 @@ def of_softening(softening: Softening) -> str:
         return "pw.Softening.hard()"
     for name in ("relative", "paper_v3", "paper_v6"):
         if softening == getattr(Softening, name)(softening.temperature):
-            return f"pw.Softening.{name}({softening.temperature:g})"
-    return f"pw.{softening!r}"
+            return f"pw.Softening.{name}({softening.temperature!r})"
+    values = {one.name: getattr(softening, one.name) for one in dataclasses.fields(softening)}
+    values["factors"] = dict(softening.factors)
+    return f"pw.Softening({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
 def in_words(softening: Softening) -> str:
@@ -63,14 +67,15 @@ def in_words(softening: Softening) -> str:
 def of_target(target: Target) -> str:
     """A target as an expression."""
     if isinstance(target, Logit):
-        return repr(target.label)
+        return repr(target.label if isinstance(target.label, str) else int(target.label))
     if isinstance(target, Channel | Unit):
-        return f"pw.{target!r}"
+        return f"pw.{dataclasses.replace(target, channel=int(target.channel))!r}"
     if isinstance(target, Direction):
-        vector = torch.as_tensor(target.vector).tolist()
+        vector = torch.as_tensor(target.vector)
+        values = f"{vector.tolist()}, dtype={vector.dtype}"
         place = f", position={target.position}" if target.position is not None else ""
-        return f"pw.Direction({target.layer!r}, torch.tensor({vector}){place})"
+        return f"pw.Direction({target.layer!r}, torch.tensor({values}){place})"
     if isinstance(target, Difference):
         first, second = as_target(target.first), as_target(target.second)
         return f"pw.Difference({of_target(first)}, {of_target(second)})"
-    return "...  # your target"
+    return "..."

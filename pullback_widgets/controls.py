@@ -154,7 +154,7 @@ class NeuronPanel:
         text = text.strip()
         if text:
             text = text.rpartition(" · ")[2] if " · " in text else text
-            self.explorer.attempt("target", int(text) if text.isdigit() else text)
+            self.explorer.attempt("target", int(text) if text.isdecimal() else text)
 
     def _chose(self, number: int) -> None:
         frame = self.explorer.result
@@ -259,6 +259,7 @@ class TemperaturePanel:
         listen(self.presets, self._preset)
         listen(self.units, lambda value: explorer.attempt("units", value))
         follow(explorer, "softening", self._show_softening)
+        follow(explorer, "units", lambda value: setattr(self.units, "value", value))
 
     def _slid(self, position: int) -> None:
         self.explorer.attempt("temperature", STOPS[position])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime
 import html
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,7 @@ class Explorer(Choices, w.VBox):
         self._followers: dict[str, list[Callable[[Any], None]]] = {}
         self._good: Frame | None = None
         self._refused = False
+        self._drawing = threading.RLock()
         self._worker: Worker[State] | None = None
         self._studio = Studio(self._downloading)
         super().__init__()
@@ -152,11 +154,14 @@ class Explorer(Choices, w.VBox):
     def close(self) -> None:
         """Stop computing and close all widgets."""
         self.stop()
+        for widget in [*_inside(self), *self._screen.sources]:
+            if widget is not self:
+                widget.close()
         super().close()
 
     def _settled(self) -> Frame:
         self.wait()
-        if self.result is None or self.error:
+        if self.result is None or (self.error and not self._refused):
             raise RuntimeError(self.error or "There is no picture yet.")
         return self.result
 
@@ -178,22 +183,20 @@ class Explorer(Choices, w.VBox):
         """A choice was made: draw what is known, or ask for a new frame."""
         if self._worker is None:
             return
+        if self._refused:
+            self._show_error(None)
         frame = self.result
         if looks_only and frame is not None:
             missing = self.wipe > 0 and self.compare in ASCENDED and frame.step is None
             if not missing:
-                self._draw(frame)
+                self._draw()
                 return
-        self._worker.submit(self.state())
         self._show_status()
+        self._worker.submit(self.state())
 
     def attempt(self, name: str, value: Any) -> None:
         """Make a choice for a control; one that is refused is explained, and the control reset."""
-        if self.guard(lambda: setattr(self, name, value)):
-            if self._refused:
-                self._show_error(None)
-        else:
-            self._refused = True
+        if not self.guard(lambda: setattr(self, name, value)):
             for show in self._followers.get(name, []):
                 show(getattr(self, name))
             if self.result is not None:
@@ -205,14 +208,20 @@ class Explorer(Choices, w.VBox):
             action()
         except Exception as error:
             self._show_error(error)
+            self._refused = True
             return False
         return True
 
     def follow(self, name: str, show: Callable[[Any], None]) -> None:
         """Call ``show(value)`` now, whenever a choice changes, and when a control was refused."""
         self._followers.setdefault(name, []).append(show)
-        self.observe(lambda change: show(change["new"]), name)
-        show(getattr(self, name))
+
+        def newest(change: Any = None) -> None:
+            with self._drawing:
+                show(getattr(self, name))
+
+        self.observe(newest, name)
+        newest()
 
     def catalogue_name(self, model: Model | str) -> str | None:
         """The name under which the catalogue has this network, if it does."""
@@ -239,8 +248,9 @@ class Explorer(Choices, w.VBox):
                 finally:
                     self._settling = False
             self.set_trait("result", frame)
-            self._show_error(None)
-            self._draw(frame)
+            if not self._refused:
+                self._show_error(None)
+            self._draw()
             for panel in (self._neuron, self._temperature, self._ascent):
                 panel.show(frame)
             self._show_status(step=frame.step)
@@ -254,8 +264,19 @@ class Explorer(Choices, w.VBox):
                 self.model = self._good.model
             finally:
                 self._settling = False
+            if (self.layer, self.channel, self.position) == (LOGITS, None, None):
+                kept = self._good.state
+                self._restore(
+                    {
+                        "layer": kept.layer,
+                        "target": kept.target,
+                        "channel": kept.channel,
+                        "position": kept.position,
+                    }
+                )
+        self._progress.layout.visibility = "hidden"
         self._show_error(error)
-        self._show_status(self._good)
+        self._show_status(self._good, failed=True)
 
     def _downloading(self, name: str, done: int, total: int) -> None:
         self._progress.layout.visibility = "visible" if done < total else "hidden"
@@ -313,7 +334,13 @@ class Explorer(Choices, w.VBox):
         ]
         self.add_class("pullback-explorer")
 
-    def _draw(self, frame: Frame) -> None:
+    def _draw(self) -> None:
+        """Draw the newest frame as it is wanted now: whoever comes last has both right."""
+        with self._drawing:
+            if self.result is not None:
+                self._paint(self.result)
+
+    def _paint(self, frame: Frame) -> None:
         colour, view, compare = self.colour, self.view, self.compare
         self._screen.show(
             frame.picture(view, colour),
@@ -339,8 +366,12 @@ class Explorer(Choices, w.VBox):
             position = (min(int(y * grid[0]), grid[0] - 1), min(int(x * grid[1]), grid[1] - 1))
             self.attempt("position", position)
 
-    def _show_status(self, frame: Frame | None = None, step: Step | None = None) -> None:
-        if frame is None:
+    def _show_status(
+        self, frame: Frame | None = None, step: Step | None = None, failed: bool = False
+    ) -> None:
+        if frame is None and failed:
+            text = ""
+        elif frame is None:
             what = "computing" if step is None else f"step {step.index} of {self.steps}"
             text = f'<span class="pullback-busy">●</span> {what}'
         else:
@@ -414,10 +445,16 @@ def _legend(frame: Frame, view: str, colour: str) -> str:
     )
 
 
+def _inside(widget: w.Widget) -> Iterator[w.Widget]:
+    for child in getattr(widget, "children", ()):
+        yield from _inside(child)
+    yield widget
+
+
 def _sentence(error: BaseException) -> str:
     """An exception in one sentence."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if "out of memory" in text.lower():
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
         return (
             "The device ran out of memory; choose a smaller network or image, or restart the "
             "kernel after pw.set_device('cpu')."

@@ -244,6 +244,7 @@ class Studio:
         start = time.perf_counter()
         model = self.model(state.model)
         session = self.session(model, state.image)
+        _check_finite(session.logits, "network's output")
         target = self._target(session, state)
         last = self._last
         same = last is not None and _same_target(last.target, target)
@@ -327,7 +328,7 @@ def layer_view(session: Session, layer: str) -> LayerView:
     else:
         found = next(one for one in session.layers if one.name == layer)
         activations = session.activations(layer).float().cpu()
-        strength = activations.clamp_min(0).flatten(1).mean(1)
+        strength = activations.clamp_min(0).reshape(len(activations), -1).mean(1)
         for channel in strength.topk(min(STRONGEST, len(strength))).indices.tolist():
             strongest.append((channel, _as_map(activations[channel])))
     values = values.float().cpu()
@@ -338,6 +339,7 @@ def layer_view(session: Session, layer: str) -> LayerView:
 def histogram(values: Tensor) -> Histogram:
     """Counts in BINS bins around zero that hold the central 99 % of the values."""
     array = values.flatten().numpy()
+    array = array[np.isfinite(array)]
     low, high = np.percentile(array[:: max(1, array.size // 100_000)], [0.5, 99.5])
     reach = float(max(abs(low), abs(high))) or 1.0
     low, high = max(float(low), -reach) if low < 0 else -0.2 * reach, float(max(high, 0.2 * reach))
@@ -359,6 +361,10 @@ def _probability(session: Session, target: Target) -> float | None:
 
 
 def _same_target(first: Target, second: Target) -> bool:
+    if isinstance(first, Difference) and isinstance(second, Difference):
+        return _same_target(as_target(first.first), as_target(second.first)) and _same_target(
+            as_target(first.second), as_target(second.second)
+        )
     return first is second or (
         type(first) is type(second)
         and isinstance(first, (Logit, Channel, Unit))

@@ -145,7 +145,7 @@ def save(picture: RGB, path: str | Path) -> Path:
     from PIL import Image
 
     path = Path(path)
-    if path.suffix.lower() not in Image.registered_extensions():
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise ValueError(
             f"The file name {path.name!r} has no picture ending that can be written; "
             'use one such as "picture.png".'

@@ -71,7 +71,7 @@ class Screen:
         )
         self.box.add_class("pullback-screen")
         self._pictures: list[RGB] = []
-        self._sources = [ipycanvas.Canvas(width=1, height=1) for _ in range(2)]
+        self.sources = [ipycanvas.Canvas(width=1, height=1) for _ in range(2)]
         self._labels = ("", "")
         self._wipe = 0.0
         self._cell: tuple[float, float, float, float] | None = None
@@ -81,7 +81,7 @@ class Screen:
         self.box.on_mouse_move(self._move)
         self.box.on_mouse_up(self._up)
         self.box.on_mouse_out(lambda x, y: self._release())
-        for canvas in (*self._sources, self.box):
+        for canvas in (*self.sources, self.box):
             canvas.on_client_ready(self.redraw)
 
     def show(
@@ -118,7 +118,7 @@ class Screen:
 
     def _send(self, changed: Sequence[bool]) -> None:
         def paint() -> None:
-            for source, image, new in zip(self._sources, self._pictures, changed, strict=True):
+            for source, image, new in zip(self.sources, self._pictures, changed, strict=True):
                 if new:
                     height, width = image.shape[:2]
                     if (source.width, source.height) != (width, height):
@@ -131,14 +131,14 @@ class Screen:
     def _paint(self) -> None:
         canvas, size = self.box, 2 * self.side
         canvas.image_smoothing_enabled = False
-        canvas.draw_image(self._sources[0], 0, 0, size, size)
+        canvas.draw_image(self.sources[0], 0, 0, size, size)
         split = round(self._wipe * size)
         if split > 0:
             canvas.save()
             canvas.begin_path()
             canvas.rect(0, 0, split, size)
             canvas.clip()
-            canvas.draw_image(self._sources[1], 0, 0, size, size)
+            canvas.draw_image(self.sources[1], 0, 0, size, size)
             canvas.restore()
             canvas.fill_style = "white"
             canvas.fill_rect(split - 2, 0, 4, size)

@@ -215,7 +215,14 @@ def _check_index(what: str, value: object) -> None:
 def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None:
     if position is None:
         return None
-    indices = (position,) if isinstance(position, int) else tuple(position)
+    try:
+        indices = (
+            (position,) if isinstance(position, numbers.Integral) else tuple(position)  # type: ignore[arg-type]
+        )
+    except TypeError:
+        raise ValueError(
+            f"position is {position!r}; expected (y, x), two whole numbers from 0 up."
+        ) from None
     for index in indices:
         _check_index("position", index)
     return tuple(int(index) for index in indices)

@@ -7,6 +7,7 @@ replaces the one that waits, and stops the one that runs at its next step.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -92,7 +93,10 @@ class Worker(Generic[Request]):
                     return
                 request = self._waiting.pop()
                 self._running = True
-            self._work(request)
+            try:
+                self._work(request)
+            except BaseException:  # of the report itself; the thread must outlive it
+                traceback.print_exc()
             del request  # an idle worker keeps no request, and so no image, alive
 
     def _work(self, request: Request) -> None:

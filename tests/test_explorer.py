@@ -431,17 +431,17 @@ def test_a_newer_frame_is_not_drawn_over_by_an_older_one(
     explorer: pw.Explorer, page: Page, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The colours change while a frame is on its way, which arrives in between."""
-    wipe = Screen.wipe
+    show = Screen.show
 
-    def meanwhile(screen: Screen, share: float) -> None:
+    def meanwhile(screen: Screen, *pictures: Any, **options: Any) -> None:
         hold.go.set()
-        explorer.wait(2.0)
-        wipe(screen, share)
+        explorer.wait(1.0)
+        show(screen, *pictures, **options)
 
     with hold:
         explorer.temperature = 0.1
         hold.until_reached()
-        monkeypatch.setattr(Screen, "wipe", meanwhile)
+        monkeypatch.setattr(Screen, "show", meanwhile)
         explorer.colour = "diverging"
     right(explorer, page)
 
