@@ -7,7 +7,7 @@ pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -141,8 +141,8 @@ class Pool:
         """Share ``grad`` in each window by ``w = softmax(x / T_pool)``.
 
         A closed form over shifted slices: for each offset in the kernel, the strided slice of the
-        input that stands at this offset of all windows. Extra memory is a padded copy of the input
-        and a few tensors of the output's size, whatever the kernel.
+        input that stands at this offset of all windows. Extra memory is a few tensors of the size
+        of the input or the output, whatever the kernel.
         """
         softening = self.settings.softening
         if softening.pool == "hard":
@@ -154,31 +154,36 @@ class Pool:
         # The window's maximum is the output itself, so all exponents are at most 0. A window that
         # dilation puts wholly in the padding has maximum -inf: its gradient has nowhere to go.
         top = y.clamp_min(torch.finfo(y.dtype).min)
-        slices = self._slices(y.shape)
+        differentiated = softening.pool == "differentiated"
 
-        def logit(index: tuple[Any, ...]) -> Tensor:
-            # exp(-1000) is 0 in every float type; the clamp keeps 0 * inf out of the padding.
-            return (padded[index] - top).div_(temperature).clamp_(min=-1000.0)
+        def weights() -> Iterator[tuple[tuple[Any, ...], Tensor, Tensor]]:
+            """For each offset: its slice, x / T less the maximum, and the unnormalised weight."""
+            for index in self._slices(y.shape):
+                u = (padded[index] - top).div_(temperature)
+                if differentiated:
+                    # exp(-1000) is 0 in every float type; the clamp keeps 0 * inf out of padding.
+                    u.clamp_(min=-1000.0)
+                    yield index, u, u.exp()
+                else:
+                    yield index, u, u.exp_()
 
-        total = torch.zeros_like(y)
-        mean = torch.zeros_like(y) if softening.pool == "differentiated" else None
-        for index in slices:
-            u = logit(index)
-            weight = u.exp()
+        # Where windows do not overlap, all weights together are no larger than the input and are
+        # kept; elsewhere they would be as many times larger as windows overlap, and are made twice.
+        disjoint = all(
+            k <= s and d == 1
+            for k, s, d in zip(self.kernel, self.stride, self.dilation, strict=True)
+        )
+        kept = list(weights()) if disjoint else None
+        total, mean = torch.zeros_like(y), torch.zeros_like(y)
+        for _, u, weight in kept or weights():
             total += weight
-            if mean is not None:
+            if differentiated:
                 mean.addcmul_(weight, u)
         total.clamp_min_(torch.finfo(y.dtype).tiny)
-        share = grad / total
-        if mean is not None:
-            mean /= total
+        share, mean = grad / total, mean.div_(total)
         result = torch.zeros_like(padded)
-        for index in slices:
-            u = logit(index)
-            if mean is None:
-                result[index].addcmul_(u.exp_(), share)
-            else:
-                result[index].addcmul_(u.exp() * (u - mean + 1.0), share)
+        for index, u, weight in kept or weights():
+            result[index].addcmul_(weight * (u - mean + 1.0) if differentiated else weight, share)
         return result[crop]
 
     def _temperature(self, softening: Softening) -> float | Tensor:
