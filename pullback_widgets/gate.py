@@ -174,16 +174,24 @@ class Pool:
             for k, s, d in zip(self.kernel, self.stride, self.dilation, strict=True)
         )
         kept = list(weights()) if disjoint else None
-        total, mean = torch.zeros_like(y), torch.zeros_like(y)
+        total = torch.zeros_like(y)
+        mean = torch.zeros_like(y) if differentiated else None
         for _, u, weight in kept or weights():
             total += weight
-            if differentiated:
+            if mean is not None:
                 mean.addcmul_(weight, u)
         total.clamp_min_(torch.finfo(y.dtype).tiny)
-        share, mean = grad / total, mean.div_(total)
+        share = grad / total
+        if mean is not None:
+            mean /= total
         result = torch.zeros_like(padded)
         for index, u, weight in kept or weights():
-            result[index].addcmul_(weight * (u - mean + 1.0) if differentiated else weight, share)
+            if mean is not None:
+                weight = weight * (u - mean + 1.0)
+            if disjoint:
+                torch.mul(weight, share, out=result[index])
+            else:
+                result[index].addcmul_(weight, share)
         return result[crop]
 
     def _temperature(self, softening: Softening) -> float | Tensor:
