@@ -191,7 +191,7 @@ class Model:
     def evaluating(self) -> Iterator[None]:
         """The module in evaluation mode; every flag is put back, whatever happens inside."""
         with self._lock:
-            training = [module for _, module in named_modules(self.module) if module.training]
+            training = [module for module in modules_inside(self.module) if module.training]
             try:
                 for module in training:
                     # The flag itself: train() may be overridden, or touch more than the flag.
@@ -226,19 +226,15 @@ class Model:
             return self._scales[size]
 
 
-def named_modules(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """What ``module.named_modules()`` gives, but faster: every forward needs it."""
-    found: dict[int, tuple[str, nn.Module]] = {}
-    waiting = [("", module)]
+def modules_inside(module: nn.Module) -> list[nn.Module]:
+    """What ``module.modules()`` gives, several times faster: every forward pass needs it."""
+    found = {id(module): module}
+    waiting = [module]
     while waiting:
-        name, parent = waiting.pop()
-        if id(parent) in found:
-            continue
-        found[id(parent)] = (name, parent)
-        prefix = f"{name}." if name else ""
-        for key, child in reversed(parent._modules.items()):
-            if child is not None:
-                waiting.append((prefix + key, child))
+        for child in waiting.pop()._modules.values():
+            if child is not None and id(child) not in found:
+                found[id(child)] = child
+                waiting.append(child)
     return list(found.values())
 
 

@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 
 from .gate import Gate, GateKey, Pool, Settings
 from .layer import Layer, unknown_layer
-from .model import Model, named_modules
+from .model import Model
 from .rectifier import find_max_pool, find_rectifier, may_be_gate
 from .scale import ScaleMap, channel_deviation, follows_scale
 from .softening import Softening
@@ -381,7 +381,7 @@ def measure_scales(model: Model, images: Tensor) -> dict[int, Tensor]:
 @contextmanager
 def _layer_hooks(module: nn.Module, trace: _Trace, until: set[str]) -> Iterator[None]:
     """Note every layer of ``module`` that runs in this thread, by hooks that leave it as it is."""
-    names = {id(child): name for name, child in named_modules(module)}
+    names = {id(child): name for name, child in module.named_modules()}
     thread = threading.get_ident()
     awaited = set(until)
 

@@ -142,6 +142,8 @@ class Softening:
 
     def factor(self, path: str) -> float:
         """The multiplier of ``T`` for a gate inside the module at dotted ``path``."""
+        if not self.factors:
+            return 1.0
         matches = [
             name
             for name in self.factors
