@@ -1,9 +1,11 @@
 """See what a neuron of a trained network responds to.
 
-The data flows through the files in this order: ``image`` (a photograph becomes a tensor),
-``model`` and ``catalogue`` (the network), ``layer`` and ``target`` (the neuron), ``softening``,
-``gate``, ``scale`` and ``recording`` (one forward pass, soft gates behind it), ``session`` (the
-pullback), ``ascent``, ``picture``, and last ``explorer`` (the widget).
+The data flows through the files in this order: ``image`` (a photograph becomes a tensor), ``model``
+and ``catalogue`` (the network), ``layer`` and ``target`` (the neuron), ``softening``,
+``rectifier``, ``gate``, ``scale`` and ``recording`` (one forward pass, soft gates behind it),
+``session`` (the pullback), ``ascent``, ``picture``, ``frame`` (what is asked and what is shown),
+``worker``, and last the widget: ``screen``, ``gauge``, ``controls``, ``choices``, ``explorer`` and
+``code``.
 
 Importing this package imports neither torch nor Jupyter: every public name is loaded on first use.
 """

@@ -108,7 +108,7 @@ def _walk(
         x = (start + difference).clamp(-1.0, 1.0)
         del recording  # its graph goes before the next forward pass builds another
         recording = Recording(session.model, x, layers=noted, until=until, grad=index < steps)
-        scores = recording.scores(targets)
+        scores = recording.scores(targets).cpu()
         probabilities = _probabilities(recording, targets)
         perturbed = session._unbatched(x.cpu())
         yield Step(
@@ -129,7 +129,7 @@ def _probabilities(recording: Recording, targets: Sequence[Target]) -> Tensor | 
         [int(target.label) for target in targets if isinstance(target, Logit)],
         device=recording.logits.device,
     )
-    return recording.logits.detach().softmax(1).gather(1, chosen[:, None])[:, 0]
+    return recording.logits.detach().softmax(1).gather(1, chosen[:, None])[:, 0].cpu()
 
 
 def _norm(images: Tensor) -> Tensor:

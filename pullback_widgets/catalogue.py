@@ -125,7 +125,7 @@ def load_model(
         module, mean, std = _load_torchvision(entry, progress), IMAGENET_MEAN, IMAGENET_STD
     else:
         module, mean, std = _load_embedded(), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-    return Model(
+    model = Model(
         module.eval().requires_grad_(False),
         mean=mean,
         std=std,
@@ -134,6 +134,8 @@ def load_model(
         name=entry.name,
         device=get_device() if device is None else device,
     )
+    model.catalogue_name = entry.name
+    return model
 
 
 def _entry(name: str) -> Entry:

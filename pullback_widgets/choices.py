@@ -22,7 +22,7 @@ from .model import Model
 from .picture import COLOURS
 from .session import with_indices
 from .softening import Softening
-from .target import LOGITS, Channel, Difference, Direction, Unit, as_target
+from .target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
 
 # In the order in which they must be set: a model resets the layer, a layer the channel.
 NAMES = (
@@ -93,6 +93,16 @@ class Choices(t.HasTraits):
         for name in choices:
             if name not in NAMES:
                 raise TypeError(f"There is no choice {name!r}; choose from: {', '.join(NAMES)}.")
+        hidden = [
+            name
+            for name in ("layer", "channel", "position")
+            if choices.get(name) not in (None, LOGITS)
+        ]
+        if hidden and isinstance(choices.get("target"), int | str | Logit):
+            raise ValueError(
+                f"The target {choices['target']!r} is a class, but {' and '.join(hidden)} choose a "
+                "hidden neuron; give one or the other."
+            )
         before = {name: getattr(self, name) for name in NAMES}
         self._deferred = True
         try:
@@ -197,7 +207,7 @@ class Choices(t.HasTraits):
         self.target = None
 
     def _settle_softening(self, change: Any) -> None:
-        self.temperature = self.softening.temperature
+        self.temperature = 0.0 if self.softening.is_hard else self.softening.temperature
         if not self.softening.is_hard:
             self.units, self._family = self.softening.units, self.softening
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .frame import ASCENDED, Frame, Studio
+from .frame import ASCENDED, Frame
 from .softening import Softening
 from .target import Channel, Difference, Direction, Logit, Target, Unit, as_target
 
@@ -19,7 +19,7 @@ def lines(frame: Frame, view: str) -> str:
     ``...`` with a comment.
     """
     state = frame.state
-    name = Studio.name_of(frame.model)
+    name = frame.model.catalogue_name
     model = "...  # your pw.Model" if name is None else f'pw.load_model("{name}")'
     image = repr(str(state.image)) if isinstance(state.image, str | Path) else "..."
     note = "  # your image" if image == "..." else ""
@@ -35,7 +35,8 @@ def lines(frame: Frame, view: str) -> str:
         f"pullback = session.pullback({arguments})" + ("  # your target" if yours else ""),
     ]
     if view in ASCENDED:
-        walk = f"steps={state.steps}, step_size={state.step_size}, radius={state.radius}"
+        steps = state.steps if frame.step is None else frame.step.index  # fewer if stopped
+        walk = f"steps={steps}, step_size={state.step_size}, radius={state.radius}"
         result += [
             f"*_, last = session.ascend({arguments}, {walk})",
             f"{view} = last.{view}",

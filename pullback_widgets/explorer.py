@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from . import code, picture
 from .ascent import Step
-from .catalogue import CATALOGUE
+from .catalogue import CATALOGUE, is_cached
 from .choices import Choices
 from .controls import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .frame import ASCENDED, Frame, State, Studio
@@ -34,6 +34,8 @@ from .worker import Worker
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+EMBEDDED = next(iter(CATALOGUE))
 
 FIRST_PICTURE_SECONDS = 60.0
 """How long displaying an explorer waits for the picture that the saved notebook keeps."""
@@ -89,6 +91,7 @@ class Explorer(Choices, w.VBox):
         self._followers: dict[str, list[Callable[[Any], None]]] = {}
         self._good: Frame | None = None
         self._refused = False
+        self._closed = False
         self._drawing = threading.RLock()
         self._worker: Worker[State] | None = None
         self._studio = Studio(self._downloading)
@@ -154,6 +157,7 @@ class Explorer(Choices, w.VBox):
     def close(self) -> None:
         """Stop computing and close all widgets."""
         self.stop()
+        self._closed = True
         for widget in [*_inside(self), *self._screen.sources]:
             if widget is not self:
                 widget.close()
@@ -168,7 +172,9 @@ class Explorer(Choices, w.VBox):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The live widget, and a PNG for places without one: GitHub, nbconvert, a closed kernel."""
         bundle = super()._repr_mimebundle_(**options)
-        self.wait(FIRST_PICTURE_SECONDS)
+        # A download is watched in the widget, so that is shown at once.
+        if not (isinstance(self.model, str) and not is_cached(self.model)):
+            self.wait(FIRST_PICTURE_SECONDS)
         if self.result is not None and isinstance(bundle, dict):
             photograph = self.result.picture("photograph")
             chosen = self.result.picture(self.view, self.colour)
@@ -181,7 +187,7 @@ class Explorer(Choices, w.VBox):
 
     def changed(self, looks_only: bool) -> None:
         """A choice was made: draw what is known, or ask for a new frame."""
-        if self._worker is None:
+        if self._worker is None or self._closed:
             return
         if self._refused:
             self._show_error(None)
@@ -225,7 +231,7 @@ class Explorer(Choices, w.VBox):
 
     def catalogue_name(self, model: Model | str) -> str | None:
         """The name under which the catalogue has this network, if it does."""
-        return model if isinstance(model, str) else Studio.name_of(model)
+        return model if isinstance(model, str) else model.catalogue_name
 
     # Frames come from the worker: from here on everything runs in its thread.
 
@@ -277,6 +283,17 @@ class Explorer(Choices, w.VBox):
         self._progress.layout.visibility = "hidden"
         self._show_error(error)
         self._show_status(self._good, failed=True)
+        named = isinstance(state.model, str) and state.model != EMBEDDED
+        if self._good is None and named and self.model == state.model:
+            # There is nothing to go on with yet: the built-in network, under the explanation.
+            self._refused = True
+            self._settling = True
+            try:
+                self.model = EMBEDDED
+            finally:
+                self._settling = False
+            if self._worker is not None:
+                self._worker.submit(self.state())
 
     def _downloading(self, name: str, done: int, total: int) -> None:
         self._progress.layout.visibility = "visible" if done < total else "hidden"

@@ -214,11 +214,6 @@ class Studio:
             Studio._loaded[model] = loaded
         return loaded
 
-    @classmethod
-    def name_of(cls, model: Model) -> str | None:
-        """The name under which a network was loaded from the catalogue, if it was."""
-        return next((name for name, known in cls._loaded.items() if known is model), None)
-
     def session(self, model: Model, image: Any) -> Session:
         """The recorded forward pass of this image in this network."""
         session = self._session

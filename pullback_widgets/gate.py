@@ -29,10 +29,12 @@ class Settings:
     Attributes:
         softening: How gradients that pass now are softened.
         calibrated: The calibrated scale of the channels that enter a gate, shape (C,).
+        last: Whether no other gradient will follow, so that what was kept may go.
     """
 
     softening: Softening
     calibrated: Callable[[GateKey], Tensor]
+    last: bool = False
 
 
 class GateKey(NamedTuple):
@@ -49,6 +51,43 @@ class GateKey(NamedTuple):
     path: str
 
 
+class Kept:
+    """A value that a gate needs at backward time, without its graph.
+
+    Autograd would refuse a value that the network overwrites later, even where the gate's own
+    derivative would not have needed it. So the recording copies it just before that happens.
+    """
+
+    __slots__ = ("_tensor", "_version")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor: Tensor | None = tensor.detach()
+        self._version = tensor._version
+
+    def copy(self) -> None:
+        """Keep a copy, because the value is about to be overwritten."""
+        if self._tensor is not None:
+            self._tensor = self._tensor.clone()
+            self._version = self._tensor._version
+
+    def get(self, last: bool) -> Tensor:
+        """The value; with ``last`` it is not kept any longer.
+
+        Raises:
+            RuntimeError: If it was overwritten unseen, or asked for again after the last time.
+        """
+        tensor = self._tensor
+        if tensor is None or tensor._version != self._version:
+            raise RuntimeError(
+                "A value that the backward pass needs was overwritten in place where "
+                "pullback_widgets could not see it, or is gone; let the network's own operations "
+                "be out of place there."
+            )
+        if last:
+            self._tensor = None
+        return tensor
+
+
 @dataclass
 class Gate:
     """One call of a rectifier.
@@ -61,7 +100,7 @@ class Gate:
         slope: Slope for negative inputs: 0 for ReLU, a number or (C,) tensor for leaky ones.
         scale: Of its channels, where it could be followed from a batch norm.
         in_place: Whether the call overwrites its input.
-        saved: A copy of the input from before it is overwritten, if one exists already.
+        input: The pre-activation, for the backward pass.
     """
 
     key: GateKey
@@ -71,7 +110,7 @@ class Gate:
     slope: float | Tensor = 0.0
     scale: Scale | None = None
     in_place: bool = False
-    saved: Tensor | None = None
+    input: Kept | None = None
 
     def __call__(self, z: Tensor) -> Tensor:
         """The operation's own output; gradients of it are softened."""
@@ -108,6 +147,7 @@ class Pool:
         kernel, stride, padding, dilation: Per dimension, as torch defines them.
         ceil_mode: Whether windows may start inside and end outside of the padded input.
         indices: Where the maxima are, after the call, as torch returns them.
+        input, output: For the backward pass.
     """
 
     key: GateKey
@@ -119,6 +159,8 @@ class Pool:
     ceil_mode: bool
     return_indices: bool = False
     indices: Tensor | None = None
+    input: Kept | None = None
+    output: Kept | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Max-pooling's own output; gradients of it are softened."""
@@ -243,26 +285,25 @@ def _shaped(temperature: float | Tensor, like: Tensor, channel_dim: int) -> floa
     """The temperature, one per channel reshaped so that ``like`` can be divided by it."""
     if not isinstance(temperature, Tensor):
         return temperature
-    return temperature.to(like).view(-1, *[1] * (like.dim() - channel_dim - 1))
+    # In half precision a small temperature times a small scale would be 0.
+    temperature = temperature.to(like).clamp_min(torch.finfo(like.dtype).tiny)
+    return temperature.view(-1, *[1] * (like.dim() - channel_dim - 1))
 
 
 class _RectifierFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, gate: Gate) -> Tensor:
         ctx.gate = gate
-        run, before = gate.run, gate.saved
-        del gate.run, gate.saved  # they hold tensors of the graph that will refer to this gate
+        run = gate.run
+        del gate.run  # it holds tensors of the graph that will refer to this gate
         if gate.in_place:
-            ctx.save_for_backward(z.clone() if before is None else before)
             ctx.mark_dirty(z)
-        else:
-            ctx.save_for_backward(z)
         return run()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (z,) = ctx.saved_tensors
-        return ctx.gate.backward(z, grads[0]), None
+        gate = ctx.gate
+        return gate.backward(gate.input.get(gate.settings.last), grads[0]), None
 
 
 class _PoolFunction(torch.autograd.Function):
@@ -271,12 +312,10 @@ class _PoolFunction(torch.autograd.Function):
         ctx.pool = pool
         if pool.return_indices:
             y, pool.indices = pool.own(x, return_indices=True)
-        else:
-            y = pool.own(x)
-        ctx.save_for_backward(x, y)
-        return y
+            return y
+        return pool.own(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        x, y = ctx.saved_tensors
-        return ctx.pool.backward(x, y, grads[0]), None
+        pool, last = ctx.pool, ctx.pool.settings.last
+        return pool.backward(pool.input.get(last), pool.output.get(last), grads[0]), None

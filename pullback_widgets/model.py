@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import itertools
+import numbers
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ def set_device(device: str | torch.device | None) -> None:
 def _usable(device: str | torch.device) -> torch.device:
     try:
         usable = torch.device(device)
-        torch.empty(1, device=usable)
+        usable = torch.empty(1, device=usable).device  # with its index, as tensors name it
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
             f"The device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); "
@@ -73,6 +74,10 @@ class Model:
         size: Side in pixels to which photographs are resized and cropped.
         categories: Class names, or None.
         name: A short name for labels.
+        catalogue_name: What ``load_model`` calls it, None for one's own.
+
+    While a network in training mode is run it is in evaluation mode, so do not train it in another
+    thread at the same time.
     """
 
     def __init__(
@@ -113,16 +118,26 @@ class Model:
         self.std = _three("std", std)
         if min(self.std) <= 0:
             raise ValueError(f"std is {self.std}; expected three numbers above 0.")
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        scripted: type = torch.jit.ScriptModule
+        if isinstance(module, scripted):
+            raise TypeError(
+                "The network is TorchScript, whose gates cannot be seen; give the Python module "
+                "that it was made from."
+            )
+        side: Any = size  # numpy's integers are as good
+        if isinstance(side, bool) or not isinstance(side, numbers.Integral) or int(side) < 1:
             raise ValueError(f"size is {size!r}; expected the input's side in pixels, such as 224.")
-        self.size = size
+        self.size = int(size)
+        if isinstance(categories, Mapping):  # index -> name, as some label files have it
+            categories = [categories[index] for index in sorted(categories)]
         self.categories = None if categories is None else tuple(map(str, categories))
+        self.catalogue_name: str | None = None
         self.name = name or type(module).__name__
         if device is not None and _usable(device) != _device_of(module):
             module = copy.deepcopy(module).to(_usable(device))
         self.module = module
         self._calibration = calibration
-        self._scales: dict[tuple[int, int], Mapping[int, Tensor]] = {}
+        self._scales: tuple[object, Mapping[int, Tensor]] = (None, {})
         self._lock = _locks.setdefault(module, threading.RLock())
 
     def __repr__(self) -> str:
@@ -215,15 +230,18 @@ class Model:
     def scales(self, height: int, width: int) -> Mapping[int, Tensor]:
         """Standard deviation of the channels that enter gates of unknown scale, by their turn.
 
-        Measured once per image size over :meth:`calibration_batch`, then kept.
+        Measured over :meth:`calibration_batch`, and kept until the weights or the size of the
+        images change.
         """
         from .recording import measure_scales
 
         with self._lock:
-            size = (height, width)
-            if size not in self._scales:
-                self._scales[size] = measure_scales(self, self.calibration_batch(height, width))
-            return self._scales[size]
+            tensors = itertools.chain(self.module.parameters(), self.module.buffers())
+            # Every write to a tensor counts its version up.
+            key = (height, width, *((id(one), one._version) for one in tensors))
+            if self._scales[0] != key:
+                self._scales = key, measure_scales(self, self.calibration_batch(height, width))
+            return self._scales[1]
 
 
 def modules_inside(module: nn.Module) -> list[nn.Module]:

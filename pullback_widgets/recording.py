@@ -24,8 +24,9 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import CheckpointError
 
-from .gate import Gate, GateKey, Pool, Settings
+from .gate import Gate, GateKey, Kept, Pool, Settings
 from .layer import Layer, unknown_layer
 from .model import Model
 from .rectifier import find_max_pool, find_rectifier, may_be_gate
@@ -85,28 +86,31 @@ class _Trace:
     entries: dict[str, _Entry] = field(default_factory=dict)
     # Pre-activations and outputs by storage, so that they are rescued before being overwritten.
     by_storage: dict[int, list[_Entry]] = field(default_factory=dict)
+    # Likewise what gates will need.
+    kept: dict[int, list[Kept]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     gates: int = 0
-    stack: list[str] = field(default_factory=list)
+    stack: list[tuple[str, str]] = field(default_factory=list)
+    """The modules that run: name, and name of the call."""
 
     def enter(self, name: str) -> str:
         """A module starts; its name, told apart from earlier calls."""
         turn = self.calls[name] = self.calls.get(name, 0) + 1
-        name = name if turn == 1 else f"{name}:{turn}"
-        self.stack.append(name)
-        return name
+        call = name if turn == 1 else f"{name}:{turn}"
+        self.stack.append((name, call))
+        return call
 
     def leave(self, name: str) -> str | None:
         """A module ends; the name that it had on entering. Calls that raised are dropped."""
         while self.stack:
-            call = self.stack.pop()
-            if call.partition(":")[0] == name:
+            entered, call = self.stack.pop()
+            if entered == name:
                 return call
         return None
 
     def next_gate(self, channels: int) -> GateKey:
         self.gates += 1
-        return GateKey(self.gates, channels, self.stack[-1] if self.stack else "")
+        return GateKey(self.gates, channels, self.stack[-1][1] if self.stack else "")
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
         entry = _Entry(Layer(name, kind, tuple(tensor.shape[1:])), tensor)
@@ -119,12 +123,20 @@ class _Trace:
             if entry.tensor is tensor:
                 entry.gate = gate
 
+    def keep_for_backward(self, tensor: Tensor) -> Kept:
+        """A value as it is now, for the backward pass of a gate."""
+        kept = Kept(tensor)
+        self.kept.setdefault(_storage(tensor), []).append(kept)
+        return kept
+
     def rescue(self, tensor: Tensor, by_gate: bool) -> Tensor | None:
-        """Before ``tensor`` is overwritten: copies for the layers whose value it holds.
+        """Before ``tensor`` is overwritten: copies for gates and layers whose value it holds.
 
         A gate needs its input anyway; for anything else copies are made only if ``keep`` is set.
         The copy of ``tensor`` itself, without its graph, is returned if one was made.
         """
+        for kept_value in self.kept.pop(_storage(tensor), ()):
+            kept_value.copy()
         copies: dict[int, Tensor | None] = {}
         for entry in self.by_storage.pop(_storage(tensor), ()):
             key = id(entry.tensor)
@@ -146,6 +158,7 @@ class _Recorder(TorchFunctionMode):
         self.trace = trace
         self.settings = settings
         self.measured = measured
+        self.grad = torch.is_grad_enabled()
         self.scales = ScaleMap()
 
     def __torch_function__(
@@ -172,10 +185,12 @@ class _Recorder(TorchFunctionMode):
             )
             if gate.scale is None and self.measured is not None:
                 self.measured[gate.key.turn] = channel_deviation(z)
-            if self.trace.by_storage:
-                self.trace.enters(z, gate)
-                if gate.in_place:
-                    gate.saved = self.trace.rescue(z, by_gate=True)
+            self.trace.enters(z, gate)
+            if gate.in_place:
+                copy = self.trace.rescue(z, by_gate=True)
+                gate.input = Kept(z.detach().clone() if copy is None else copy)
+            elif self.grad:
+                gate.input = self.trace.keep_for_backward(z)
             out = gate(z)
             self.scales.put(out, gate.scale)
             return out
@@ -186,10 +201,14 @@ class _Recorder(TorchFunctionMode):
             pool = Pool(key, self.settings, *found[1:])
             if self.measured is not None:
                 self.measured[key.turn] = channel_deviation(found.x, channel_dim)
+            if self.grad:
+                pool.input = self.trace.keep_for_backward(found.x)
             out = pool(found.x)
+            if self.grad:
+                pool.output = self.trace.keep_for_backward(out)
             self.scales.put(out, self.scales.get(found.x))
             return (out, pool.indices) if pool.return_indices else out
-        overwritten = _overwritten(func, args, kwargs) if self.trace.by_storage else None
+        overwritten = _overwritten(func, args, kwargs)
         if overwritten is not None:
             self.trace.rescue(overwritten, by_gate=False)
         out = func(*args, **kwargs)
@@ -248,12 +267,12 @@ class Recording:
         noting = (
             _layer_hooks(model.module, self._trace, until) if layers else contextlib.nullcontext()
         )
-        recorder = _Recorder(self._trace, self._settings, measured)
         with (
             torch.inference_mode(False),
             torch.set_grad_enabled(self.x.requires_grad),
             model.evaluating(),
         ):
+            recorder = _Recorder(self._trace, self._settings, measured)
             seen = model.normalise(self.x)
             try:
                 with noting, recorder:
@@ -263,6 +282,7 @@ class Recording:
                 pass
         # What is left of the forward pass alone is not needed any more.
         self._trace.by_storage.clear()
+        self._trace.kept.clear()
 
     @property
     def layers(self) -> list[Layer]:
@@ -276,6 +296,12 @@ class Recording:
             ValueError: For a layer that did not run, with the nearest names.
         """
         if layer == LOGITS and self.logits is not None:
+            if self.logits.dim() != 2:
+                raise ValueError(
+                    f"The network's output has shape {tuple(self.logits.shape)}; expected logits "
+                    "(N, K). Choose a hidden layer, or wrap the network in a module whose forward "
+                    "returns logits."
+                )
             return self.logits
         if layer not in self._trace.entries:
             raise unknown_layer(layer, self._trace.entries)
@@ -323,16 +349,23 @@ class Recording:
         # A target that no gradient leads to, such as a constant layer, pulls back to zero.
         reached = [layer for layer in seeds if self.value(layer).requires_grad]
         with self._lock, torch.inference_mode(False):
-            self._settings.softening = softening
+            self._settings.softening, self._settings.last = softening, last
             pullback = None
             if reached:
-                (pullback,) = torch.autograd.grad(
-                    [self.value(layer) for layer in reached],
-                    self.x,
-                    [seeds[layer] for layer in reached],
-                    retain_graph=not last,
-                    allow_unused=True,
-                )
+                try:
+                    (pullback,) = torch.autograd.grad(
+                        [self.value(layer) for layer in reached],
+                        self.x,
+                        [seeds[layer] for layer in reached],
+                        retain_graph=not last,
+                        allow_unused=True,
+                    )
+                except CheckpointError as error:
+                    raise RuntimeError(
+                        "The network recomputes parts of its forward pass (gradient "
+                        "checkpointing), where soft gates cannot be put in; switch that off, for "
+                        "instance with memory_efficient=False."
+                    ) from error
         return torch.zeros_like(self.x, requires_grad=False) if pullback is None else pullback
 
     def scores(self, targets: Sequence[Target]) -> Tensor:
@@ -361,10 +394,12 @@ def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], 
     def scale(key: GateKey) -> Tensor:
         found = model.scales(height, width).get(key.turn)
         if found is None or len(found) != key.channels:
+            ran = "did not run" if found is None else f"had {len(found)} channels"
             raise RuntimeError(
-                f"Gate {key.turn} of the network (in {key.path or 'its forward'!r}) did not run on "
-                "the calibration images, so its scale is unknown; give pw.Model(calibration=...) "
-                "images that reach it, or use an absolute temperature."
+                f"Gate {key.turn} of the network (in {key.path or 'its forward'!r}) {ran} on the "
+                f"calibration images and has {key.channels} channels here, so its scale is "
+                "unknown; give pw.Model(calibration=...) images that reach it in the same way, or "
+                "use an absolute temperature."
             )
         return found
 

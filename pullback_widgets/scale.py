@@ -129,12 +129,12 @@ class ScaleMap:
         elif func in _PASS:
             source = args[0] if args else kwargs["input"]
             # Flattening may fold the images into the channels; then the scale is lost.
-            self.put(out, self.get(source) if len(out) == len(source) else None)
+            self.put(out, self.get(source) if out.shape[:1] == source.shape[:1] else None)
         elif func in _SUM:
             self.put(out, self._sum(args, kwargs))
         elif func in _CONCATENATE:
             self.put(out, self._concatenation(*args, **kwargs))
-        elif id(out) in self._known and any(out is arg for arg in args):
+        elif id(out) in self._known and (kwargs.get("out") is out or any(out is a for a in args)):
             self.put(out, None)  # overwritten in place by something that does not keep the scale
 
     def _sum(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Scale | None:

@@ -131,14 +131,17 @@ class Screen:
     def _paint(self) -> None:
         canvas, size = self.box, 2 * self.side
         canvas.image_smoothing_enabled = False
-        canvas.draw_image(self.sources[0], 0, 0, size, size)
+        place = left, top, width, height = self._place()
+        if (width, height) != (size, size):
+            canvas.clear()
+        canvas.draw_image(self.sources[0], *place)
         split = round(self._wipe * size)
         if split > 0:
             canvas.save()
             canvas.begin_path()
             canvas.rect(0, 0, split, size)
             canvas.clip()
-            canvas.draw_image(self.sources[1], 0, 0, size, size)
+            canvas.draw_image(self.sources[1], *place)
             canvas.restore()
             canvas.fill_style = "white"
             canvas.fill_rect(split - 2, 0, 4, size)
@@ -146,11 +149,19 @@ class Screen:
             self._tag(self._labels[0], split + 12, size)
         self._grip(split, size)
         if self._cell is not None:
-            left, top, width, height = (share * size for share in self._cell)
+            x, y, columns, rows = self._cell
+            cell = (left + x * width, top + y * height, columns * width, rows * height)
             for colour, thickness in (("black", 10), ("#ffd84d", 5)):
                 canvas.stroke_style = colour
                 canvas.line_width = thickness
-                canvas.stroke_rect(left, top, width, height)
+                canvas.stroke_rect(*cell)
+
+    def _place(self) -> tuple[float, float, float, float]:
+        """Where the picture lies on the canvas: as large as fits, in the middle."""
+        size = 2 * self.side
+        rows, columns = self._pictures[0].shape[:2] if self._pictures else (1, 1)
+        width, height = size * columns / max(rows, columns), size * rows / max(rows, columns)
+        return (size - width) / 2, (size - height) / 2, width, height
 
     def _grip(self, split: int, size: int) -> None:
         """A handle on the dividing line; half of it shows at the edge, inviting to drag."""
@@ -196,9 +207,10 @@ class Screen:
         pressed, dragged = self._pressed, self._dragged
         self._release()
         if pressed is not None and not dragged:
-            share = (value / (2 * self.side) for value in (x, y))
-            left, top = (min(max(value, 0.0), 1.0) for value in share)
-            self.on_pick(left, top)
+            left, top, width, height = self._place()
+            across, down = (x - left) / width, (y - top) / height
+            if 0 <= across <= 1 and 0 <= down <= 1:
+                self.on_pick(across, down)
 
     def _release(self) -> None:
         self._pressed, self._dragged = None, False

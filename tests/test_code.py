@@ -194,3 +194,11 @@ def test_a_target_of_one_s_own_is_left_open(model: pw.Model) -> None:
     text = code.lines(last(State(model, image(1), Own())), "pullback")
     assert "your target" in text
     compile(text, "explorer.code()", "exec")
+
+
+def test_an_ascent_that_was_stopped_has_the_steps_it_took(model: pw.Model) -> None:
+    frames = Studio().frames(
+        State(model, image(1), target=0, views=frozenset({"perturbed"}), steps=5, step_size=1.0)
+    )
+    next(frames)
+    assert "steps=2" in code.lines(next(frames), "perturbed")

@@ -990,6 +990,7 @@ def test_a_network_of_the_catalogue_arrives_with_its_progress(
             progress(done * 10**6, 100 * 10**6)
             status = text_with(explorer, "pullback-status")
             seen.append((bar.value, bar.layout.visibility, f"{done} of 100 MB" in status))
+        other.catalogue_name = name  # as load_model does
         return other
 
     monkeypatch.setattr(frame_module, "load_model", load)
@@ -1366,3 +1367,55 @@ def test_closing_while_computing(page: Page, hold: Hold) -> None:
     explorer.play()
     explorer.close()
     assert explorer.wait(SECONDS)
+
+
+def test_a_network_loaded_by_name_is_known_by_it(explore: Make) -> None:
+    model = wrap(network("residual"))
+    model.catalogue_name = "resnet18"
+    explorer = explore(model=model, given=image(1))
+    assert find(explorer, "Network").value == "resnet18"
+    assert 'pw.load_model("resnet18")' in explorer.code()
+
+
+@pytest.mark.parametrize("hidden", [{"layer": "layer1"}, {"channel": 1}, {"position": (0, 0)}])
+def test_a_class_and_a_hidden_neuron_contradict_each_other(
+    explore: Make, hidden: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="one or the other"):
+        explore(model=wrap(network("residual")), given=image(1), target=2, **hidden)
+
+
+def test_an_oblong_picture_keeps_its_shape(explore: Make) -> None:
+    explorer = explore(model=wrap(network("residual")), given=image(1)[:, :4])
+    assert explorer.wait(SECONDS)
+    assert explorer._screen._place() == (0, 256, 1024, 512)
+    explorer.layer = "layer1"
+    assert explorer.wait(SECONDS)
+    click(explorer._screen.box, 0.5, 0.1)  # beside the picture
+    assert explorer.position is None
+    click(explorer._screen.box, 0.5, 0.5)
+    assert explorer.position is not None
+
+
+def test_a_closed_explorer_computes_nothing(explorer: pw.Explorer) -> None:
+    explorer.close()
+    explorer.temperature = 0.2
+    assert explorer.wait(SECONDS)
+    assert not explorer.error
+
+
+@pytest.mark.usefixtures("no_network_yet")
+def test_a_first_network_that_cannot_be_had(explore: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    built_in = wrap(network("residual"))
+
+    def load(name: str, progress: Callable[[int, int], None]) -> pw.Model:
+        return built_in if name == "efficientnet_lite0" else no_network(name, progress)
+
+    monkeypatch.setattr(frame_module, "load_model", load)
+    explorer = explore(model="resnet18", given=image(1))
+    assert explorer.wait(SECONDS)
+    assert explorer.model is built_in
+    assert "resnet18" in explorer.error
+    explorer.temperature = 0.2
+    assert explorer.wait(SECONDS)
+    assert not explorer.error

@@ -494,8 +494,6 @@ def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPat
             assert frame.model is model
     assert loaded == ["squeezenet1_1"]
     assert reports == [("squeezenet1_1", 1, 2), ("squeezenet1_1", 2, 2)]
-    assert Studio.name_of(model) == "squeezenet1_1"
-    assert Studio.name_of(wrap(network("residual"))) is None
 
 
 def test_states_and_frames_are_frozen() -> None:
