@@ -389,10 +389,14 @@ class Recording:
 
 
 def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:
-    """Where gates find calibrated scales, measured on the first question (``Model.scales``)."""
+    """Where the gates of a recording find calibrated scales (``Model.scales``)."""
+    scales: Mapping[int, Tensor] | None = None  # measured on the first question
 
     def scale(key: GateKey) -> Tensor:
-        found = model.scales(height, width).get(key.turn)
+        nonlocal scales
+        if scales is None:
+            scales = model.scales(height, width)
+        found = scales.get(key.turn)
         if found is None or len(found) != key.channels:
             ran = "did not run" if found is None else f"had {len(found)} channels"
             raise RuntimeError(
