@@ -62,7 +62,7 @@ def in_words(softening: Softening) -> str:
     for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
         if softening == getattr(Softening, name)(softening.temperature):
             return f"{words}, T = {t}"
-    return f"{softening.units} temperature {t}"
+    return f"{softening.units} T = {t}"
 
 
 def of_target(target: Target) -> str:

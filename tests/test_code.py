@@ -172,8 +172,8 @@ def test_a_softening_comes_back_from_its_expression(softening: pw.Softening) -> 
 @pytest.mark.parametrize(
     ("softening", "words"),
     [
-        (pw.Softening.relative(0.85), "relative temperature 0.85"),
-        (pw.Softening.relative(0.5).with_units("absolute"), "absolute temperature 0.5"),
+        (pw.Softening.relative(0.85), "relative T = 0.85"),
+        (pw.Softening.relative(0.5).with_units("absolute"), "absolute T = 0.5"),
         (pw.Softening.paper_v3(0.3), "paper v3, T = 0.3"),
         (pw.Softening.paper_v6(0.6), "paper v6, T = 0.6"),
     ],
