@@ -118,7 +118,7 @@ class Choices(t.HasTraits):
     _deferred = False
 
     def _restore(self, before: dict[str, Any]) -> None:
-        """Set choices that held together before, without settling or checking them again."""
+        """Set choices that hold together, without settling others by them."""
         self._settling = True
         try:
             for name, value in before.items():

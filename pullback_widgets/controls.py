@@ -417,7 +417,7 @@ class SourcePanel:
         self.image.value = image if sample else self.OWN
 
     def _show_model(self, model: Model | str) -> None:
-        name = self.explorer.catalogue_name(model)
+        name = model if isinstance(model, str) else model.catalogue_name
         if name is None and isinstance(model, Model):
             self._own["model"] = model  # likewise
         options = [(entry_label(entry), entry) for entry in CATALOGUE]

@@ -89,7 +89,6 @@ class Explorer(Choices, w.VBox):
             ValueError: For a value that makes no sense.
         """
         self._followers: dict[str, list[Callable[[Any], None]]] = {}
-        self._good: Frame | None = None
         self._refused = False
         self._closed = False
         self._drawing = threading.RLock()
@@ -229,10 +228,6 @@ class Explorer(Choices, w.VBox):
         self.observe(newest, name)
         newest()
 
-    def catalogue_name(self, model: Model | str) -> str | None:
-        """The name under which the catalogue has this network, if it does."""
-        return model if isinstance(model, str) else model.catalogue_name
-
     # Frames come from the worker: from here on everything runs in its thread.
 
     def _compute(self, state: State) -> Iterator[None]:
@@ -246,13 +241,8 @@ class Explorer(Choices, w.VBox):
 
     def _show_frames(self, state: State, frames: Iterator[Frame]) -> Iterator[None]:
         for frame in frames:
-            self._good = frame
             if isinstance(state.model, str) and self.model == state.model:
-                self._settling = True  # a name became its network: no new choice
-                try:
-                    self.model = frame.model
-                finally:
-                    self._settling = False
+                self._restore({"model": frame.model})  # a name became its network: no new choice
             self.set_trait("result", frame)
             if not self._refused:
                 self._show_error(None)
@@ -263,15 +253,13 @@ class Explorer(Choices, w.VBox):
             yield
 
     def _failed(self, state: State, error: BaseException) -> None:
-        if isinstance(state.model, str) and self.model == state.model and self._good is not None:
+        good = self.result
+        wanted = isinstance(state.model, str) and self.model == state.model
+        if wanted and good is not None:
             # The network could not be had: go on with the one before.
-            self._settling = True
-            try:
-                self.model = self._good.model
-            finally:
-                self._settling = False
+            self._restore({"model": good.model})
             if (self.layer, self.channel, self.position) == (LOGITS, None, None):
-                kept = self._good.state
+                kept = good.state
                 self._restore(
                     {
                         "layer": kept.layer,
@@ -282,16 +270,11 @@ class Explorer(Choices, w.VBox):
                 )
         self._progress.layout.visibility = "hidden"
         self._show_error(error)
-        self._show_status(self._good, failed=True)
-        named = isinstance(state.model, str) and state.model != EMBEDDED
-        if self._good is None and named and self.model == state.model:
+        self._show_status(good, failed=True)
+        if wanted and good is None and state.model != EMBEDDED:
             # There is nothing to go on with yet: the built-in network, under the explanation.
             self._refused = True
-            self._settling = True
-            try:
-                self.model = EMBEDDED
-            finally:
-                self._settling = False
+            self._restore({"model": EMBEDDED})
             if self._worker is not None:
                 self._worker.submit(self.state())
 

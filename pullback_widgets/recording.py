@@ -139,11 +139,10 @@ class _Trace:
             kept_value.copy()
         copies: dict[int, Tensor | None] = {}
         for entry in self.by_storage.pop(_storage(tensor), ()):
-            key = id(entry.tensor)
-            if key not in copies:
-                kept = entry.tensor is not None and (by_gate or self.keep)
-                copies[key] = entry.tensor.clone() if kept and entry.tensor is not None else None
-            entry.tensor = copies[key]
+            value = entry.tensor
+            if value is not None and id(value) not in copies:
+                copies[id(value)] = value.clone() if by_gate or self.keep else None
+            entry.tensor = copies.get(id(value))
         copy = copies.get(id(tensor))
         return None if copy is None else copy.detach()
 
@@ -188,7 +187,8 @@ class _Recorder(TorchFunctionMode):
             self.trace.enters(z, gate)
             if gate.in_place:
                 copy = self.trace.rescue(z, by_gate=True)
-                gate.input = Kept(z.detach().clone() if copy is None else copy)
+                if self.grad:
+                    gate.input = Kept(z.detach().clone() if copy is None else copy)
             elif self.grad:
                 gate.input = self.trace.keep_for_backward(z)
             out = gate(z)
@@ -221,7 +221,8 @@ class Recording:
 
     Attributes:
         x: The images, (N, 3, H, W) in [-1, 1], on the model's device.
-        logits: The network's output, (N, K); None if the forward was stopped at a layer.
+        logits: The network's output, (N, K) of a classifier; None if the forward was stopped at a
+            layer.
     """
 
     def __init__(
@@ -245,7 +246,7 @@ class Recording:
             measured: Filled with the deviation of the channels entering gates of unknown scale.
 
         Raises:
-            ValueError: If a layer of ``until`` was not met, or the output is no (N, K) tensor.
+            ValueError: If a layer of ``until`` was not met, or the network returns no tensor.
             Exception: Whatever the network raises.
         """
         self.model = model
