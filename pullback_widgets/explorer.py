@@ -404,7 +404,10 @@ class Explorer(Choices, w.VBox):
         def show() -> None:
             if not content:
                 raise ValueError(f"{name} is empty; choose a photograph (JPEG, PNG, WebP...).")
-            self.image = content
+            try:
+                self.image = content
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
 
         self.guard(show)
 

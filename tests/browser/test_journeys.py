@@ -485,6 +485,9 @@ def test_uploads(lab: LabPage, tmp_path: Path) -> None:
     Image.fromarray(noise).resize((400, 300), Image.Resampling.BICUBIC).save(good)
     bad.write_text("This is no photograph.")
     unfold(lab, "Photograph and network", ".pullback-upload")
+    for label in ("Photograph", "Network"):
+        box = field(lab, label, "select").bounding_box()
+        assert box is not None and box["height"] < 40  # one line, not a box
 
     lab.upload(".pullback-upload", good)
     uploaded = rgb(lab, f"pulled(None, image={str(good)!r})")
@@ -495,7 +498,7 @@ def test_uploads(lab: LabPage, tmp_path: Path) -> None:
 
     with lab.expecting_error():
         lab.upload(".pullback-upload", bad)
-        explains(lab, "image")
+        explains(lab, "bad.png")
         np.testing.assert_array_equal(screen(lab)[:, GRIP], photograph[:, GRIP])
 
         # The good one goes on.
