@@ -1,0 +1,109 @@
+"""Results into files: pictures, animations, figures for print, arrays with their settings."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .model import Model
+from .picture import RGB, enlarge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PRINT_DPI = 300
+SETTINGS = "settings"
+"""Name under which an NPZ file holds its settings, as JSON."""
+
+
+def checked_path(path: str | Path, endings: Sequence[str]) -> Path:
+    """The path, its ending in lower case among those that can be written.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in endings:
+        raise ValueError(
+            f"The file name {path.name!r} ends in none of {', '.join(endings)}; the ending says "
+            f'what is written, for instance "result{endings[0]}".'
+        )
+    return path.with_suffix(path.suffix.lower())
+
+
+def save_figure(path: Path, figure: Figure) -> Path:
+    """Write a matplotlib figure for print."""
+    figure.savefig(path, dpi=PRINT_DPI, bbox_inches="tight")
+    return path
+
+
+def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> Path:
+    """Write arrays, compressed, and the settings that made them; ``load_npz`` reads both back."""
+    text = np.array(json.dumps(settings))
+    np.savez_compressed(path, allow_pickle=False, **{SETTINGS: text}, **dict(arrays))
+    return path
+
+
+def load_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays and the settings of a file that ``save_npz`` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files if name != SETTINGS}
+        return arrays, json.loads(str(file[SETTINGS]))
+
+
+def save_gif(
+    path: Path, frames: Sequence[RGB], seconds: float = 0.6, side: int = 448, hold: float = 1.5
+) -> Path:
+    """Write an animation that starts again at its end.
+
+    Args:
+        path: The file.
+        frames: Pictures of one size, (H, W, 3).
+        seconds: How long each stays.
+        side: Pixels are repeated until the longer side has this many.
+        hold: How long the last one stays, in seconds.
+
+    Raises:
+        ValueError: If there are no frames.
+    """
+    from PIL import Image
+
+    if not frames:
+        raise ValueError("There is nothing to animate; press Play first.")
+    pictures = [Image.fromarray(enlarge(frame, side)) for frame in frames]
+    durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * hold)]
+    pictures[0].save(
+        path, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+    )
+    return path
+
+
+def provenance(model: Model) -> dict[str, Any]:
+    """What a result depends on besides its settings: versions, the network and its weights."""
+    from . import __version__
+
+    return {
+        "pullback_widgets": __version__,
+        "torch": torch.__version__,
+        "network": model.catalogue_name or model.name,
+        "weights": weights_hash(model),
+    }
+
+
+def weights_hash(model: Model) -> str:
+    """SHA-256 over the names, types, shapes and bytes of all parameters and buffers."""
+    digest = hashlib.sha256()
+    module = model.module
+    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

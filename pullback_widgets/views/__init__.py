@@ -1,0 +1,2 @@
+"""The figures as live widgets: ``view`` and ``board`` are what they share, then one file for each.
+"""
