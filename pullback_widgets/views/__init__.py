@@ -1,2 +1,1 @@
-"""The figures as live widgets: ``view`` and ``board`` are what they share, then one file for each.
-"""
+"""The figures as live widgets: ``view`` and ``board`` are shared, then one file for each figure."""
