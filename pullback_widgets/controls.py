@@ -19,6 +19,7 @@ from .catalogue import CATALOGUE, is_cached
 from .frame import VIEWS, Frame
 from .gauge import WIDTH, ChannelStrip, GateCurve
 from .image import SAMPLES
+from .live import Live
 from .model import Model
 from .softening import Softening
 from .target import LOGITS, Channel, Logit, Unit
@@ -70,7 +71,7 @@ def listen(control: w.Widget, react: Callable[[Any], None], name: str = "value")
     control.observe(changed, name)
 
 
-def follow(explorer: Explorer, trait: str, show: Callable[[Any], None]) -> None:
+def follow(explorer: Live, trait: str, show: Callable[[Any], None]) -> None:
     """Keep a control showing a choice, without its setting the choice in turn."""
 
     def quiet_show(value: Any) -> None:
@@ -80,8 +81,8 @@ def follow(explorer: Explorer, trait: str, show: Callable[[Any], None]) -> None:
     explorer.follow(trait, quiet_show)
 
 
-def bind(explorer: Explorer, trait: str, control: w.Widget) -> None:
-    """Keep a control's value and a trait of the explorer equal."""
+def bind(explorer: Live, trait: str, control: w.Widget) -> None:
+    """Keep a control's value and a trait of the widget equal."""
     listen(control, lambda value: explorer.attempt(trait, value))
     follow(explorer, trait, lambda value: setattr(control, "value", value))
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 import base64
 import datetime
 import html
-import threading
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
-import traitlets as t
 from torch import Tensor, nn
 
 from . import code, picture
@@ -26,6 +23,7 @@ from .choices import Choices
 from .controls import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .frame import ASCENDED, Frame, State, Studio
 from .gauge import WIDTH
+from .live import Live
 from .model import Model
 from .screen import Screen
 from .session import Session
@@ -43,7 +41,7 @@ FIRST_PICTURE_SECONDS = 60.0
 STYLE = (Path(__file__).parent / "explorer.css").read_text("utf-8")
 
 
-class Explorer(Choices, w.VBox):
+class Explorer(Choices, Live):
     """See what a neuron responds to, live. Every control is also an attribute.
 
     Attributes:
@@ -68,8 +66,6 @@ class Explorer(Choices, w.VBox):
         error: The last error in one sentence, empty if the last request worked (read only).
     """
 
-    error = t.Unicode("", read_only=True)
-
     def __init__(
         self,
         model: Model | nn.Module | str = "efficientnet_lite0",
@@ -88,11 +84,6 @@ class Explorer(Choices, w.VBox):
             TypeError: For an unknown choice, or a value of a wrong type.
             ValueError: For a value that makes no sense.
         """
-        self._followers: dict[str, list[Callable[[Any], None]]] = {}
-        self._refused = False
-        self._closed = False
-        self._drawing = threading.RLock()
-        self._worker: Worker[State] | None = None
         self._studio = Studio(self._downloading)
         super().__init__()
         self.choose(model=model, image=image, **choices)
@@ -112,10 +103,6 @@ class Explorer(Choices, w.VBox):
         """A recorded forward pass of the present image and network; waits for the picture."""
         frame = self._settled()
         return Session(frame.model, frame.image)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Until the newest request is on the screen; whether it is, after ``timeout`` seconds."""
-        return self._worker is None or self._worker.wait(timeout)
 
     def figure(self) -> Figure:
         """A matplotlib figure: photograph, pullback, and the chosen view or the ascent."""
@@ -150,17 +137,10 @@ class Explorer(Choices, w.VBox):
     def stop(self) -> None:
         """Stop after the running step; what was reached stays on the screen."""
         self._stopped = True
-        if self._worker is not None:
-            self._worker.stop()
+        super().stop()
 
-    def close(self) -> None:
-        """Stop computing and close all widgets."""
-        self.stop()
-        self._closed = True
-        for widget in [*_inside(self), *self._screen.sources]:
-            if widget is not self:
-                widget.close()
-        super().close()
+    def hidden(self) -> list[w.Widget]:
+        return list(self._screen.sources)
 
     def _settled(self) -> Frame:
         self.wait()
@@ -200,33 +180,9 @@ class Explorer(Choices, w.VBox):
         self._worker.submit(self.state())
 
     def attempt(self, name: str, value: Any) -> None:
-        """Make a choice for a control; one that is refused is explained, and the control reset."""
-        if not self.guard(lambda: setattr(self, name, value)):
-            for show in self._followers.get(name, []):
-                show(getattr(self, name))
-            if self.result is not None:
-                self._neuron.show(self.result)
-
-    def guard(self, action: Callable[[], object]) -> bool:
-        """Run what a control asks for, show an exception in the widget; whether it worked."""
-        try:
-            action()
-        except Exception as error:
-            self._show_error(error)
-            self._refused = True
-            return False
-        return True
-
-    def follow(self, name: str, show: Callable[[Any], None]) -> None:
-        """Call ``show(value)`` now, whenever a choice changes, and when a control was refused."""
-        self._followers.setdefault(name, []).append(show)
-
-        def newest(change: Any = None) -> None:
-            with self._drawing:
-                show(getattr(self, name))
-
-        self.observe(newest, name)
-        newest()
+        super().attempt(name, value)
+        if self._refused and self.result is not None:
+            self._neuron.show(self.result)
 
     # Frames come from the worker: from here on everything runs in its thread.
 
@@ -301,7 +257,6 @@ class Explorer(Choices, w.VBox):
             layout=w.Layout(width="220px", visibility="hidden", height="16px", margin="0"),
             style={"description_width": "90px"},
         )
-        self._problem = w.HTML(layout=w.Layout(width="512px", display="none"))
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
         self._ascent, self._source, self._view = (
             AscentPanel(self),
@@ -382,22 +337,6 @@ class Explorer(Choices, w.VBox):
             )
         self._status.value = f'<div class="pullback-status">{text}</div>'
 
-    def _show_error(self, error: BaseException | None) -> None:
-        if error is None and not self.error:
-            return
-        self._refused = False
-        self.set_trait("error", "" if error is None else _sentence(error))
-        if error is None:
-            self._problem.layout.display = "none"
-            self._problem.value = ""
-            return
-        trace = "".join(traceback.format_exception(error))
-        self._problem.value = (
-            f'<div class="pullback-error">{html.escape(self.error)}'
-            f"<details><summary>traceback</summary><pre>{html.escape(trace)}</pre></details></div>"
-        )
-        self._problem.layout.display = ""
-
     def uploaded(self, name: str, content: bytes) -> None:
         """Show an uploaded file; one that is no photograph is refused and the old image stays."""
 
@@ -446,22 +385,3 @@ def _legend(frame: Frame, view: str, colour: str) -> str:
         f"mid-grey is 0, full strength ±{picture.limit(values):.3g} "
         f"({picture.PERCENTILE:g}th percentile)"
     )
-
-
-def _inside(widget: w.Widget) -> Iterator[w.Widget]:
-    for child in getattr(widget, "children", ()):
-        yield from _inside(child)
-    yield widget
-
-
-def _sentence(error: BaseException) -> str:
-    """An exception in one sentence."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError) or "out of memory" in text.lower():
-        return (
-            "The device ran out of memory; choose a smaller network or image, or restart the "
-            "kernel after pw.set_device('cpu')."
-        )
-    text = text if len(text) <= 400 else f"{text[:400]}..."
-    ours = isinstance(error, ValueError | TypeError | t.TraitError | RuntimeError)
-    return text if ours else f"{type(error).__name__}: {text}"

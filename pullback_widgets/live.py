@@ -1,0 +1,123 @@
+"""What every live widget does: choices that may be refused, a worker, errors that are shown."""
+
+from __future__ import annotations
+
+import html
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as w
+import traitlets as t
+
+from .worker import Worker
+
+
+class Live(w.VBox):
+    """A widget that computes in a thread of its own and keeps its controls and choices equal.
+
+    Attributes:
+        error: The last error in one sentence, empty if the last request worked (read only).
+    """
+
+    error = t.Unicode("", read_only=True)
+
+    _worker: Worker[Any] | None = None
+    """None until all controls are there."""
+    _refused = False
+    """Whether the error on the screen is about a choice that was refused."""
+    _closed = False
+
+    def __init__(self, **options: Any) -> None:
+        self._followers: dict[str, list[Callable[[Any], None]]] = {}
+        self._drawing = threading.RLock()
+        self._problem = w.HTML(layout=w.Layout(width="512px", display="none"))
+        super().__init__(**options)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until the newest request is on the screen; whether it is, after ``timeout`` seconds."""
+        return self._worker is None or self._worker.wait(timeout)
+
+    def stop(self) -> None:
+        """Stop after the running step; what was reached stays on the screen."""
+        if self._worker is not None:
+            self._worker.stop()
+
+    def close(self) -> None:
+        """Stop computing and close all widgets."""
+        self.stop()
+        self._closed = True
+        for widget in [*inside(self), *self.hidden()]:
+            if widget is not self:
+                widget.close()
+        super().close()
+
+    def hidden(self) -> list[w.Widget]:
+        """Widgets that belong to this one and are not among its children."""
+        return []
+
+    # Choices and their controls.
+
+    def attempt(self, name: str, value: Any) -> None:
+        """Make a choice for a control; one that is refused is explained, and the control reset."""
+        if not self.guard(lambda: setattr(self, name, value)):
+            for show in self._followers.get(name, []):
+                show(getattr(self, name))
+
+    def guard(self, action: Callable[[], object]) -> bool:
+        """Run what a control asks for, show an exception in the widget; whether it worked."""
+        try:
+            action()
+        except Exception as error:
+            self._show_error(error)
+            self._refused = True
+            return False
+        return True
+
+    def follow(self, name: str, show: Callable[[Any], None]) -> None:
+        """Call ``show(value)`` now, whenever a choice changes, and when a control was refused."""
+        self._followers.setdefault(name, []).append(show)
+
+        def newest(change: Any = None) -> None:
+            with self._drawing:
+                show(getattr(self, name))
+
+        self.observe(newest, name)
+        newest()
+
+    def _show_error(self, error: BaseException | None) -> None:
+        if error is None and not self.error:
+            return
+        self._refused = False
+        self.set_trait("error", "" if error is None else sentence(error))
+        if error is None:
+            self._problem.layout.display = "none"
+            self._problem.value = ""
+            return
+        trace = "".join(traceback.format_exception(error))
+        self._problem.value = (
+            f'<div class="pullback-error">{html.escape(self.error)}'
+            f"<details><summary>traceback</summary><pre>{html.escape(trace)}</pre></details></div>"
+        )
+        self._problem.layout.display = ""
+
+
+def inside(widget: w.Widget) -> Iterator[w.Widget]:
+    """The widget and all in it, innermost first."""
+    for child in getattr(widget, "children", ()):
+        yield from inside(child)
+    yield widget
+
+
+def sentence(error: BaseException) -> str:
+    """An exception in one sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        return (
+            "The device ran out of memory; choose a smaller network or image, or restart the "
+            "kernel after pw.set_device('cpu')."
+        )
+    text = text if len(text) <= 400 else f"{text[:400]}..."
+    ours = isinstance(error, ValueError | TypeError | t.TraitError | RuntimeError)
+    return text if ours else f"{type(error).__name__}: {text}"
