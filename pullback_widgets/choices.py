@@ -6,56 +6,35 @@ trait settles the others. No drawing and no computing happens here.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import traitlets as t
-from torch import nn
 
-from .catalogue import CATALOGUE
 from .frame import VIEWS, Frame, State
 from .image import to_tensor
+from .knobs import Given, Knobs
 from .layer import unknown_layer
-from .model import Model
 from .picture import COLOURS
 from .session import with_indices
-from .softening import Softening
 from .target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
 
-# In the order in which they must be set: a model resets the layer, a layer the channel.
-NAMES = (
-    "model", "image", "softening", "units", "temperature", "layer", "target", "channel", "position",
-    "steps", "step_size", "radius", "view", "compare", "wipe", "colour",
-)  # fmt: skip
-_LOOKS = ("colour", "wipe", "compare")
-"""Choices that change what is drawn but not what is computed."""
-_SHOWN = (*_LOOKS, "view")
-"""Choices that leave an ascent that was stopped as it is."""
 
-
-class _Given(t.Any):
-    """Anything but None."""
-
-    allow_none = False
-
-
-class Choices(t.HasTraits):
+class Choices(Knobs):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
-    model = _Given()
-    image = _Given()
+    NAMES = (
+        "model", "image", "softening", "units", "temperature", "layer", "target", "channel",
+        "position", "steps", "step_size", "radius", "view", "compare", "wipe", "colour",
+    )  # fmt: skip
+    LOOKS = ("colour", "wipe", "compare")
+
+    image = Given()
     target = t.Any(None, allow_none=True)
     layer = t.Unicode(LOGITS)
     channel = t.Integer(None, allow_none=True)
     position = t.Any(None, allow_none=True)
-    softening = t.Instance(Softening, Softening.relative().__reduce__()[1])
-    temperature = t.Float(0.85)
-    units = t.Enum(["relative", "absolute"], "relative")
-    steps = t.Integer(5)
-    step_size = t.Float(20.0)
-    radius = t.Float(100.0, allow_none=True)
     view = t.Enum(VIEWS, "pullback")
     compare = t.Enum(VIEWS, "photograph")
     wipe = t.Float(0.0)
@@ -63,36 +42,11 @@ class Choices(t.HasTraits):
     result = t.Instance(Frame, allow_none=True, read_only=True)
 
     def __init__(self, **options: Any) -> None:
-        # Of each thread: a network that arrives in the worker's must not hide a choice
-        # that is made meanwhile.
-        self._local = threading.local()
-        self._family = Softening.relative()
         self._plays = 0
         self._stopped = False
         super().__init__(**options)
-        self.observe(self._chosen, list(NAMES))
-
-    @property
-    def _settling(self) -> bool:
-        return getattr(self._local, "settling", False)
-
-    @_settling.setter
-    def _settling(self, on: bool) -> None:
-        self._local.settling = on
-
-    def changed(self, looks_only: bool) -> None:
-        """Called after a choice and all that follow from it are settled."""
 
     def choose(self, **choices: Any) -> None:
-        """Set several choices, then call :meth:`changed` once.
-
-        Raises:
-            TypeError: For a choice that does not exist.
-            ValueError: For a value that makes no sense; then none of them is set.
-        """
-        for name in choices:
-            if name not in NAMES:
-                raise TypeError(f"There is no choice {name!r}; choose from: {', '.join(NAMES)}.")
         hidden = [
             name
             for name in ("layer", "channel", "position")
@@ -103,29 +57,7 @@ class Choices(t.HasTraits):
                 f"The target {choices['target']!r} is a class, but {' and '.join(hidden)} choose a "
                 "hidden neuron; give one or the other."
             )
-        before = {name: getattr(self, name) for name in NAMES}
-        self._deferred = True
-        try:
-            for name in sorted(choices, key=NAMES.index):
-                setattr(self, name, choices[name])
-        except Exception:
-            self._restore(before)
-            raise
-        finally:
-            self._deferred = False
-        self.changed(looks_only=False)
-
-    _deferred = False
-
-    def _restore(self, before: dict[str, Any]) -> None:
-        """Set choices that hold together, without settling others by them."""
-        self._settling = True
-        try:
-            for name, value in before.items():
-                if value is not None or self.traits()[name].allow_none:
-                    setattr(self, name, value)
-        finally:
-            self._settling = False
+        super().choose(**choices)
 
     def state(self) -> State:
         """All that a computation needs to know, frozen."""
@@ -148,27 +80,19 @@ class Choices(t.HasTraits):
     # Settling: what else changes with a choice.
 
     def _chosen(self, change: Any) -> None:
-        if self._settling:
-            return
-        settle: dict[str, Callable[[Any], None]] = {
+        if not self._settling and change["name"] not in (*self.LOOKS, "view"):
+            self._stopped = False  # of an ascent; looking at it leaves it as it is
+        super()._chosen(change)
+
+    def _settlers(self) -> dict[str, Callable[[Any], None]]:
+        return {
+            **super()._settlers(),
             "model": self._settle_model,
             "target": self._settle_target,
             "layer": self._settle_layer,
             "channel": self._settle_channel,
             "position": self._settle_position,
-            "softening": self._settle_softening,
-            "temperature": self._settle_temperature,
-            "units": self._settle_temperature,
         }
-        if change["name"] not in _SHOWN:
-            self._stopped = False
-        self._settling = True
-        try:
-            settle.get(change["name"], lambda _: None)(change)
-        finally:
-            self._settling = False
-        if not self._deferred:
-            self.changed(looks_only=change["name"] in _LOOKS)
 
     def _settle_model(self, change: Any) -> None:
         old, new = change["old"], change["new"]
@@ -206,20 +130,6 @@ class Choices(t.HasTraits):
             self.channel = getattr(known.target, "channel", None)
         self.target = None
 
-    def _settle_softening(self, change: Any) -> None:
-        self.temperature = 0.0 if self.softening.is_hard else self.softening.temperature
-        if not self.softening.is_hard:
-            self.units, self._family = self.softening.units, self.softening
-
-    def _settle_temperature(self, change: Any) -> None:
-        if change["name"] == "units" and self.temperature == 0:
-            self._family = self._family.with_units(self.units)
-        elif self.temperature == 0:
-            self.softening = Softening.hard()
-        else:
-            family = self._family.with_units(self.units)
-            self.softening = self._family = family.with_temperature(self.temperature)
-
     # Checking: one clear sentence, raised where the choice is made.
 
     @property
@@ -237,16 +147,6 @@ class Choices(t.HasTraits):
         if layer == LOGITS:
             return (self.known.classes,)
         return next((one.shape for one in self.known.layers if one.name == layer), None)
-
-    @t.validate("model")
-    def _check_model(self, proposal: Any) -> Model | str:
-        model = proposal["value"]
-        if isinstance(model, str) and model not in CATALOGUE:
-            raise ValueError(
-                f"There is no network {model!r} in the catalogue; it has: {', '.join(CATALOGUE)}. "
-                "Your own goes in as pw.Model(module, ...)."
-            )
-        return Model(model) if isinstance(model, nn.Module) else _model_or_name(model)
 
     @t.validate("image")
     def _check_image(self, proposal: Any) -> Any:
@@ -295,19 +195,6 @@ class Choices(t.HasTraits):
             )
         return position
 
-    @t.validate("temperature")
-    def _check_temperature(self, proposal: Any) -> float:
-        if proposal["value"] != 0:
-            Softening.relative(proposal["value"])  # raises with the reason
-        return float(proposal["value"])
-
-    @t.validate("steps", "step_size", "radius")
-    def _check_number(self, proposal: Any) -> Any:
-        value, name = proposal["value"], proposal["trait"].name
-        if value is None or 0 < value < float("inf"):
-            return value
-        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-
     @t.validate("wipe")
     def _check_wipe(self, proposal: Any) -> float:
         share = float(proposal["value"])
@@ -325,15 +212,6 @@ class Choices(t.HasTraits):
         if index < 0 or (count is not None and index >= count):
             allowed = "a number from 0 up" if count is None else f"0 to {count - 1}"
             raise ValueError(f"{what} {index} is out of range in {self.layer}; choose {allowed}.")
-
-
-def _model_or_name(model: object) -> Model | str:
-    if not isinstance(model, Model | str):
-        raise TypeError(
-            f"The network is {type(model).__name__}; expected a pw.Model, a torch module, or one "
-            f"of {', '.join(CATALOGUE)}."
-        )
-    return model
 
 
 def _classes_of(model: object) -> object:

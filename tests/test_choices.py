@@ -11,7 +11,7 @@ import traitlets
 from networks import CATEGORIES, CLASSES, image, network, wrap
 
 import pullback_widgets as pw
-from pullback_widgets.choices import NAMES, Choices
+from pullback_widgets.choices import Choices
 from pullback_widgets.frame import Studio
 
 VECTOR = [0.5, -1.0, 0.0, 2.0]
@@ -36,14 +36,14 @@ class Chooser(Choices):
         self.asked.append(looks_only)
 
     def now(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in NAMES}
+        return {name: getattr(self, name) for name in Choices.NAMES}
 
     def changed_since(self, before: dict[str, Any]) -> list[str]:
         """The names of the choices that are not what they were."""
         now = self.now()
         return [
             name
-            for name in NAMES
+            for name in Choices.NAMES
             if now[name] is not before[name]
             and (isinstance(now[name], torch.Tensor) or now[name] != before[name])
         ]
@@ -468,7 +468,7 @@ def test_what_is_fine_is_taken(hidden: Chooser, name: str, value: Any, held: Any
 @pytest.fixture
 def heard(hidden: Chooser) -> list[tuple[str, Any]]:
     changes: list[tuple[str, Any]] = []
-    hidden.observe(lambda change: changes.append((change["name"], change["new"])), list(NAMES))
+    hidden.observe(lambda change: changes.append((change["name"], change["new"])), list(Choices.NAMES))
     return changes
 
 
