@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from .frame import ASCENDED, Frame
+from .model import Model
 from .softening import Softening
 from .target import Channel, Difference, Direction, Logit, Target, Unit, as_target
 
@@ -19,9 +21,8 @@ def lines(frame: Frame, view: str) -> str:
     ``...`` with a comment.
     """
     state = frame.state
-    name = frame.model.catalogue_name
-    model = "...  # your pw.Model" if name is None else f'pw.load_model("{name}")'
-    image = repr(str(state.image)) if isinstance(state.image, str | Path) else "..."
+    model = of_model(frame.model)
+    image = of_image(state.image)
     note = "  # your image" if image == "..." else ""
     yours = "..." in of_target(frame.target)
     arguments = f"{of_target(frame.target)}, softening={of_softening(state.softening)}"
@@ -42,6 +43,22 @@ def lines(frame: Frame, view: str) -> str:
             f"{view} = last.{view}",
         ]
     return "\n".join(result)
+
+
+def of_model(model: Model) -> str:
+    """A network as an expression; ``...`` with a comment for one's own."""
+    name = model.catalogue_name
+    return "...  # your pw.Model" if name is None else f'pw.load_model("{name}")'
+
+
+def of_image(image: object) -> str:
+    """An image as an expression; ``...`` for one without a name or a file."""
+    return repr(str(image)) if isinstance(image, str | Path) else "..."
+
+
+def of_images(images: Iterable[object]) -> str:
+    """A list of images as an expression."""
+    return f"[{', '.join(map(of_image, images))}]"
 
 
 def of_softening(softening: Softening) -> str:

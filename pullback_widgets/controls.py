@@ -1,28 +1,19 @@
-"""The controls beside the screen: each shows a trait of the explorer and sets it.
-
-A control never computes anything. What it sets may be refused; then the explorer says why and the
-control goes back to what holds.
-"""
+"""The controls beside the screen: each shows a trait of the explorer and sets it."""
 
 from __future__ import annotations
 
 import html
 import math
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from .catalogue import CATALOGUE, is_cached
 from .frame import VIEWS, Frame
 from .gauge import WIDTH, ChannelStrip, GateCurve
-from .image import SAMPLES
-from .live import Live
 from .model import Model
 from .softening import Softening
 from .target import LOGITS, Channel, Logit, Unit
+from .wiring import bind, follow, image_box, listen, network_box, quietly, upload_button
 
 if TYPE_CHECKING:
     from .explorer import Explorer
@@ -46,45 +37,6 @@ PRESETS = {
     "paper v6": Softening.paper_v6(),
     "relative": Softening.relative(),
 }
-
-_quiet = threading.local()
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Set controls without them setting the explorer in turn (in this thread)."""
-    before = getattr(_quiet, "on", False)
-    _quiet.on = True
-    try:
-        yield
-    finally:
-        _quiet.on = before
-
-
-def listen(control: w.Widget, react: Callable[[Any], None], name: str = "value") -> None:
-    """Call ``react(new value)`` when the user changes a control, not when we do."""
-
-    def changed(change: Any) -> None:
-        if not getattr(_quiet, "on", False):
-            react(change["new"])
-
-    control.observe(changed, name)
-
-
-def follow(explorer: Live, trait: str, show: Callable[[Any], None]) -> None:
-    """Keep a control showing a choice, without its setting the choice in turn."""
-
-    def quiet_show(value: Any) -> None:
-        with quietly():
-            show(value)
-
-    explorer.follow(trait, quiet_show)
-
-
-def bind(explorer: Live, trait: str, control: w.Widget) -> None:
-    """Keep a control's value and a trait of the widget equal."""
-    listen(control, lambda value: explorer.attempt(trait, value))
-    follow(explorer, trait, lambda value: setattr(control, "value", value))
 
 
 def heading(text: str) -> w.HTML:
@@ -374,67 +326,15 @@ def percent(probability: float | None) -> str:
 class SourcePanel:
     """The photograph and the network."""
 
-    OWN = "(your own)"
-
     def __init__(self, explorer: Explorer) -> None:
-        self.explorer = explorer
-        self._own: dict[str, Any] = {}
-        self.image = w.Dropdown(options=[], description="Photograph")
-        self.upload = w.FileUpload(
-            accept="image/*", multiple=False, description="Upload a photograph"
-        )
-        self.upload.add_class("pullback-upload")
-        self.network = w.Dropdown(options=[], description="Network")
+        self.image, self.upload = image_box(explorer), upload_button(explorer)
+        self.network = network_box(explorer)
         for control in (self.image, self.network, self.upload):
             control.layout.width = f"{WIDTH - 50}px"
         for control in (self.image, self.network):
             control.add_class("pullback-stacked")
             control.layout.height = "auto"
         self.box = w.VBox([self.image, self.upload, self.network])
-        listen(self.image, self._chose_image)
-        listen(self.network, self._chose_network)
-        listen(self.upload, self._uploaded)
-        follow(explorer, "image", self._show_image)
-        follow(explorer, "model", self._show_model)
-
-    def _chose_image(self, name: str) -> None:
-        self.explorer.attempt("image", self._own["image"] if name == self.OWN else name)
-
-    def _chose_network(self, name: str) -> None:
-        self.explorer.attempt("model", self._own["model"] if name == self.OWN else name)
-
-    def _uploaded(self, files: tuple[Any, ...]) -> None:
-        if files:
-            self.explorer.uploaded(str(files[0]["name"]), bytes(files[0]["content"]))
-            with quietly():
-                self.upload.value = ()  # so that the same file can be chosen again
-
-    def _show_image(self, image: Any) -> None:
-        sample = isinstance(image, str) and image in SAMPLES
-        if not sample:
-            self._own["image"] = image  # stays in the list when another one is chosen
-        options = [(name.replace("_", " "), name) for name in SAMPLES]
-        self.image.options = options + [(self.OWN, self.OWN)] * ("image" in self._own)
-        self.image.value = image if sample else self.OWN
-
-    def _show_model(self, model: Model | str) -> None:
-        name = model if isinstance(model, str) else model.catalogue_name
-        if name is None and isinstance(model, Model):
-            self._own["model"] = model  # likewise
-        options = [(entry_label(entry), entry) for entry in CATALOGUE]
-        if "model" in self._own:
-            options.append((f"{self._own['model'].name} {self.OWN}", self.OWN))
-        self.network.options = options
-        self.network.value = name or self.OWN
-
-
-def entry_label(name: str) -> str:
-    """A network of the catalogue, and what it takes to have it."""
-    entry = CATALOGUE[name]
-    if not entry.size:
-        return f"{entry.title}  (built in)"
-    size = f"{entry.size / 1e6:.0f} MB"
-    return f"{entry.title}  ({'downloaded' if is_cached(name) else f'{size} download'})"
 
 
 class ViewPanel:

@@ -337,19 +337,6 @@ class Explorer(Choices, Live):
             )
         self._status.value = f'<div class="pullback-status">{text}</div>'
 
-    def uploaded(self, name: str, content: bytes) -> None:
-        """Show an uploaded file; one that is no photograph is refused and the old image stays."""
-
-        def show() -> None:
-            if not content:
-                raise ValueError(f"{name} is empty; choose a photograph (JPEG, PNG, WebP...).")
-            try:
-                self.image = content
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
-
-        self.guard(show)
-
 
 def _cell(frame: Frame) -> tuple[float, float, float, float] | None:
     """Where the chosen unit's cell lies on the picture: left, top, width, height as shares."""

@@ -1,0 +1,343 @@
+"""The counterfactual grid, the paper's figure 1: each image, pushed towards the others' classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .. import code, export, picture
+from ..frame import describe
+from ..image import to_tensor
+from ..model import Model
+from ..picture import RGB
+from ..session import Session, TargetLike, with_indices
+from ..softening import Softening
+from ..target import Logit, Target, as_target
+from .result import Progress, Result, completed, default_batch, image_names, to_numpy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EXTRA = "ostrich"
+"""The class of the last column that no image belongs to, as in the paper."""
+
+Shown = Literal["difference", "perturbed"]
+
+IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+
+
+@dataclass(eq=False)
+class Grid(Result):
+    """R images, C targets, and each image after ascent towards each target.
+
+    Cells that are not computed yet are zero, and NaN where they are numbers.
+
+    Attributes:
+        model: The network.
+        sources: R images as they were given, by name.
+        images: What the network saw, (R, 3, H, W) in [-1, 1].
+        targets: C targets, class names resolved.
+        softening: Of the pullbacks.
+        steps, step_size, radius: Of the ascent.
+        differences: Image after ascent minus image, (R, C, 3, H, W).
+        before: The target's value before, (R, C): the class's probability, 0 to 1; scores, if a
+            target is hidden.
+        after: Likewise after the ascent.
+        done: Steps that are walked in each cell, (R, C).
+    """
+
+    model: Model
+    sources: Mapping[str, Any]
+    images: Tensor
+    targets: list[Target]
+    softening: Softening
+    steps: int = 5
+    step_size: float = 20.0
+    radius: float | None = 100.0
+    differences: Tensor = field(init=False, repr=False)
+    before: NDArray[np.float64] = field(init=False, repr=False)
+    after: NDArray[np.float64] = field(init=False, repr=False)
+    done: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        shape = len(self.sources), len(self.targets)
+        self.differences = torch.zeros(*shape, *self.images.shape[1:])
+        self.before = np.full(shape, np.nan)
+        self.after = np.full(shape, np.nan)
+        self.done = np.zeros(shape, np.int64)
+
+    @property
+    def names(self) -> list[str]:
+        """R names of the images."""
+        return list(self.sources)
+
+    @property
+    def by_class(self) -> bool:
+        """Whether all targets are classes, so that there are probabilities."""
+        return all(isinstance(target, Logit) for target in self.targets)
+
+    @property
+    def perturbed(self) -> Tensor:
+        """The images after ascent, (R, C, 3, H, W) in [-1, 1]."""
+        return self.images[:, None] + self.differences
+
+    @property
+    def labels(self) -> list[str]:
+        """The targets in a few words."""
+        return [describe(target, self.model) for target in self.targets]
+
+    def picture(self, row: int, column: int, shown: Shown = "difference") -> RGB:
+        """A cell as (H, W, 3) bytes."""
+        difference = self.differences[row, column]
+        if shown == "difference":
+            return picture.signed_map(difference)
+        return picture.photograph(self.images[row] + difference)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "images": to_numpy(self.images),
+            "differences": to_numpy(self.differences),
+            "before": self.before,
+            "after": self.after,
+            "done": self.done,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            **export.provenance(self.model),
+            "images": self.names,
+            "targets": self.labels,
+            "softening": code.of_softening(self.softening),
+            "steps": self.steps,
+            "step_size": self.step_size,
+            "radius": self.radius,
+        }
+
+    def figure(self, shown: Shown = "difference") -> Figure:
+        """The grid for print: photographs on the left, a column for each target.
+
+        Args:
+            shown: ``"difference"`` or ``"perturbed"``.
+        """
+        from matplotlib.figure import Figure
+
+        rows, columns = self.done.shape
+        figure = Figure(
+            figsize=(1.15 * (columns + 1) + 0.2, 1.22 * rows + 0.6), dpi=100, layout="constrained"
+        )
+        axes = figure.subplots(rows, columns + 1, squeeze=False)
+        for row, name in enumerate(self.names):
+            axes[row, 0].imshow(picture.photograph(self.images[row]))
+            axes[row, 0].set_ylabel(name, fontsize=7)
+            for column in range(columns):
+                cell = axes[row, column + 1]
+                cell.imshow(self.picture(row, column, shown), interpolation="nearest")
+                if self.done[row, column]:
+                    cell.set_xlabel(self.change(row, column), fontsize=5.5, labelpad=1.5)
+        for column, title in enumerate(["photograph", *self.labels]):
+            axes[0, column].set_title(_broken(title), fontsize=7)
+        for one in axes.flat:
+            one.set_xticks([])
+            one.set_yticks([])
+            one.spines[:].set_visible(False)
+        how = "plain gradient" if self.softening.is_hard else code.in_words(self.softening)
+        figure.suptitle(
+            f"{shown} after {self.steps} steps of ascent, {self.model.name}, {how}", fontsize=8
+        )
+        return figure
+
+    def change(self, row: int, column: int) -> str:
+        """What became of a cell's target, as ``3 % → 98 %``."""
+        before, after = self.before[row, column], self.after[row, column]
+        if self.by_class:
+            return f"{100 * before:.0f} % → {100 * after:.0f} %"
+        return f"{before:.3g} → {after:.3g}"
+
+    def code(self) -> str:
+        images = code.of_images(self.sources.values())
+        targets = ", ".join(code.of_target(target) for target in self.targets)
+        return "\n".join(
+            [
+                "import pullback_widgets as pw",
+                "",
+                f"model = {code.of_model(self.model)}",
+                f"images = {images}" + ("  # your images" if "..." in images else ""),
+                "grid = pw.counterfactual_grid(",
+                f"    model, images, [{targets}], {code.of_softening(self.softening)},",
+                f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
+                ")",
+                "grid.figure()",
+            ]
+        )
+
+
+def counterfactual_grid(
+    model: Model | nn.Module,
+    images: Any,
+    targets: Sequence[TargetLike] | None = None,
+    softening: Softening | None = None,
+    *,
+    extra: Target | int | str | None = EXTRA,
+    steps: int = 5,
+    step_size: float = 20.0,
+    radius: float | None = 100.0,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Grid:
+    """Walk every image towards every target.
+
+    Args:
+        model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
+        images: A list of what ``Session`` takes, a mapping from names to such images, or a folder.
+        targets: The columns; None for each image's own top class, in the images' order, so that
+            the diagonal strengthens what an image shows already.
+        softening: ``Softening.relative(0.85)`` by default.
+        extra: One more target, the last column; None for none. The default is left out where the
+            network has no such class.
+        steps: Steps of ascent, 1 or more.
+        step_size: L2 length of a step in image units, above 0.
+        radius: L2 radius around the image, above 0; None for no limit.
+        batch_size: Cells computed at once; by default 4 on a CPU, 32 elsewhere.
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        The grid.
+
+    Raises:
+        ImageError: If an image cannot be read.
+        ValueError: For numbers out of range, unknown layers or classes, or no images.
+    """
+    return completed(
+        walk(
+            model,
+            images,
+            targets,
+            softening,
+            extra=extra,
+            steps=steps,
+            step_size=step_size,
+            radius=radius,
+            batch_size=batch_size,
+        ),
+        progress,
+    )
+
+
+def walk(
+    model: Model | nn.Module,
+    images: Any,
+    targets: Sequence[TargetLike] | None = None,
+    softening: Softening | None = None,
+    *,
+    extra: Target | int | str | None = EXTRA,
+    steps: int = 5,
+    step_size: float = 20.0,
+    radius: float | None = 100.0,
+    batch_size: int | None = None,
+) -> Iterator[Grid]:
+    """The grid after each step of ascent of each batch; see :func:`counterfactual_grid`."""
+    model = model if isinstance(model, Model) else Model(model)
+    softening = Softening.checked(softening)
+    batch_size = default_batch(model) if batch_size is None else batch_size
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}; expected a whole number from 1 up.")
+    named = photographs(images)
+    pixels = torch.stack([to_tensor(image, model.size) for image in named.values()])
+    if targets is None:
+        targets = _own_classes(model, pixels, batch_size)
+    if extra is not None and not (extra == EXTRA and not _knows(model, EXTRA)):
+        targets = [*targets, extra]
+    wanted = [with_indices(as_target(one), model) for one in targets]
+    grid = Grid(model, named, pixels, wanted, softening, steps, step_size, radius)
+    return _fill(grid, batch_size)
+
+
+def _fill(grid: Grid, batch_size: int) -> Iterator[Grid]:
+    """Walk column by column: one forward pass over some images serves all their targets."""
+    yield grid
+    columns = range(len(grid.targets))
+    for rows in torch.arange(len(grid.names)).split(batch_size):
+        together = max(1, min(batch_size // len(rows), len(columns)))  # columns in one batch
+        session = Session(grid.model, grid.images[rows.repeat(together)])
+        for start in range(0, len(columns), together):
+            # The last columns may be fewer than the batch holds; then they stand in it twice.
+            some = [columns[(start + n) % len(columns)] for n in range(together)]
+            cells = [(row, column) for column in some for row in rows.tolist()]
+            targets = [grid.targets[column] for _, column in cells]
+            for cell, value in zip(cells, _values(grid, session, targets), strict=True):
+                grid.before[cell] = value
+            for step in session.ascend(
+                targets,
+                grid.softening,
+                steps=grid.steps,
+                step_size=grid.step_size,
+                radius=grid.radius,
+            ):
+                after = step.probability if grid.by_class else step.score
+                for n, cell in enumerate(cells):
+                    grid.differences[cell] = step.difference[n]
+                    grid.after[cell] = float(after[n])
+                    grid.done[cell] = step.index
+                grid.progress = float(grid.done.sum()) / (grid.done.size * grid.steps)
+                yield grid
+
+
+def _values(grid: Grid, session: Session, targets: list[Target]) -> list[float]:
+    """The targets before the ascent: probabilities if all are classes, else scores."""
+    if not grid.by_class:
+        return [float(value) for value in session.score(targets)]
+    probabilities = session.logits.softmax(1).cpu()
+    labels = [int(target.label) for target in targets if isinstance(target, Logit)]
+    return [float(probabilities[n, label]) for n, label in enumerate(labels)]
+
+
+def _own_classes(model: Model, pixels: Tensor, batch_size: int) -> list[TargetLike]:
+    """Each image's top class, each once, in the images' order."""
+    own: list[TargetLike] = []
+    for some in pixels.split(batch_size):
+        for best in Session(model, some).predictions(1):
+            if best[0].index not in own:
+                own.append(best[0].index)
+    return own
+
+
+def _knows(model: Model, name: str) -> bool:
+    return model.categories is not None and name in model.categories
+
+
+def photographs(images: Any) -> dict[str, Any]:
+    """Images by name: of a mapping, a folder, a list, or a single image.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if isinstance(images, str | Path) and Path(images).is_dir():
+        images = sorted(
+            path for path in Path(images).iterdir() if path.suffix.lower() in IMAGE_ENDINGS
+        )
+    if isinstance(images, Mapping):
+        found = {str(name): image for name, image in images.items()}
+    else:
+        if isinstance(images, Tensor) and images.dim() == 4:
+            images = list(images)
+        if not isinstance(images, list | tuple):
+            images = [images]
+        found = {}
+        for name, image in zip(image_names(images), images, strict=True):
+            twice = sum(known.partition(" (")[0] == name for known in found)
+            found[f"{name} ({twice + 1})" if twice else name] = image
+    if not found:
+        raise ValueError("There are no images; give a list of photographs or a folder with some.")
+    return found
+
+
+def _broken(label: str) -> str:
+    """A column's title in two lines: the name, and its class."""
+    return label.replace(" (class", "\n(class")

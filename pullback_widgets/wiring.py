@@ -1,0 +1,143 @@
+"""Controls and choices kept equal, and the controls that all widgets have: photograph and network.
+
+A control never computes anything. What it sets may be refused; then the widget says why and the
+control goes back to what holds.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets as w
+
+from .catalogue import CATALOGUE, is_cached
+from .image import SAMPLES
+from .live import Live
+from .model import Model
+
+OWN = "(your own)"
+"""How lists call a photograph or network that has no name there."""
+
+_quiet = threading.local()
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Set controls without them setting choices in turn (in this thread)."""
+    before = getattr(_quiet, "on", False)
+    _quiet.on = True
+    try:
+        yield
+    finally:
+        _quiet.on = before
+
+
+def listen(control: w.Widget, react: Callable[[Any], None], name: str = "value") -> None:
+    """Call ``react(new value)`` when the user changes a control, not when we do."""
+
+    def changed(change: Any) -> None:
+        if not getattr(_quiet, "on", False):
+            react(change["new"])
+
+    control.observe(changed, name)
+
+
+def follow(widget: Live, trait: str, show: Callable[[Any], None]) -> None:
+    """Keep a control showing a choice, without its setting the choice in turn."""
+
+    def quiet_show(value: Any) -> None:
+        with quietly():
+            show(value)
+
+    widget.follow(trait, quiet_show)
+
+
+def bind(widget: Live, trait: str, control: w.Widget) -> None:
+    """Keep a control's value and a trait of the widget equal."""
+    listen(control, lambda value: widget.attempt(trait, value))
+    follow(widget, trait, lambda value: setattr(control, "value", value))
+
+
+def image_box(widget: Live) -> w.Dropdown:
+    """The sample photographs, and the user's own if there is one."""
+    box = w.Dropdown(options=[], description="Photograph")
+    own: list[Any] = []
+
+    def show(image: Any) -> None:
+        sample = isinstance(image, str) and image in SAMPLES
+        if not sample:
+            own[:] = [image]  # stays in the list when another one is chosen
+        options = [(name.replace("_", " "), name) for name in SAMPLES]
+        box.options = options + [(OWN, OWN) for _ in own]
+        box.value = image if sample else OWN
+
+    listen(box, lambda name: widget.attempt("image", own[0] if name == OWN else name))
+    follow(widget, "image", show)
+    return box
+
+
+def upload_button(
+    widget: Live, take: Callable[[str, bytes], None] | None = None, **options: Any
+) -> w.FileUpload:
+    """Takes photographs; a file that is none is refused and what was there stays.
+
+    Args:
+        widget: Shows what was refused.
+        take: Called with the name and the bytes of each file; by default they become the
+            widget's ``image``.
+        **options: Of ``FileUpload``.
+    """
+    button = w.FileUpload(accept="image/*", **{"description": "Upload a photograph", **options})
+    button.add_class("pullback-upload")
+
+    def checked(name: str, content: bytes) -> None:
+        if not content:
+            raise ValueError(f"{name} is empty; choose a photograph (JPEG, PNG, WebP...).")
+        try:
+            if take is None:
+                widget.set_trait("image", content)
+            else:
+                take(name, content)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    def uploaded(files: tuple[Any, ...]) -> None:
+        for file in files:
+            name, content = str(file["name"]), bytes(file["content"])
+            widget.guard(functools.partial(checked, name, content))
+        with quietly():
+            button.value = ()  # so that the same file can be chosen again
+
+    listen(button, uploaded)
+    return button
+
+
+def network_box(widget: Live) -> w.Dropdown:
+    """The networks of the catalogue, and the user's own if there is one."""
+    box = w.Dropdown(options=[], description="Network")
+    own: list[Model] = []
+
+    def show(model: Model | str) -> None:
+        name = model if isinstance(model, str) else model.catalogue_name
+        if name is None and isinstance(model, Model):
+            own[:] = [model]  # stays in the list when another one is chosen
+        options = [(entry_label(entry), entry) for entry in CATALOGUE]
+        box.options = options + [(f"{one.name} {OWN}", OWN) for one in own]
+        box.value = name or OWN
+
+    listen(box, lambda name: widget.attempt("model", own[0] if name == OWN else name))
+    follow(widget, "model", show)
+    return box
+
+
+def entry_label(name: str) -> str:
+    """A network of the catalogue, and what it takes to have it."""
+    entry = CATALOGUE[name]
+    if not entry.size:
+        return f"{entry.title}  (built in)"
+    size = f"{entry.size / 1e6:.0f} MB"
+    return f"{entry.title}  ({'downloaded' if is_cached(name) else f'{size} download'})"
