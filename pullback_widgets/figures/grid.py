@@ -291,8 +291,9 @@ def _fill(grid: Grid, batch_size: int) -> Iterator[Grid]:
 
 def _values(grid: Grid, session: Session, targets: list[Target]) -> list[float]:
     """The targets before the ascent: probabilities if all are classes, else scores."""
+    scores = session.score(targets)
     if not grid.by_class:
-        return [float(value) for value in session.score(targets)]
+        return [float(score) for score in scores]
     probabilities = session.logits.softmax(1).cpu()
     labels = [int(target.label) for target in targets if isinstance(target, Logit)]
     return [float(probabilities[n, label]) for n, label in enumerate(labels)]
