@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from widgets import Page
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BROWSER_TESTS = REPOSITORY / "tests" / "browser"
@@ -43,3 +48,28 @@ def shared(missing: Callable[[str], NoReturn]) -> Path:
     if not folder.is_dir():
         missing("the folder ../shared is not there")
     return folder
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    """What a browser would see of all canvases, from the beginning of the test."""
+    from ipycanvas.canvas import _CANVAS_MANAGER
+    from widgets import Page
+
+    page = Page()
+    monkeypatch.setattr(_CANVAS_MANAGER, "send", page.receive)
+    monkeypatch.setattr(_CANVAS_MANAGER, "_current_canvas", None)
+    return page
+
+
+@pytest.fixture
+def nothing_swallowed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """Fails a test in which an exception was lost in a thread or in a widget's callback."""
+    lost: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", lost.append)
+    yield
+    assert not lost, lost[0].exc_value
+    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
+    assert not [record.getMessage() for record in records if record.levelno >= logging.WARNING]

@@ -3,8 +3,6 @@
 import base64
 import gc
 import io
-import json
-import logging
 import math
 import os
 import random
@@ -12,7 +10,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +19,11 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
 from matplotlib import figure as matplotlib_figure
 from networks import CATEGORIES, image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
+from widgets import Page, click, event, everything, find, text_with, upload
 
 import pullback_widgets as pw
 from pullback_widgets import frame as frame_module
@@ -43,132 +40,15 @@ SECONDS = 30.0
 """No wait of these tests should take as long; one that does has hung."""
 
 VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
-COMMAND = {number: name for name, number in COMMANDS.items()}
 
-
-# What the browser would see ----------------------------------------------------------------------
-
-
-class Page:
-    """The pictures in the canvases, from the messages that a browser would get."""
-
-    def __init__(self) -> None:
-        self.messages = 0
-        self.pictures: dict[str, RGB] = {}
-        self.formats: set[str | None] = set()
-        self.on: dict[str, list[str]] = {}
-        """Canvas -> the canvases that the last message drew onto it, in this order."""
-        self._canvas = ""
-
-    def receive(self, content: Any, buffers: Any = None) -> None:
-        """One message of ipycanvas."""
-        self.messages += 1
-        first, *rest = map(bytes, buffers)
-        commands = json.loads(first)
-        drawn: dict[str, list[str]] = {}
-        for number, *arguments in commands if isinstance(commands[0], list) else [commands]:
-            name = COMMAND[number]
-            if name == "switchCanvas":
-                self._canvas = arguments[0][0]
-                continue
-            files = [rest.pop(0) for _ in range(arguments[1] if len(arguments) > 1 else 0)]
-            if name == "putImageData":
-                opened = Image.open(io.BytesIO(files[0]))
-                self.formats.add(opened.format)
-                self.pictures[self._canvas] = np.asarray(opened.convert("RGB"))
-            elif name == "drawImage":
-                drawn.setdefault(self._canvas, []).append(arguments[0][0])
-        self.on.update(drawn)
-
-    def screen(self, explorer: pw.Explorer) -> list[RGB]:
-        """The pictures on the screen: the whole one, and the one wiped over it if there is one."""
-        canvas = find(explorer, "pullback-screen")
-        return [self.pictures[name] for name in self.on.get(f"IPY_MODEL_{canvas.model_id}", [])]
-
-    def shows(self, explorer: pw.Explorer, frame: Frame) -> bool:
-        """Whether the screen shows a frame, in the explorer's view, every byte of it."""
-        wanted = [frame.picture(explorer.view, explorer.colour)]
-        if explorer.wipe > 0:
-            wanted.append(frame.picture(explorer.compare, explorer.colour))
-        seen = self.screen(explorer)
-        return len(seen) == len(wanted) and all(map(np.array_equal, seen, wanted))
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Page:
-    """A page that is open from the beginning of the test."""
-    page = Page()
-    monkeypatch.setattr(_CANVAS_MANAGER, "send", page.receive)
-    monkeypatch.setattr(_CANVAS_MANAGER, "_current_canvas", None)
-    return page
-
-
-def everything(widget: w.Widget) -> Iterator[w.Widget]:
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from everything(child)
-
-
-def find(explorer: pw.Explorer, name: str, number: int = 0) -> Any:
-    """The control with this description, tooltip or CSS class."""
-    found = [
-        one
-        for one in everything(explorer)
-        if name in getattr(one, "_dom_classes", ())
-        or name in (getattr(one, "description", None), getattr(one, "tooltip", None))
-    ]
-    return found[number]
-
-
-def text_with(explorer: pw.Explorer, marker: str) -> str:
-    """The visible HTML in which something stands, empty if it is nowhere."""
-    for one in everything(explorer):
-        if type(one) is w.HTML and marker in one.value and one.layout.display != "none":
-            return str(one.value)
-    return ""
+pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 
 
 def busy(explorer: pw.Explorer) -> bool:
     return "pullback-busy" in text_with(explorer, "pullback-status")
 
 
-def event(canvas: ipycanvas.Canvas, name: str, x: float = 0, y: float = 0) -> None:
-    """What the browser sends: an event of the mouse, at shares of the canvas's size."""
-    content = {"event": name, "x": x * canvas.width, "y": y * canvas.height}
-    canvas._handle_frontend_event(canvas, content, [])
-
-
-def click(canvas: ipycanvas.Canvas, x: float, y: float) -> None:
-    event(canvas, "mouse_down", x, y)
-    event(canvas, "mouse_up", x, y)
-
-
-def upload(explorer: pw.Explorer, name: str, content: bytes) -> None:
-    control = next(one for one in everything(explorer) if isinstance(one, w.FileUpload))
-    file = {
-        "name": name,
-        "type": "image/png",
-        "size": len(content),
-        "last_modified": datetime.now(timezone.utc),
-    }
-    control.set_trait("value", ({**file, "content": memoryview(content)},))
-
-
 # Explorers ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def nothing_swallowed(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> Iterator[None]:
-    """Fails a test in which an exception was lost in a thread or in a widget's callback."""
-    lost: list[Any] = []
-    monkeypatch.setattr(threading, "excepthook", lost.append)
-    yield
-    assert not lost, lost[0].exc_value
-    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
-    assert not [record.getMessage() for record in records if record.levelno >= logging.WARNING]
-
 
 Make = Callable[..., pw.Explorer]
 

@@ -14,12 +14,20 @@ from PIL import Image
 from ..picture import MID_GREY, RGB
 from ..screen import draw
 
+PAGE = 880
+"""Width of a notebook's output on a common screen."""
+
 GAP = 4
 LINE = 16
 """Height of a line of text, in CSS pixels."""
 
 INK, DIM, MARK = "#202020", "#6b6b6b", "#e8710a"
 JPEG_QUALITY = 92
+
+
+def tile_beside(columns: int, labels: int = 100, smallest: int = 72, largest: int = 168) -> int:
+    """The side of tiles of which so many fit side by side on a page, with labels before them."""
+    return min(max((PAGE - labels) // columns - GAP, smallest), largest)
 
 
 class Board:
@@ -41,7 +49,7 @@ class Board:
             tile: Side of a tile.
         """
         self.tile = tile
-        self.on_click: Callable[[int, int, float, float], None] = lambda *_: None
+        self.on_click: Callable[[int, int, float, float], object] = lambda *_: None
         self.box = ipycanvas.Canvas(width=2, height=2)
         self.box.add_class("pullback-board")
         self._lock = threading.RLock()
@@ -58,6 +66,7 @@ class Board:
         rows: Sequence[str],
         columns: Sequence[str],
         *,
+        tile: int | None = None,
         left: int | None = None,
         captions: bool = False,
     ) -> None:
@@ -66,11 +75,13 @@ class Board:
         Args:
             rows: A label for each row, shown left of it; lines are divided by newlines.
             columns: A label for each column, shown over it; likewise.
+            tile: Side of a tile; by default as before.
             left: Width for the labels of the rows; by default what they need, 0 if all are empty.
             captions: Whether each tile has a line of text of its own under it.
         """
         with self._lock:
             self._rows, self._columns = list(rows), list(columns)
+            self.tile = tile or self.tile
             longest = max((len(line) for row in rows for line in row.split("\n")), default=0)
             self._left = left if left is not None else 8 + 7 * longest if longest else 0
             lines = max((_lines(column) for column in columns), default=0)

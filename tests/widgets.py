@@ -1,0 +1,128 @@
+"""Widgets without a browser: what it would see of the canvases, and the events it would send."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import ipycanvas
+import ipywidgets as w
+import numpy as np
+from ipycanvas.canvas import COMMANDS
+from PIL import Image
+
+from pullback_widgets.frame import Frame
+from pullback_widgets.picture import RGB
+
+COMMAND = {number: name for name, number in COMMANDS.items()}
+
+
+# What the browser would see ----------------------------------------------------------------------
+
+
+class Page:
+    """The pictures in the canvases, from the messages that a browser would get."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.pictures: dict[str, RGB] = {}
+        self.formats: set[str | None] = set()
+        self.on: dict[str, list[str]] = {}
+        """Canvas -> the canvases that the last message drew onto it, in this order."""
+        self.tiles: dict[str, dict[tuple[int, int], RGB]] = {}
+        """Canvas -> the pictures put on it, by left and top, until they are cleared."""
+        self.texts: dict[str, list[str]] = {}
+        """Canvas -> all texts ever drawn on it."""
+        self._canvas = ""
+
+    def receive(self, content: Any, buffers: Any = None) -> None:
+        """One message of ipycanvas."""
+        self.messages += 1
+        first, *rest = map(bytes, buffers)
+        commands = json.loads(first)
+        drawn: dict[str, list[str]] = {}
+        for number, *arguments in commands if isinstance(commands[0], list) else [commands]:
+            name = COMMAND[number]
+            if name == "switchCanvas":
+                self._canvas = arguments[0][0]
+                continue
+            files = [rest.pop(0) for _ in range(arguments[1] if len(arguments) > 1 else 0)]
+            if name == "putImageData":
+                opened = Image.open(io.BytesIO(files[0]))
+                self.formats.add(opened.format)
+                self.pictures[self._canvas] = np.asarray(opened.convert("RGB"))
+                place = (arguments[0][0], arguments[0][1])
+                self.tiles.setdefault(self._canvas, {})[place] = self.pictures[self._canvas]
+            elif name == "fillRect" and arguments[0][:2] == [0, 0]:
+                left, top = arguments[0][2], arguments[0][3]
+                tiles = self.tiles.get(self._canvas, {})
+                for x, y in [place for place in tiles if place[0] < left and place[1] < top]:
+                    del tiles[x, y]
+            elif name == "fillText":
+                self.texts.setdefault(self._canvas, []).append(arguments[0][0])
+            elif name == "drawImage":
+                drawn.setdefault(self._canvas, []).append(arguments[0][0])
+        self.on.update(drawn)
+
+    def screen(self, widget: Any) -> list[RGB]:
+        """The pictures on the screen: the whole one, and the one wiped over it if there is one."""
+        canvas = find(widget, "pullback-screen")
+        return [self.pictures[name] for name in self.on.get(f"IPY_MODEL_{canvas.model_id}", [])]
+
+    def shows(self, widget: Any, frame: Frame) -> bool:
+        """Whether the screen shows a frame, in the explorer's view, every byte of it."""
+        wanted = [frame.picture(widget.view, widget.colour)]
+        if widget.wipe > 0:
+            wanted.append(frame.picture(widget.compare, widget.colour))
+        seen = self.screen(widget)
+        return len(seen) == len(wanted) and all(map(np.array_equal, seen, wanted))
+
+
+def everything(widget: w.Widget) -> Iterator[w.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from everything(child)
+
+
+def find(widget: Any, name: str, number: int = 0) -> Any:
+    """The control with this description, tooltip or CSS class."""
+    found = [
+        one
+        for one in everything(widget)
+        if name in getattr(one, "_dom_classes", ())
+        or name in (getattr(one, "description", None), getattr(one, "tooltip", None))
+    ]
+    return found[number]
+
+
+def text_with(widget: Any, marker: str) -> str:
+    """The visible HTML in which something stands, empty if it is nowhere."""
+    for one in everything(widget):
+        if type(one) is w.HTML and marker in one.value and one.layout.display != "none":
+            return str(one.value)
+    return ""
+
+
+def event(canvas: ipycanvas.Canvas, name: str, x: float = 0, y: float = 0) -> None:
+    """What the browser sends: an event of the mouse, at shares of the canvas's size."""
+    content = {"event": name, "x": x * canvas.width, "y": y * canvas.height}
+    canvas._handle_frontend_event(canvas, content, [])
+
+
+def click(canvas: ipycanvas.Canvas, x: float, y: float) -> None:
+    event(canvas, "mouse_down", x, y)
+    event(canvas, "mouse_up", x, y)
+
+
+def upload(widget: Any, name: str, content: bytes) -> None:
+    control = next(one for one in everything(widget) if isinstance(one, w.FileUpload))
+    file = {
+        "name": name,
+        "type": "image/png",
+        "size": len(content),
+        "last_modified": datetime.now(timezone.utc),
+    }
+    control.set_trait("value", ({**file, "content": memoryview(content)},))
