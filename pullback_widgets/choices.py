@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import traitlets as t
 
+from .catalogue import entry
 from .frame import VIEWS, Frame, State
 from .image import to_tensor
 from .knobs import Given, Knobs
@@ -217,7 +218,7 @@ class Choices(Knobs):
 def _classes_of(model: object) -> object:
     """What tells whether two networks share their classes."""
     if isinstance(model, str):
-        return "ImageNet"
+        return "ImageNet" if entry(model).classes == 1000 else None
     categories = getattr(model, "categories", None)
     imagenet = categories and len(categories) == 1000 and "golf ball" in categories
     return "ImageNet" if imagenet else categories

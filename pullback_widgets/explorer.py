@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from . import code, picture
 from .ascent import Step
-from .catalogue import CATALOGUE, is_cached
+from .catalogue import CATALOGUE, entry, is_cached
 from .choices import Choices
 from .controls import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .frame import ASCENDED, Frame, State, Studio
@@ -45,8 +45,8 @@ class Explorer(Choices, Live):
     """See what a neuron responds to, live. Every control is also an attribute.
 
     Attributes:
-        model: The network: a ``Model``, a bare module, or a name of ``pw.CATALOGUE``. A name is
-            loaded in the background and then replaced by its ``Model``.
+        model: The network: a ``Model``, a bare module, or a name that ``load_model`` takes. A name
+            is loaded in the background and then replaced by its ``Model``.
         image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor...
         target: Class index or name, or any target; None for the image's top class (logits) or the
             chosen channel (hidden layers).
@@ -237,10 +237,11 @@ class Explorer(Choices, Live):
     def _downloading(self, name: str, done: int, total: int) -> None:
         self._progress.layout.visibility = "visible" if done < total else "hidden"
         self._progress.value = done / max(total, 1)
-        self._progress.description = CATALOGUE[name].title
+        title = entry(name).title
+        self._progress.description = title
         self._status.value = (
             f'<div class="pullback-status"><span class="pullback-busy">●</span> downloading '
-            f"{CATALOGUE[name].title}: {done / 1e6:.0f} of {total / 1e6:.0f} MB</div>"
+            f"{title}: {done / 1e6:.0f} of {total / 1e6:.0f} MB</div>"
         )
 
     # What is seen.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import traitlets as t
 from torch import nn
 
-from .catalogue import CATALOGUE
+from .catalogue import CATALOGUE, entry
 from .model import Model
 from .softening import Softening
 
@@ -27,7 +27,7 @@ class Knobs(t.HasTraits):
     """Traits for the network, the softening and the ascent, and how several are set at once.
 
     Attributes:
-        model: The network: a ``Model``, a bare module, or a name of ``pw.CATALOGUE``.
+        model: The network: a ``Model``, a bare module, or a name that ``pw.load_model`` takes.
         softening: How gates are softened in the backward pass.
         temperature: The softening's temperature; 0 is the plain gradient.
         units: ``"relative"`` or ``"absolute"`` temperature.
@@ -143,12 +143,16 @@ class Knobs(t.HasTraits):
     @t.validate("model")
     def _check_model(self, proposal: Any) -> Model | str:
         model = proposal["value"]
-        if isinstance(model, str) and model not in CATALOGUE:
-            raise ValueError(
-                f"There is no network {model!r} in the catalogue; it has: {', '.join(CATALOGUE)}. "
-                "Your own goes in as pw.Model(module, ...)."
+        if isinstance(model, str):
+            return entry(model).name  # raises with the nearest names
+        if isinstance(model, nn.Module):
+            return Model(model)
+        if not isinstance(model, Model):
+            raise TypeError(
+                f"The network is {type(model).__name__}; expected a pw.Model, a torch module, or "
+                f"one of {', '.join(CATALOGUE)}."
             )
-        return Model(model) if isinstance(model, nn.Module) else _model_or_name(model)
+        return model
 
     @t.validate("temperature")
     def _check_temperature(self, proposal: Any) -> float:
@@ -162,12 +166,3 @@ class Knobs(t.HasTraits):
         if value is None or 0 < value < float("inf"):
             return value
         raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-
-
-def _model_or_name(model: object) -> Model | str:
-    if not isinstance(model, Model | str):
-        raise TypeError(
-            f"The network is {type(model).__name__}; expected a pw.Model, a torch module, or one "
-            f"of {', '.join(CATALOGUE)}."
-        )
-    return model

@@ -14,10 +14,11 @@ from typing import Any
 
 import ipywidgets as w
 
-from .catalogue import CATALOGUE, is_cached
+from .catalogue import CATALOGUE, entry, is_cached
 from .image import SAMPLES
 from .live import Live
 from .model import Model
+from .timm_network import PREFIX, cached_file, cached_timm
 
 OWN = "(your own)"
 """How lists call a photograph or network that has no name there."""
@@ -117,7 +118,7 @@ def upload_button(
 
 
 def network_box(widget: Live) -> w.Dropdown:
-    """The networks of the catalogue, and the user's own if there is one."""
+    """The networks of the catalogue, timm's that are here, and the user's own if there is one."""
     box = w.Dropdown(options=[], description="Network")
     own: list[Model] = []
 
@@ -125,7 +126,8 @@ def network_box(widget: Live) -> w.Dropdown:
         name = model if isinstance(model, str) else model.catalogue_name
         if name is None and isinstance(model, Model):
             own[:] = [model]  # stays in the list when another one is chosen
-        options = [(entry_label(entry), entry) for entry in CATALOGUE]
+        names = dict.fromkeys([*CATALOGUE, *cached_timm(), *([name] if name else [])])
+        options = [(entry_label(one), one) for one in names]
         box.options = options + [(f"{one.name} {OWN}", OWN) for one in own]
         box.value = name or OWN
 
@@ -135,9 +137,12 @@ def network_box(widget: Live) -> w.Dropdown:
 
 
 def entry_label(name: str) -> str:
-    """A network of the catalogue, and what it takes to have it."""
-    entry = CATALOGUE[name]
-    if not entry.size:
-        return f"{entry.title}  (built in)"
-    size = f"{entry.size / 1e6:.0f} MB"
-    return f"{entry.title}  ({'downloaded' if is_cached(name) else f'{size} download'})"
+    """A network that comes by name, and what it takes to have it."""
+    if name.startswith(PREFIX):
+        here = ", in the local cache" if cached_file(name) else ""
+        return f"{name.removeprefix(PREFIX)}  (timm{here})"
+    found = entry(name)
+    if not found.size:
+        return f"{found.title}  (built in)"
+    size = f"{found.size / 1e6:.0f} MB"
+    return f"{found.title}  ({'downloaded' if is_cached(name) else f'{size} download'})"

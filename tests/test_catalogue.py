@@ -22,7 +22,7 @@ import torch
 import torchvision
 from torchvision.models import get_model, get_model_weights
 
-from pullback_widgets import catalogue
+from pullback_widgets import catalogue, download
 from pullback_widgets.catalogue import CATALOGUE, DownloadError, Entry, is_cached, load_model
 from pullback_widgets.image import to_batch
 from pullback_widgets.model import IMAGENET_MEAN, IMAGENET_STD
@@ -54,7 +54,7 @@ def test_our_constants_are_torchvisions(entry: Entry) -> None:
     assert weights.url.endswith(f"/{entry.file}")
     assert entry.size == round(weights.meta["_file_size"] * 2**20)
     # The order of the categories and the preprocessing that load_model relies on.
-    assert tuple(weights.meta["categories"]) == tuple(catalogue._imagenet_categories())
+    assert tuple(weights.meta["categories"]) == tuple(catalogue._imagenet_categories(1000) or ())
     preset = weights.transforms()
     assert tuple(preset.mean) == IMAGENET_MEAN
     assert tuple(preset.std) == IMAGENET_STD
@@ -297,7 +297,7 @@ def test_progress_grows_is_throttled_and_ends(
     done = [call[0] for call in calls]
     assert all(call[1] == total for call in calls)
     assert done == sorted(set(done)) and done[0] == 0 and done[-1] == total
-    assert 4 <= len(done) <= 3 + seconds / catalogue._POLL_SECONDS
+    assert 4 <= len(done) <= 3 + seconds / download._POLL_SECONDS
     assert 0 < done[1] < total
     assert foreign.exists()
 
