@@ -17,16 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .ascent import Step as Step
+    from .attribution import ExcitationPullback as ExcitationPullback
     from .catalogue import CATALOGUE as CATALOGUE
     from .catalogue import DownloadError as DownloadError
     from .catalogue import load_model as load_model
     from .explorer import Explorer as Explorer
+    from .figures.comparison import compare as compare
+    from .figures.grid import counterfactual_grid as counterfactual_grid
+    from .figures.journey import depth_journey as depth_journey
+    from .figures.strip import temperature_strip as temperature_strip
     from .image import SAMPLES as SAMPLES
     from .image import ImageError as ImageError
     from .layer import Layer as Layer
+    from .method import METHODS as METHODS
     from .model import Model as Model
     from .model import get_device as get_device
     from .model import set_device as set_device
+    from .recipe import open_recipe as open_recipe
     from .session import Prediction as Prediction
     from .session import Session as Session
     from .session import layers as layers
@@ -38,6 +45,10 @@ if TYPE_CHECKING:
     from .target import Logit as Logit
     from .target import Target as Target
     from .target import Unit as Unit
+    from .views.comparison import Compare as Compare
+    from .views.grid import CounterfactualGrid as CounterfactualGrid
+    from .views.journey import DepthJourney as DepthJourney
+    from .views.strip import TemperatureStrip as TemperatureStrip
 
 __version__ = "0.1.0"
 
@@ -45,13 +56,18 @@ __version__ = "0.1.0"
 _HOME = {
     "CATALOGUE": "catalogue",
     "Channel": "target",
+    "Compare": "views.comparison",
+    "CounterfactualGrid": "views.grid",
+    "DepthJourney": "views.journey",
     "Difference": "target",
     "Direction": "target",
     "DownloadError": "catalogue",
+    "ExcitationPullback": "attribution",
     "Explorer": "explorer",
     "ImageError": "image",
     "Layer": "layer",
     "Logit": "target",
+    "METHODS": "method",
     "Model": "model",
     "Prediction": "session",
     "SAMPLES": "image",
@@ -59,14 +75,20 @@ _HOME = {
     "Softening": "softening",
     "Step": "ascent",
     "Target": "target",
+    "TemperatureStrip": "views.strip",
     "Unit": "target",
+    "compare": "figures.comparison",
+    "counterfactual_grid": "figures.grid",
+    "depth_journey": "figures.journey",
     "get_device": "model",
     "layers": "session",
     "load_model": "catalogue",
+    "open_recipe": "recipe",
     "pullback": "session",
     "set_device": "model",
+    "temperature_strip": "figures.strip",
 }
-_NEEDS_JUPYTER = {"Explorer"}
+_NEEDS_JUPYTER = {"Compare", "CounterfactualGrid", "DepthJourney", "Explorer", "TemperatureStrip"}
 
 __all__ = sorted(_HOME)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import base64
 import datetime
 import html
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
+import traitlets as t
 from torch import Tensor, nn
 
-from . import code, picture
+from . import code, export, picture, recipe
 from .ascent import Step
 from .catalogue import CATALOGUE, entry, is_cached
 from .choices import Choices
@@ -27,7 +29,9 @@ from .live import Live
 from .model import Model
 from .screen import Screen
 from .session import Session
+from .takeaway import TakeawayPanel
 from .target import LOGITS, Unit
+from .wiring import follow
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -37,6 +41,9 @@ EMBEDDED = next(iter(CATALOGUE))
 
 FIRST_PICTURE_SECONDS = 60.0
 """How long displaying an explorer waits for the picture that the saved notebook keeps."""
+
+ENDINGS = (".png", ".gif", ".npz", ".pdf", ".json")
+"""What the buttons offer to take away."""
 
 STYLE = (Path(__file__).parent / "explorer.css").read_text("utf-8")
 
@@ -64,7 +71,10 @@ class Explorer(Choices, Live):
         result: The newest ``Frame`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
+        notes: Sentences that stay under the picture; a recipe says here what is not as it was.
     """
+
+    notes = t.Tuple()
 
     def __init__(
         self,
@@ -114,12 +124,34 @@ class Explorer(Choices, Live):
         return picture.figure(pictures, f"{frame.title}, {frame.model.name}")
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture on the screen, without the wipe, to a file such as ``x.png``.
+        """Write what is on the screen to a file; its ending says how.
+
+        Args:
+            path: ``.gif``: the ascent, step by step; ``.npz``: tensors and settings; ``.pdf``,
+                ``.svg``: the figure; ``.json``: the recipe, which ``pw.open_recipe`` opens again;
+                ``.png`` and whatever else a picture can be: the picture without the wipe.
 
         Raises:
-            ValueError: If the file's ending is none that a picture can have.
+            ValueError: For any other ending.
         """
-        return picture.save(self._settled().picture(self.view, self.colour), path)
+        frame, path = self._settled(), Path(path).expanduser()
+        ending = path.suffix.lower()
+        if ending == ".gif":
+            view = self.view if self.view in ASCENDED else "perturbed"
+            return export.save_gif(path, export.film(frame, view, self.colour))
+        if ending == ".npz":
+            settings = recipe.write(self, frame, pixels=False)
+            return export.save_npz(path, export.frame_arrays(frame), settings)
+        if ending in (".pdf", ".svg"):
+            return export.save_figure(path, self.figure())
+        if ending == ".json":
+            path.write_text(json.dumps(self.recipe(), indent=1), "utf-8")
+            return path
+        return picture.save(frame.picture(self.view, self.colour), path)
+
+    def recipe(self) -> dict[str, Any]:
+        """All choices, versions and the weights' hash, for ``pw.open_recipe`` or a JSON file."""
+        return recipe.write(self, self._settled())
 
     def code(self) -> str:
         """The few lines that compute the same picture without the widget."""
@@ -258,15 +290,23 @@ class Explorer(Choices, Live):
             layout=w.Layout(width="220px", visibility="hidden", height="16px", margin="0"),
             style={"description_width": "90px"},
         )
+        self._notes = w.HTML(layout=w.Layout(width="512px"))
+        follow(self, "notes", self._show_notes)
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
         self._ascent, self._source, self._view = (
             AscentPanel(self),
             SourcePanel(self),
             ViewPanel(self),
         )
+        away = TakeawayPanel(self, ENDINGS, self.save, self.code, stem="pullback")
         folded = w.Accordion(
-            [self._source.box, self._ascent.settings, self._view.box],
-            titles=("Photograph and network", "Ascent settings", "Wipe and colours"),
+            [self._source.box, self._ascent.settings, self._view.box, away.box],
+            titles=(
+                "Photograph and network",
+                "Ascent settings",
+                "Wipe and colours",
+                "Take it away",
+            ),
             selected_index=None,
             layout=w.Layout(width=f"{WIDTH + 2}px"),
         )
@@ -277,6 +317,7 @@ class Explorer(Choices, Live):
                 self._caption,
                 w.HBox([self._status, self._progress], layout=w.Layout(width="512px")),
                 self._problem,
+                self._notes,
             ],
             layout=w.Layout(width="518px", max_width="100%", flex="0 0 auto", overflow="visible"),
         )
@@ -289,6 +330,10 @@ class Explorer(Choices, Live):
             w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", overflow="visible")),
         ]
         self.add_class("pullback-explorer")
+
+    def _show_notes(self, notes: tuple[str, ...]) -> None:
+        lines = "".join(f"<div>{html.escape(note)}</div>" for note in notes)
+        self._notes.value = f'<div class="pullback-note">{lines}</div>' if notes else ""
 
     def _draw(self) -> None:
         """Draw the newest frame as it is wanted now: whoever comes last has both right."""

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 
 from .model import Model
 from .picture import RGB, enlarge
+from .session import Session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from .frame import Frame
 
 PRINT_DPI = 300
 SETTINGS = "settings"
@@ -84,6 +88,42 @@ def save_gif(
         path, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
     )
     return path
+
+
+def frame_arrays(frame: Frame) -> dict[str, NDArray[Any]]:
+    """All tensors of what an Explorer shows: (3, H, W) in image units, (K,) logits."""
+    tensors = {"image": frame.image, "pullback": frame.pullback}
+    if frame.step is not None:
+        tensors |= {"difference": frame.step.difference, "perturbed": frame.step.perturbed}
+    numbers = {
+        "score": frame.score,
+        "top_classes": [one.index for one in frame.predictions],
+        "top_probabilities": [one.probability for one in frame.predictions],
+    }
+    return {
+        **{name: np.asarray(tensor.float().numpy()) for name, tensor in tensors.items()},
+        **{name: np.asarray(value) for name, value in numbers.items()},
+    }
+
+
+def film(frame: Frame, view: str, colour: str = "rgb") -> list[RGB]:
+    """An ascent anew, as pictures: the photograph, then ``view`` after every step.
+
+    Args:
+        frame: Whose target, settings and number of steps are taken.
+        view: ``"difference"`` or ``"perturbed"``.
+        colour: As in ``picture.signed_map``.
+    """
+    state = frame.state
+    steps = Session(frame.model, frame.image).ascend(
+        frame.target,
+        state.softening,
+        steps=state.steps if frame.step is None else frame.step.index,
+        step_size=state.step_size,
+        radius=state.radius,
+    )
+    pictures = [replace(frame, step=step).picture(view, colour) for step in steps]
+    return [frame.picture("photograph"), *pictures]
 
 
 def provenance(model: Model) -> dict[str, Any]:

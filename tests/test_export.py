@@ -1,0 +1,120 @@
+"""What the Explorer writes, read back; and the files themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from networks import image, network, wrap
+from PIL import Image, ImageSequence
+from widgets import Page
+
+import pullback_widgets as pw
+from pullback_widgets import export
+from pullback_widgets.picture import RGB, enlarge
+
+SECONDS = 60.0
+WALK: dict[str, Any] = {"steps": 3, "step_size": 0.7}
+
+pytestmark = pytest.mark.usefixtures("nothing_swallowed")
+
+
+@pytest.fixture
+def explorer(page: Page) -> Iterator[pw.Explorer]:
+    explorer = pw.Explorer(wrap(network("chain")), image(1), target=2, **WALK)
+    assert explorer.wait(SECONDS)
+    yield explorer
+    explorer.close()
+
+
+def frames_of(path: Path) -> list[RGB]:
+    with Image.open(path) as file:
+        assert file.format == "GIF" and file.info["loop"] == 0
+        return [np.asarray(one.convert("RGB")) for one in ImageSequence.Iterator(file)]
+
+
+@pytest.mark.parametrize("view", ["pullback", "difference", "perturbed"])
+def test_the_gif_is_the_ascent_step_by_step(
+    explorer: pw.Explorer, tmp_path: Path, view: str
+) -> None:
+    explorer.view = view
+    assert explorer.wait(SECONDS)
+    before = explorer.result
+    seen = frames_of(explorer.save(tmp_path / "ascent.gif"))
+    assert explorer.result is before  # the widget goes on showing what it showed
+    walk = pw.Session(explorer.model, image(1)).ascend(2, **WALK)
+    shown = "difference" if view == "difference" else "perturbed"
+    wanted = [explorer.result.picture("photograph")]
+    for step in walk:
+        values = getattr(step, shown)
+        wanted.append(
+            pw.picture.signed_map(values)
+            if shown == "difference"
+            else pw.picture.photograph(values)
+        )
+    assert len(seen) == 1 + WALK["steps"]
+    for one, other in zip(seen, wanted, strict=True):
+        # A GIF has 256 colours for a picture.
+        assert np.abs(one.astype(float) - enlarge(other, 448)).mean() < 4
+
+
+def test_the_npz_holds_tensors_and_settings(explorer: pw.Explorer, tmp_path: Path) -> None:
+    explorer.view = "difference"
+    assert explorer.wait(SECONDS)
+    arrays, settings = export.load_npz(explorer.save(tmp_path / "all.npz"))
+    session = pw.Session(explorer.model, image(1))
+    *_, last = session.ascend(2, **WALK)
+    for name, tensor in {
+        "image": session.image,
+        "pullback": session.pullback(2),
+        "difference": last.difference,
+        "perturbed": last.perturbed,
+    }.items():
+        np.testing.assert_array_equal(arrays[name], tensor.float().numpy())
+    assert arrays["score"] == session.score(2)
+    assert arrays["top_classes"].tolist() == [one.index for one in session.predictions(5)]
+    recipe = explorer.recipe()
+    for name in ("target", "softening", "steps", "weights", "torch", "network", "view"):
+        assert settings[name] == recipe[name]
+
+
+def test_figures_and_pictures(explorer: pw.Explorer, tmp_path: Path) -> None:
+    assert explorer.save(tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in explorer.save(tmp_path / "figure.svg").read_text()
+    with Image.open(explorer.save(tmp_path / "picture.png")) as file:
+        wanted = enlarge(explorer.result.picture("pullback"), 896)
+        np.testing.assert_array_equal(np.asarray(file), wanted)
+    with pytest.raises(ValueError, match="no picture ending"):
+        explorer.save(tmp_path / "picture.txt")
+
+
+def test_an_animation_keeps_its_last_picture_longer(tmp_path: Path) -> None:
+    frames = [np.full((4, 4, 3), value, np.uint8) for value in (0, 100, 200)]
+    path = export.save_gif(tmp_path / "a.gif", frames, seconds=0.2, side=8, hold=1.0)
+    with Image.open(path) as file:
+        durations = [one.info["duration"] for one in ImageSequence.Iterator(file)]
+        assert file.size == (8, 8)
+    assert durations == [200, 200, 1000]
+    with pytest.raises(ValueError, match="nothing to animate"):
+        export.save_gif(tmp_path / "b.gif", [])
+
+
+def test_the_weights_hash_knows_every_weight() -> None:
+    module = network("chain")
+    before = export.weights_hash(wrap(module))
+    assert before == export.weights_hash(wrap(network("chain")))
+    with torch.no_grad():
+        list(module.parameters())[-1].view(-1)[-1] += 1e-6
+    assert export.weights_hash(wrap(module)) != before
+
+
+def test_settings_survive_an_npz(tmp_path: Path) -> None:
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.array(3)}
+    settings = {"text": "Größe", "none": None, "list": [1, 2.5]}
+    read, again = export.load_npz(export.save_npz(tmp_path / "x.npz", arrays, settings))
+    assert again == settings and read.keys() == arrays.keys()
+    np.testing.assert_array_equal(read["a"], arrays["a"])
