@@ -283,7 +283,7 @@ class Explorer(Choices, Live):
         self._screen.on_pick = self._picked
         self._screen.on_wipe = lambda share: self.attempt("wipe", share)
         self._caption = w.HTML(layout=w.Layout(width="512px", margin="2px 0 0 0"))
-        self._status = w.HTML(layout=w.Layout(width="290px", margin="0"))
+        self._status = w.HTML(layout=w.Layout(flex="1 1 auto", margin="0"))
         self._progress = w.FloatProgress(
             min=0.0,
             max=1.0,

@@ -50,9 +50,7 @@ class TakeawayPanel:
         show.on_click(lambda _: self._toggle_code())
         for button in [*buttons, show]:
             button.layout.width = "82px"
-        words = w.HTML('<div class="pullback-note">Take it away</div>')
-        words.layout.width = "86px"
-        line = w.HBox([words, *buttons, show, self._link])
+        line = w.HBox([*buttons, show, self._link])
         line.layout.flex_flow, line.layout.align_items = "row wrap", "center"
         self.box = w.VBox([line, self._lines])
 

@@ -254,7 +254,7 @@ class View(Knobs, Live):
             self._problem,
             w.Box([screen], layout=w.Layout(overflow="auto", flex="0 0 auto")),
             self._caption,
-            away.box,
+            row(w.HTML('<div class="pullback-note">Take it away:</div>'), away.box),
             self._below,
         ]
         self.add_class("pullback-explorer")
