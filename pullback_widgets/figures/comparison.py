@@ -1,0 +1,545 @@
+"""The same image and target in several networks, by several softenings and methods."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .. import code, export, method, picture
+from ..catalogue import entry
+from ..frame import Studio, _same_target, describe
+from ..image import to_tensor
+from ..method import METHODS, NOISE, attribute
+from ..model import Model
+from ..picture import RGB
+from ..session import Session, TargetLike, with_indices
+from ..softening import Softening
+from ..target import Difference, Logit, Target, as_target
+from .result import Progress, Result, completed, default_batch, image_name, to_numpy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DEFAULT_METHODS = ("gradient", "smoothgrad", "integrated_gradients", "guided_backprop", "grad_cam")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A way to make a map.
+
+    Attributes:
+        method: A name of ``pw.METHODS``.
+        softening: Of the pullbacks; None for the other methods.
+    """
+
+    method: str
+    softening: Softening | None = None
+
+    @property
+    def title(self) -> str:
+        """The method, and in a second line its softening."""
+        title = METHODS[self.method].title
+        if self.softening is None:
+            return title
+        hard = self.softening.is_hard
+        return f"{title}\n{'hard gates' if hard else code.in_words(self.softening)}"
+
+
+@dataclass(eq=False)
+class Row:
+    """A network and its maps, zero until they are computed.
+
+    Attributes:
+        source: The network as it was given: a ``Model`` or a name of the catalogue.
+        model: The network, once it is loaded.
+        image: What it saw, (3, H, W) in [-1, 1]; empty until it has run.
+        target: What is explained, class names resolved in this network.
+        score: The target's value.
+        probability: Of the target's class, 0 to 1; NaN for hidden targets.
+        maps: One map for each column, (C, 3, H, W).
+        problem: Why there are no maps at all; empty where there are some.
+        session: The recorded forward pass, while it is needed.
+    """
+
+    source: Model | str
+    model: Model | None = None
+    image: Tensor = field(default_factory=lambda: torch.zeros(3, 0, 0), repr=False)
+    target: Target | None = None
+    score: float = math.nan
+    probability: float = math.nan
+    maps: Tensor = field(default_factory=lambda: torch.zeros(0, 3, 0, 0), repr=False)
+    problem: str = ""
+    session: Session | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        source = self.model or self.source
+        return source if isinstance(source, str) else source.name
+
+    @property
+    def label(self) -> str:
+        """The network, the target and its value, in up to three lines."""
+        if self.model is None or self.target is None:
+            return self.name
+        value = f"{self.score:.3g}"
+        if not math.isnan(self.probability):
+            value = f"{100 * self.probability:.3g} %"
+        return f"{self.name}\n{describe(self.target, self.model)}\n{value}"
+
+
+@dataclass(eq=False)
+class Comparison(Result):
+    """R networks by C methods on one image.
+
+    Attributes:
+        source: The image as it was given.
+        target: The target as it was given.
+        columns: C ways to make a map.
+        rows: R networks with their maps.
+        layer: Of Grad-CAM; None for each network's own.
+        samples: For methods that average; None for each method's own number.
+        noise: Of methods that average noisy copies, as a share of the image's range.
+        seed: Of the noise.
+        done: Which maps are computed, (R, C).
+        problems: Why a single cell is empty, by (row, column).
+    """
+
+    source: Any
+    target: TargetLike
+    columns: list[Column]
+    rows: list[Row]
+    layer: str | None = None
+    samples: int | None = None
+    noise: float = NOISE
+    seed: int = 0
+    done: NDArray[np.bool_] = field(init=False, repr=False)
+    problems: dict[tuple[int, int], str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.done = np.zeros((len(self.rows), len(self.columns)), np.bool_)
+
+    def picture(self, row: int, column: int) -> RGB:
+        """A map as (H, W, 3) bytes: signed maps with zero in mid-grey, Grad-CAM as heat."""
+        values = self.rows[row].maps[column]
+        if self.columns[column].method == "grad_cam":
+            return picture.heat(values[0].cpu())
+        return picture.signed_map(values)
+
+    def value(self, row: int, column: int, x: float, y: float) -> float:
+        """A map's value at a place, the mean of its three channels.
+
+        Args:
+            row: The network.
+            column: The method.
+            x: From the left edge, 0, to the right one, 1.
+            y: From the top, 0, to the bottom, 1.
+        """
+        values = self.rows[row].maps[column]
+        height, width = values.shape[1:]
+        return float(
+            values[:, min(int(y * height), height - 1), min(int(x * width), width - 1)].mean()
+        )
+
+    def release(self) -> None:
+        """Forget the recorded forward passes, which hold every network's activations."""
+        for row in self.rows:
+            row.session = None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {
+            "done": self.done,
+            "scores": np.array([row.score for row in self.rows]),
+            "probabilities": np.array([row.probability for row in self.rows]),
+        }
+        for number, row in enumerate(self.rows):  # networks differ in the size of their input
+            arrays[f"image_{number}"] = to_numpy(row.image)
+            arrays[f"maps_{number}"] = to_numpy(row.maps)
+        return arrays
+
+    def settings(self) -> dict[str, Any]:
+        known = [row.model for row in self.rows if row.model is not None]
+        return {
+            **(export.provenance(known[0]) if known else {}),
+            "image": image_name(self.source),
+            "networks": [_described(row) for row in self.rows],
+            "columns": [
+                {
+                    "method": column.method,
+                    "softening": column.softening and code.of_softening(column.softening),
+                }
+                for column in self.columns
+            ],
+            "layer": self.layer,
+            "samples": self.samples,
+            "noise": self.noise,
+            "seed": self.seed,
+            "problems": [[*cell, reason] for cell, reason in sorted(self.problems.items())],
+        }
+
+    def figure(self) -> Figure:
+        """The table for print: photographs on the left, a column for each method."""
+        from matplotlib.figure import Figure
+
+        rows, columns = self.done.shape
+        figure = Figure(
+            figsize=(1.45 * (columns + 1) + 0.5, 1.5 * rows + 0.75), dpi=100, layout="constrained"
+        )
+        axes = figure.subplots(rows, columns + 1, squeeze=False)
+        for number, row in enumerate(self.rows):
+            if row.image.numel():
+                axes[number, 0].imshow(picture.photograph(row.image), interpolation="nearest")
+            axes[number, 0].set_ylabel(row.label, fontsize=7)
+            if row.problem:  # once for the whole row
+                reason = _wrapped(row.problem, 28 * columns)
+                text = axes[number, 1].text(0, 0.5, reason, va="center", fontsize=6)
+                text.set_in_layout(False)  # it runs on over the empty cells
+            for column in range(columns):
+                cell = axes[number, column + 1]
+                if self.done[number, column]:
+                    cell.imshow(self.picture(number, column), interpolation="nearest")
+                elif (number, column) in self.problems:
+                    reason = _wrapped(self.problems[number, column], 27)
+                    cell.text(0.5, 0.5, reason, ha="center", va="center", fontsize=4.5)
+        for column, title in enumerate(["Photograph", *(one.title for one in self.columns)]):
+            axes[0, column].set_title(title, fontsize=7)
+        for one in axes.flat:
+            one.set_box_aspect(1)
+            one.patch.set_visible(False)
+            one.set_xticks([])
+            one.set_yticks([])
+            one.spines[:].set_visible(False)
+        name = image_name(self.source)
+        figure.suptitle(
+            f"{name + ': what' if name else 'What'} speaks for the target\n"
+            "signed maps: mid-grey is zero, each scaled by itself; Grad-CAM: bright is high",
+            fontsize=7,
+        )
+        return figure
+
+    def code(self) -> str:
+        sources = [row.source for row in self.rows]
+        names = [one if isinstance(one, str) else one.catalogue_name for one in sources]
+        models = ", ".join(repr(name) if name else "..." for name in names)
+        softenings = [one.softening for one in self.columns if one.method == "pullback"]
+        methods = list(dict.fromkeys(c.method for c in self.columns if c.method != "pullback"))
+        target = None if self.target is None else code.of_target(as_target(self.target))
+        image = code.of_image(self.source)
+        options = [f"layer={self.layer!r}"] if self.layer is not None else []
+        options += [f"samples={self.samples}"] if self.samples is not None else []
+        options += [f"noise={self.noise}, seed={self.seed}"]
+        notes = [
+            note
+            for note, missing in (("networks", "..." in models), ("image", image == "..."))
+            if missing
+        ]
+        return "\n".join(
+            [
+                "import pullback_widgets as pw",
+                *(["import torch"] if "torch." in str(target) else []),
+                "",
+                "comparison = pw.compare(",
+                f"    [{models}], {image}, {target},"
+                + (f"  # your {' and your '.join(notes)}" if notes else ""),
+                f"    softenings=[{', '.join(code.of_softening(s) for s in softenings if s)}],",
+                f"    methods={methods},",
+                f"    {', '.join(options)},",
+                ")",
+                "comparison.figure()",
+            ]
+        )
+
+
+def compare(
+    models: Any,
+    image: Any,
+    target: TargetLike = None,
+    *,
+    softenings: Softening | Sequence[Softening] | None = None,
+    methods: Sequence[str] = DEFAULT_METHODS,
+    layer: str | None = None,
+    samples: int | None = None,
+    noise: float = NOISE,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Explain one target of one image in several networks and by several methods.
+
+    A network that cannot do something, for want of such a class, of captum or of its weights,
+    leaves its cells empty, with the reason; the others go on.
+
+    Args:
+        models: The rows: ``Model``s, modules, or names of ``pw.CATALOGUE``; a list or one.
+        image: One image, as ``Session`` takes it.
+        target: What is explained; None for the first network's top class. A class index is the
+            first network's, and in the others the class of the same name is meant; where there are
+            no names, the same index if the networks have equally many classes.
+        softenings: Columns with the pullback: ``Softening.relative(0.85)`` by default.
+        methods: Columns with other methods, names of ``pw.METHODS``. The methods but
+            ``smooth_pullback``, which takes each of the softenings, need captum.
+        layer: The layer that Grad-CAM reads; by default each network's last one with positions.
+        samples: Points or noisy copies for the methods that average; by default each one's own.
+        noise: Standard deviation of the noise as a share of the image's range, above 0.
+        seed: Of the noise.
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        ImageError: If the image cannot be read.
+        ValueError: For unknown names of networks or methods, or if no network can do anything.
+        TypeError: For networks, targets or softenings that are none.
+    """
+    steps = comparing(
+        models,
+        image,
+        target,
+        columns_of(softenings, methods),
+        layer=layer,
+        samples=samples,
+        noise=noise,
+        seed=seed,
+    )
+    comparison = completed(steps, progress)
+    comparison.release()
+    return comparison
+
+
+def columns_of(
+    softenings: Softening | Sequence[Softening] | None, methods: Sequence[str]
+) -> list[Column]:
+    """A column for the pullback at each softening, then one for each method.
+
+    Raises:
+        ValueError: For an unknown method, or if there is no column at all.
+        TypeError: If a softening is none.
+    """
+    if softenings is None or isinstance(softenings, Softening):
+        softenings = [Softening.checked(softenings)]
+    softenings = [Softening.checked(one) for one in softenings]
+    columns = [Column("pullback", softening) for softening in softenings]
+    for name in [methods] if isinstance(methods, str) else methods:
+        if method.checked(name).softened:
+            columns += [Column(name, softening) for softening in softenings]
+        else:
+            columns.append(Column(name))
+    if not columns:
+        raise ValueError("There is nothing to compare; give at least one softening or method.")
+    return list(dict.fromkeys(columns))
+
+
+def comparing(
+    models: Any,
+    image: Any,
+    target: TargetLike,
+    columns: Sequence[Column],
+    *,
+    layer: str | None = None,
+    samples: int | None = None,
+    noise: float = NOISE,
+    seed: int = 0,
+    last: Comparison | None = None,
+    load: Callable[[Model | str], Model] | None = None,
+) -> Iterator[Comparison]:
+    """The comparison after each map; see :func:`compare`.
+
+    Args:
+        models: As for :func:`compare`.
+        image: Likewise.
+        target: Likewise.
+        columns: As ``columns_of`` makes them.
+        layer: As for :func:`compare`.
+        samples: Likewise.
+        noise: Likewise.
+        seed: Likewise.
+        last: A comparison from which all that did not change is taken: recorded forward passes
+            of the same network and image, maps of the same target and column.
+        load: Loads a network; with ``Studio`` by default.
+    """
+    if isinstance(models, str | Model | nn.Module):
+        models = [models]
+    rows = [Row(_checked(model)) for model in models]
+    if not rows:
+        raise ValueError("There are no networks; give at least one.")
+    to_tensor(image, 32)  # raises ImageError with the reason
+    if target is not None:
+        as_target(target)
+    result = Comparison(image, target, list(columns), rows, layer, samples, noise, seed)
+    if last is not None and not _same_options(last, result):
+        last = None
+    return _fill(result, last, load or Studio().model)
+
+
+def _checked(model: Any) -> Model | str:
+    if isinstance(model, str):
+        return entry(model).name  # raises for an unknown name
+    return model if isinstance(model, Model) else Model(model)
+
+
+def _same_options(last: Comparison, result: Comparison) -> bool:
+    return last.source is result.source and all(
+        getattr(last, name) == getattr(result, name)
+        for name in ("layer", "samples", "noise", "seed")
+    )
+
+
+def _fill(
+    result: Comparison, last: Comparison | None, load: Callable[[Model | str], Model]
+) -> Iterator[Comparison]:
+    before = [_recalled(row, last) for row in result.rows]
+    reference: Session | None = None
+    for row, old in zip(result.rows, before, strict=True):
+        # What is there already is taken over before anyone can stop, and so never lost.
+        if old is None:
+            yield _counted(result)
+        try:
+            if not row.problem:
+                _open(row, result, load, reference)
+                if last is not None and old is not None:
+                    _take_over(result, row, last, old)
+        except Exception as error:  # whatever a network raises, the others go on
+            row.problem = _reason(error)
+        if row.session is not None and reference is None:
+            reference = row.session
+    if all(row.problem for row in result.rows):
+        raise ValueError(f"No network can be compared: {result.rows[0].problem}")
+    yield _counted(result)
+    # Pullbacks cost one backward pass each, so they come first in all rows.
+    cells = [
+        (row, column)
+        for slow in (False, True)
+        for row, network in enumerate(result.rows)
+        for column, one in enumerate(result.columns)
+        if not network.problem and (one.method != "pullback") == slow
+    ]
+    for cell in cells:
+        if not result.done[cell] and cell not in result.problems:
+            try:
+                _compute(result, *cell)
+            except Exception as error:
+                result.problems[cell] = _reason(error)
+            yield _counted(result)
+
+
+def _recalled(row: Row, last: Comparison | None) -> Row | None:
+    """The row of the same network before; its forward pass is taken over, or why there is none."""
+    for old in [] if last is None else last.rows:
+        if old.source in (row.source, row.model) and (old.session or old.model is None):
+            row.model, row.session = old.model, old.session
+            row.problem = old.problem if old.model is None else ""
+            return old if row.session or row.problem else None
+    return None
+
+
+def _open(
+    row: Row,
+    result: Comparison,
+    load: Callable[[Model | str], Model],
+    reference: Session | None,
+) -> None:
+    """Load a network, run it, and resolve the target."""
+    row.model = row.model or load(row.source)
+    row.session = row.session or Session(row.model, result.source)
+    row.image = row.session.image
+    row.maps = torch.zeros(len(result.columns), *row.image.shape)
+    row.target = _translated(result.target, reference or row.session, row.session)
+    row.score = row.session.score(row.target)
+    if isinstance(row.target, Logit):
+        row.probability = float(row.session.logits.softmax(0)[int(row.target.label)])
+
+
+def _take_over(result: Comparison, row: Row, last: Comparison, old: Row) -> None:
+    """Take the maps of the same target and column from the comparison before."""
+    if old.target is None or row.target is None or not _same_target(old.target, row.target):
+        return
+    number, before = result.rows.index(row), last.rows.index(old)
+    for column, one in enumerate(result.columns):
+        place = last.columns.index(one) if one in last.columns else None
+        if place is not None and last.done[before, place]:
+            row.maps[column] = old.maps[place]
+            result.done[number, column] = True
+        elif (before, place) in last.problems:
+            result.problems[number, column] = last.problems[before, place or 0]
+
+
+def _compute(result: Comparison, number: int, column: int) -> None:
+    row, one = result.rows[number], result.columns[column]
+    assert row.session is not None
+    assert row.model is not None  # without it, the cell has its reason
+    found = attribute(
+        one.method,
+        row.session,
+        row.target,
+        one.softening,
+        layer=result.layer,
+        samples=result.samples if METHODS[one.method].samples else None,
+        noise=result.noise,
+        seed=result.seed,
+        batch=default_batch(row.model),
+    )
+    if not bool(torch.isfinite(found).all()):
+        raise ValueError("The map holds NaN or infinite values: the network's numbers overflow.")
+    row.maps[column] = found.to(row.maps)
+    result.done[number, column] = True
+
+
+def _counted(result: Comparison) -> Comparison:
+    cells = result.done.copy()
+    for number, row in enumerate(result.rows):
+        cells[number] |= bool(row.problem)
+    for cell in result.problems:
+        cells[cell] = True
+    result.progress = float(cells.mean())
+    return result
+
+
+def _translated(target: TargetLike, reference: Session, session: Session) -> Target:
+    """The target in a network's own numbers of classes; see ``compare``."""
+    if target is None:
+        target = reference.resolve(None)[0]
+    wanted = as_target(target)
+    if isinstance(wanted, Difference):
+        return Difference(
+            _translated(wanted.first, reference, session),
+            _translated(wanted.second, reference, session),
+        )
+    known, own = reference.model, session.model
+    if not isinstance(wanted, Logit) or isinstance(wanted.label, str):
+        found = with_indices(wanted, own)
+    elif known.categories == own.categories or known.categories is None or own.categories is None:
+        classes, others = (one.logits.shape[-1] for one in (reference, session))
+        if classes != others:
+            raise ValueError(
+                f"Class {wanted.label} is of {known.name}, which has {classes} classes, and "
+                f"{own.name} has {others}; give the class by name, and categories to pw.Model."
+            )
+        found = wanted
+    else:
+        found = Logit(own.class_index(known.label(int(wanted.label))))
+    return found
+
+
+def _described(row: Row) -> dict[str, Any]:
+    """A row of a comparison for its settings."""
+    known = {} if row.model is None else {"weights": export.weights_hash(row.model)}
+    if row.model is not None and row.target is not None:
+        known["target"] = describe(row.target, row.model)
+    return {"network": row.name, **known, "problem": row.problem}
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _wrapped(reason: str, width: int) -> str:
+    """A reason in at most seven lines."""
+    return textwrap.fill(textwrap.shorten(reason, 7 * width, placeholder=" ..."), width)
