@@ -93,6 +93,7 @@ def upload_button(
         **options: Of ``FileUpload``.
     """
     button = w.FileUpload(accept="image/*", **{"description": "Upload a photograph", **options})
+    button.layout.width = "190px"
     button.add_class("pullback-upload")
 
     def checked(name: str, content: bytes) -> None:

@@ -6,15 +6,20 @@ replaces the one that waits, and stops the one that runs at its next step.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Request = TypeVar("Request")
 
 IDLE_SECONDS = 30.0
 """An idle thread ends after this long, so that widgets nobody uses any more hold none."""
+
+EXIT_SECONDS = 5.0
+"""How long the end of Python waits for steps that run."""
 
 
 class Worker(Generic[Request]):
@@ -41,6 +46,7 @@ class Worker(Generic[Request]):
         self._running = False
         self._stopped = False
         self._thread: threading.Thread | None = None
+        _workers.add(self)
 
     @property
     def busy(self) -> bool:
@@ -115,3 +121,17 @@ class Worker(Generic[Request]):
                 superseded = bool(self._waiting)
             if not superseded:
                 self._failed(request, error)
+
+
+_workers: weakref.WeakSet[Worker[Any]] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish() -> None:
+    """Let running steps end: a thread that Python kills inside torch would abort the process."""
+    for worker in list(_workers):
+        with worker._changed:
+            worker._stopped = True
+            worker._waiting.clear()
+    for worker in list(_workers):
+        worker.wait(EXIT_SECONDS)

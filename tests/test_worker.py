@@ -1,6 +1,8 @@
 """The worker: only the newest request counts, whatever happens to the others."""
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -417,3 +419,41 @@ def test_an_idle_worker_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = weakref.ref(worker)
     del worker
     assert eventually(lambda: gc.collect() >= 0 and gone() is None)
+
+
+AT_EXIT = """
+import threading
+import torch
+from pullback_widgets.worker import Worker
+
+begun = threading.Event()
+
+class Busy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, grad):
+        begun.set()
+        for _ in range(50):
+            grad = (grad @ torch.eye(200)).clone()
+        return grad
+
+def run(request):
+    while True:
+        x = torch.ones(200, 200, requires_grad=True)
+        Busy.apply(x).sum().backward()
+        yield
+
+worker = Worker(run, lambda request, error: None)
+worker.submit(1)
+begun.wait()
+"""
+
+
+def test_python_ends_cleanly_while_torch_computes() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

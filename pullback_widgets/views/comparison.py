@@ -32,10 +32,10 @@ from ..softening import Softening
 from ..target import as_target
 from ..timm_network import cached_timm
 from ..wiring import bind, entry_label, follow, image_box, listen, upload_button
-from .board import Board
+from .board import Board, tile_beside
 from .view import View, names_box, row, temperature_row
 
-TILE, LEFT = 136, 150
+LEFT, LARGEST = 150, 136
 MAX_ZOOM = 8
 CROSS = "#ffd84d"
 
@@ -92,7 +92,7 @@ class Compare(View):
 
         By default the networks that need no download are compared.
         """
-        self._board = Board(TILE)
+        self._board = Board()
         self._board.on_click = lambda row, column, x, y: self.guard(
             lambda: self.place(row, column, x, y)
         )
@@ -144,12 +144,9 @@ class Compare(View):
 
     # The computation.
 
-    def _compute(self, choices: dict[str, Any]) -> Iterator[None]:
+    def _loaded(self, choices: dict[str, Any]) -> Model:
         # Networks are loaded row by row: one that cannot be had leaves its row empty.
-        return super()._compute({**choices, "model": _NO_NETWORK})
-
-    def _failed(self, choices: dict[str, Any], error: BaseException) -> None:
-        super()._failed({**choices, "model": _NO_NETWORK}, error)
+        return _NO_NETWORK
 
     def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Comparison]:
         last, self._anew = None if self._anew else self.result, False
@@ -174,7 +171,8 @@ class Compare(View):
         if layout != self._layout:
             self._layout = layout
             self._drawn.clear()
-            self._board.clear(rows, columns, left=LEFT, captions=True)
+            tile = tile_beside(len(columns), LEFT, largest=LARGEST)
+            self._board.clear(rows, columns, tile=tile, left=LEFT, captions=True)
             self._cell = min(self._cell[0], len(rows) - 1), min(self._cell[1], len(columns) - 1)
         self._board.label(rows, columns)
         before = self._drawn.get(self._cell)
@@ -198,7 +196,26 @@ class Compare(View):
         self._drawn[cell] = key
         row, column = cell
         whole = shown.picture(row, column - 1) if isinstance(shown, Comparison) else shown
-        self._board.put(row, column, _tile(whole, self._window(), self.position), caption)
+        self._board.put(row, column, self._tile(whole), caption)
+
+    def _tile(self, whole: RGB) -> RGB:
+        """The window of a picture in a tile's own pixels, with a cross at the position."""
+        window = left, top, share = self._window()
+        height, width = whole.shape[:2]
+        side = 2 * self._board.tile
+        box = (left * width, top * height, (left + share) * width, (top + share) * height)
+        larger = side > share * max(width, height)
+        how = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
+        image = Image.fromarray(whole).resize((side, side), how, box=box)
+        pen = ImageDraw.Draw(image)
+        x, y = (
+            (at - start) / share * side for at, start in zip(self.position, window, strict=False)
+        )
+        for colour, thickness in (("black", 6), (CROSS, 3)):
+            for gap, length in ((7, 26), (-7, -26)):  # the place itself stays free
+                pen.line((x + gap, y, x + length, y), colour, thickness)
+                pen.line((x, y + gap, x, y + length), colour, thickness)
+        return np.asarray(image)
 
     def _window(self) -> tuple[float, float, float]:
         """Left, top and side of what the tiles show, as shares of the image."""
@@ -388,24 +405,6 @@ def _at(family: Softening, temperature: float) -> Softening:
     if temperature == 0 or family.is_hard:
         return Softening.hard()
     return family.with_temperature(temperature)
-
-
-def _tile(whole: RGB, window: tuple[float, float, float], position: tuple[float, float]) -> RGB:
-    """The window of a picture in a tile's own pixels, with a cross at the position."""
-    left, top, share = window
-    height, width = whole.shape[:2]
-    side = 2 * TILE
-    box = (left * width, top * height, (left + share) * width, (top + share) * height)
-    larger = side > share * max(width, height)
-    how = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
-    image = Image.fromarray(whole).resize((side, side), how, box=box)
-    pen = ImageDraw.Draw(image)
-    x, y = ((at - start) / share * side for at, start in zip(position, window, strict=False))
-    for colour, thickness in (("black", 6), (CROSS, 3)):
-        for gap, length in ((7, 26), (-7, -26)):  # the place itself stays free
-            pen.line((x + gap, y, x + length, y), colour, thickness)
-            pen.line((x, y + gap, x, y + length), colour, thickness)
-    return np.asarray(image)
 
 
 def _row_label(found: Row) -> str:

@@ -131,7 +131,6 @@ class CounterfactualGrid(View):
         bind(self, "steps", steps)
         bind(self, "shown", shown)
         upload = upload_button(self, self._add, description="Add photographs", multiple=True)
-        upload.layout.width = "172px"
         return [
             row(network, upload),
             row(classes, extra),

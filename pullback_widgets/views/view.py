@@ -181,10 +181,7 @@ class View(Knobs, Live):
     """The network that was there last."""
 
     def _compute(self, choices: dict[str, Any]) -> Iterator[None]:
-        model = self._studio.model(choices["model"])
-        self._model = model
-        if self.model == choices["model"] and self.model is not model:
-            self._restore({"model": model})  # a name became its network: no new choice
+        model = self._loaded(choices)
         steps = self.steps_of(model, {**choices, "model": model})
         try:
             for result in steps:
@@ -200,6 +197,13 @@ class View(Knobs, Live):
                 close()
             if self.result is not None and not (self._worker and self._worker.waiting):
                 self._show_progress(self.result.progress, idle=True)
+
+    def _loaded(self, choices: dict[str, Any]) -> Model:
+        """The chosen network."""
+        self._model = self._studio.model(choices["model"])
+        if self.model == choices["model"] and self.model is not self._model:
+            self._restore({"model": self._model})  # a name became its network: no new choice
+        return self._model
 
     def _failed(self, choices: dict[str, Any], error: BaseException) -> None:
         good = self.result
