@@ -14,15 +14,14 @@ import traitlets as t
 
 from .catalogue import entry
 from .frame import VIEWS, Frame, State
-from .image import to_tensor
-from .knobs import Given, Knobs
+from .knobs import Knobs, Pictured
 from .layer import unknown_layer
 from .picture import COLOURS
 from .session import with_indices
 from .target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
 
 
-class Choices(Knobs):
+class Choices(Pictured, Knobs):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
     NAMES = (
@@ -31,7 +30,6 @@ class Choices(Knobs):
     )  # fmt: skip
     LOOKS = ("colour", "wipe", "compare")
 
-    image = Given()
     target = t.Any(None, allow_none=True)
     layer = t.Unicode(LOGITS)
     channel = t.Integer(None, allow_none=True)
@@ -148,11 +146,6 @@ class Choices(Knobs):
         if layer == LOGITS:
             return (self.known.classes,)
         return next((one.shape for one in self.known.layers if one.name == layer), None)
-
-    @t.validate("image")
-    def _check_image(self, proposal: Any) -> Any:
-        to_tensor(proposal["value"], 224)  # raises ImageError with the reason
-        return proposal["value"]
 
     @t.validate("target")
     def _check_target(self, proposal: Any) -> Any:

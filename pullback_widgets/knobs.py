@@ -13,6 +13,7 @@ import traitlets as t
 from torch import nn
 
 from .catalogue import CATALOGUE, entry
+from .image import to_tensor
 from .model import Model
 from .softening import Softening
 
@@ -166,3 +167,18 @@ class Knobs(t.HasTraits):
         if value is None or 0 < value < float("inf"):
             return value
         raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
+
+
+class Pictured(t.HasTraits):
+    """Has one image.
+
+    Attributes:
+        image: What ``Session`` takes, a single one.
+    """
+
+    image = Given()
+
+    @t.validate("image")
+    def _check_image(self, proposal: Any) -> Any:
+        to_tensor(proposal["value"], 32)  # raises ImageError with the reason
+        return proposal["value"]

@@ -25,6 +25,8 @@ _LOCK = threading.RLock()
 def draw(paint: Callable[[], None]) -> None:
     """Run drawing commands and send them as one message."""
     with _LOCK:
+        # A page that was reloaded does not know which canvas was drawn on last: it is named anew.
+        _CANVAS_MANAGER._current_canvas = None
         try:
             with ipycanvas.hold_canvas():
                 paint()

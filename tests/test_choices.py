@@ -468,7 +468,8 @@ def test_what_is_fine_is_taken(hidden: Chooser, name: str, value: Any, held: Any
 @pytest.fixture
 def heard(hidden: Chooser) -> list[tuple[str, Any]]:
     changes: list[tuple[str, Any]] = []
-    hidden.observe(lambda change: changes.append((change["name"], change["new"])), list(Choices.NAMES))
+    names = list(Choices.NAMES)
+    hidden.observe(lambda change: changes.append((change["name"], change["new"])), names)
     return changes
 
 

@@ -18,7 +18,7 @@ from widgets import Page, click, find, text_with
 import pullback_widgets as pw
 from pullback_widgets.figures.comparison import Comparison, Row
 from pullback_widgets.picture import photograph
-from pullback_widgets.views.comparison import TILE, _row_label, _tile
+from pullback_widgets.views.comparison import _row_label
 
 SECONDS = 60.0
 METHODS = ("gradient", "grad_cam")
@@ -80,7 +80,7 @@ def shows(page: Page, view: pw.Compare) -> bool:
         pictures += [result.picture(row, column) for column in range(len(result.columns))]
         for column, whole in enumerate(pictures):
             left, top = view._board._corner(row, column)
-            wanted = _tile(whole, view._window(), view.position).astype(float)
+            wanted = view._tile(whole).astype(float)
             if np.abs(tiles[2 * left, 2 * top] - wanted).mean() > 3:  # JPEG
                 return False
     return True
@@ -88,7 +88,11 @@ def shows(page: Page, view: pw.Compare) -> bool:
 
 def click_tile(view: pw.Compare, row: int, column: int, x: float, y: float) -> None:
     box, (left, top) = view._board.box, view._board._corner(row, column)
-    click(box, 2 * (left + x * TILE) / box.width, 2 * (top + y * TILE) / box.height)
+    click(
+        box,
+        2 * (left + x * view._board.tile) / box.width,
+        2 * (top + y * view._board.tile) / box.height,
+    )
 
 
 def same_as_function(view: pw.Compare) -> bool:

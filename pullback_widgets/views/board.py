@@ -14,7 +14,7 @@ from PIL import Image
 from ..picture import MID_GREY, RGB
 from ..screen import draw
 
-PAGE = 880
+PAGE = 836
 """Width of a notebook's output on a common screen."""
 
 GAP = 4

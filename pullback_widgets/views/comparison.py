@@ -23,8 +23,7 @@ from ..figures.comparison import (
     columns_of,
     comparing,
 )
-from ..image import to_tensor
-from ..knobs import Given
+from ..knobs import Given, Pictured
 from ..method import METHODS, checked
 from ..model import Model
 from ..picture import RGB, photograph
@@ -33,7 +32,7 @@ from ..target import as_target
 from ..timm_network import cached_timm
 from ..wiring import bind, entry_label, follow, image_box, listen, upload_button
 from .board import Board, tile_beside
-from .view import View, names_box, row, temperature_row
+from .view import View, class_box, row, temperature_row
 
 LEFT, LARGEST = 150, 136
 MAX_ZOOM = 8
@@ -46,7 +45,7 @@ Cell = tuple[int, int]
 """Row and column on the board; column 0 is the photograph."""
 
 
-class Compare(View):
+class Compare(Pictured, View):
     """The same image and target in several networks, by several softenings and methods.
 
     Attributes:
@@ -73,7 +72,6 @@ class Compare(View):
     LOOKS = ("position", "zoom")
 
     models = Given()
-    image = Given()
     target = t.Any(None, allow_none=True)
     softenings = Given((Softening.relative(),))
     methods = Given(DEFAULT_METHODS)
@@ -240,15 +238,7 @@ class Compare(View):
         )
         zoom.add_class("pullback-zoom")
         bind(self, "zoom", zoom)
-        target = names_box(
-            self,
-            "target",
-            parse=_parsed,
-            write=lambda value: str(value) if isinstance(value, int | str) else "",
-            description="Class",
-            placeholder="the first network's own; or a name or number",
-            layout=w.Layout(width="340px"),
-        )
+        target = class_box(self, "the first network's own")
         explore = w.Button(
             description="Explore",
             icon="search",
@@ -354,11 +344,6 @@ class Compare(View):
             raise ValueError("There are no networks; leave at least one.")
         return [self._check_model({"value": one}) for one in models]
 
-    @t.validate("image")
-    def _check_image(self, proposal: Any) -> Any:
-        to_tensor(proposal["value"], 32)  # raises ImageError with the reason
-        return proposal["value"]
-
     @t.validate("target")
     def _check_target(self, proposal: Any) -> Any:
         if proposal["value"] is not None:
@@ -412,9 +397,3 @@ def _row_label(found: Row) -> str:
     longest = LEFT // 7 - 1
     lines = re.sub(r" \(class (\d+)\)", r", class \1", found.label).split("\n")
     return "\n".join(one if len(one) <= longest else f"{one[: longest - 1]}…" for one in lines)
-
-
-def _parsed(text: str) -> int | str | None:
-    """A class from a line of text; nothing is the network's own."""
-    text = text.strip()
-    return int(text) if text.isdecimal() else text or None

@@ -18,7 +18,7 @@ from ..session import with_indices
 from ..target import as_target
 from ..wiring import bind, network_box, upload_button
 from .board import Board, tile_beside
-from .view import View, names_box, row, temperature_row
+from .view import View, names_box, row, steps_box, temperature_row
 
 DEFAULT_IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")
 
@@ -124,17 +124,13 @@ class CounterfactualGrid(View):
             layout=w.Layout(width="190px"),
             style={"description_width": "30px"},
         )
-        steps = w.BoundedIntText(min=1, max=100, description="Steps", layout={"width": "130px"})
-        steps.style.description_width = "44px"
-        steps.continuous_update = False
         shown = w.ToggleButtons(options=list(get_args(Shown)), style={"button_width": "96px"})
-        bind(self, "steps", steps)
         bind(self, "shown", shown)
         upload = upload_button(self, self._add, description="Add photographs", multiple=True)
         return [
             row(network, upload),
             row(classes, extra),
-            row(temperature_row(self), steps),
+            row(temperature_row(self), steps_box(self)),
             shown,
         ]
 

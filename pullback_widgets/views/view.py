@@ -23,7 +23,7 @@ from ..live import Live
 from ..model import Model
 from ..softening import Softening
 from ..takeaway import TakeawayPanel
-from ..wiring import follow, listen
+from ..wiring import bind, follow, listen
 from ..worker import Worker
 
 if TYPE_CHECKING:
@@ -339,6 +339,37 @@ def names_box(
     listen(box, lambda text: view.attempt(trait, parse(text)))
     follow(view, trait, lambda value: setattr(box, "value", write(value)))
     return box
+
+
+def steps_box(view: View) -> w.BoundedIntText:
+    """The number of steps of ascent."""
+    box = w.BoundedIntText(min=1, max=100, description="Steps", continuous_update=False)
+    box.layout.width, box.style.description_width = "130px", "44px"
+    bind(view, "steps", box)
+    return box
+
+
+def class_box(view: View, empty: str) -> w.Text:
+    """A line of text for the target's class, by name or number.
+
+    Args:
+        view: Whose ``target`` it is.
+        empty: What no class at all means.
+    """
+
+    def parse(text: str) -> int | str | None:
+        text = text.strip()
+        return int(text) if text.isdecimal() else text or None
+
+    return names_box(
+        view,
+        "target",
+        parse=parse,
+        write=lambda value: str(value) if isinstance(value, int | str) else "",
+        description="Class",
+        placeholder=f"{empty}; or a name or number",
+        layout=w.Layout(width="340px"),
+    )
 
 
 def _png(figure: Figure) -> bytes:

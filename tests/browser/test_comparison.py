@@ -23,9 +23,7 @@ untrained = pw.Model(
 view = pw.Compare([lite, untrained], "coffee", methods=["gradient", "grad_cam"])
 view
 """
-TILE = (
-    "pw.views.comparison._tile(view.result.picture({row}, {column}), view._window(), view.position)"
-)
+TILE = "view._tile(view.result.picture({row}, {column}))"
 
 
 def tile(lab: LabPage, row: int, column: int) -> None:

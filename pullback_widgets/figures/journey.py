@@ -1,0 +1,445 @@
+"""The depth journey: what the strongest channel of each stage sees, from edges to objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .. import code, export, picture
+from ..image import to_tensor
+from ..layer import Layer, unknown_layer
+from ..model import Model
+from ..picture import RGB
+from ..session import Session
+from ..softening import Softening
+from ..target import LOGITS, Channel, Logit, Target
+from .result import Progress, Result, completed, image_name, to_numpy
+from .strip import value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Shown = Literal["photograph", "activation", "pullback", "difference"]
+SHOWN: tuple[Shown, ...] = get_args(Shown)
+
+DARK = 0.25
+"""Brightness of the photograph where a channel is silent."""
+
+Channels = Mapping[str, int] | Sequence[int | None] | None
+"""A channel for each layer, or for some of them by name; None for the strongest."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A column: one channel of one layer.
+
+    Attributes:
+        layer: The layer; the logits with the shape (K,).
+        channel: Index of the channel or class.
+        strongest: All channels, strongest on the image first (:func:`strength`).
+    """
+
+    layer: Layer
+    channel: int
+    strongest: tuple[int, ...]
+
+    @property
+    def target(self) -> Target:
+        """What is pulled back: the channel's mean, or the class."""
+        if self.layer.name == LOGITS:
+            return Logit(self.channel)
+        return Channel(self.layer.name, self.channel)
+
+
+@dataclass(eq=False)
+class Journey(Result):
+    """S stages of a network on one image; the last is the class.
+
+    What is not computed yet is zero, and NaN where it is numbers.
+
+    Attributes:
+        model: The network.
+        source: The image as it was given.
+        image: What the network saw, (3, H, W) in [-1, 1].
+        stages: The S columns.
+        maps: The channels' values on the image, S arrays (h, w); (1, 1) for the class.
+        softening: Of the pullbacks.
+        steps, step_size, radius: Of the ascent.
+        before: The channels' means, or the class's probability, (S,).
+        pullbacks: (S, 3, H, W).
+        differences: Image after ascent minus image, (S, 3, H, W).
+        after: As ``before``, after the ascent, (S,).
+        pulled: Whether the pullback is there, (S,).
+        done: Steps of ascent that are walked, (S,).
+    """
+
+    model: Model
+    source: Any
+    image: Tensor
+    stages: list[Stage]
+    maps: list[Tensor]
+    softening: Softening
+    steps: int = 5
+    step_size: float = 20.0
+    radius: float | None = 100.0
+    pullbacks: Tensor = field(init=False, repr=False)
+    differences: Tensor = field(init=False, repr=False)
+    before: NDArray[np.float64] = field(init=False, repr=False)
+    after: NDArray[np.float64] = field(init=False, repr=False)
+    pulled: NDArray[np.bool_] = field(init=False, repr=False)
+    done: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.stages)
+        self.pullbacks = torch.zeros(count, *self.image.shape, dtype=self.image.dtype)
+        self.differences = torch.zeros(count, *self.image.shape, dtype=self.image.dtype)
+        self.before = np.full(count, np.nan)
+        self.after = np.full(count, np.nan)
+        self.pulled = np.zeros(count, np.bool_)
+        self.done = np.zeros(count, np.int64)
+
+    def take_over(self, earlier: Journey) -> None:
+        """Copy the stages that another journey has walked to their end with the same settings."""
+        same = ("model", "softening", "steps", "step_size", "radius")
+        if any(getattr(self, name) != getattr(earlier, name) for name in same):
+            return
+        if not torch.equal(self.image, earlier.image):
+            return
+        for n, stage in enumerate(self.stages):
+            if stage in earlier.stages:
+                old = earlier.stages.index(stage)
+                if earlier.done[old] == earlier.steps:
+                    self.pullbacks[n] = earlier.pullbacks[old]
+                    self.differences[n] = earlier.differences[old]
+                    self.after[n] = earlier.after[old]
+                    self.pulled[n], self.done[n] = True, earlier.steps
+
+    @property
+    def name(self) -> str:
+        """Of the image."""
+        return image_name(self.source) or "a photograph"
+
+    def label(self, stage: int) -> str:
+        """A column's title: layer, channel, size, in three lines."""
+        one = self.stages[stage]
+        if one.layer.name == LOGITS:
+            return f"{LOGITS}\n{self.model.label(one.channel)}\n{one.layer.size} classes"
+        return f"{one.layer.name}\nchannel {one.channel}\n{one.layer.size}"
+
+    def change(self, stage: int) -> str:
+        """What became of a stage's target, as ``0.31 → 2.4``; empty before there is a step."""
+        before, after = self.before[stage], self.after[stage]
+        if np.isnan(after):
+            return ""
+        if self.stages[stage].layer.name == LOGITS:
+            return f"{100 * before:.0f} % → {100 * after:.0f} %"
+        return f"{before:.3g} → {after:.3g}"
+
+    def picture(self, stage: int, shown: str) -> RGB:
+        """A tile as (H, W, 3) bytes; an activation map as (h, w, 3), dark where it is not positive.
+
+        Args:
+            stage: The column.
+            shown: ``"photograph"`` (spot-lit where the channel is active), ``"activation"``,
+                ``"pullback"`` or ``"difference"``.
+        """
+        if shown == "photograph":
+            one_number = self.maps[stage].numel() == 1
+            return picture.photograph(
+                self.image if one_number else spotlit(self.image, self.maps[stage])
+            )
+        if shown == "activation":
+            return picture.heat(self.maps[stage].clamp_min(0))
+        values = self.pullbacks if shown == "pullback" else self.differences
+        return picture.signed_map(values[stage])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "image": to_numpy(self.image),
+            **{f"map_{n}": to_numpy(values) for n, values in enumerate(self.maps)},
+            "pullbacks": to_numpy(self.pullbacks),
+            "differences": to_numpy(self.differences),
+            "before": self.before,
+            "after": self.after,
+            "pulled": self.pulled,
+            "done": self.done,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            **export.provenance(self.model),
+            "image": self.name,
+            "layers": [stage.layer.name for stage in self.stages],
+            "channels": [stage.channel for stage in self.stages],
+            "softening": code.of_softening(self.softening),
+            "steps": self.steps,
+            "step_size": self.step_size,
+            "radius": self.radius,
+        }
+
+    def figure(self) -> Figure:
+        """The journey for print: a column for each stage, from the input to the class."""
+        from matplotlib.figure import Figure
+
+        count = len(self.stages)
+        figure = Figure(figsize=(1.55 * count + 0.4, 7.5), dpi=100, layout="constrained")
+        axes = figure.subplots(len(SHOWN), count, squeeze=False)
+        rows = ("photograph", "activation", "pullback", f"{self.steps}-step difference")
+        height, width = self.image.shape[1:]
+        for row, shown in enumerate(SHOWN):
+            for column in range(count):
+                cell = axes[row, column]
+                cell.set_xticks([])
+                cell.set_yticks([])
+                cell.spines[:].set_visible(False)
+                if shown == "activation" and self.maps[column].numel() == 1:
+                    cell.text(0.5, 0.5, "one number,\nno map", ha="center", va="center", fontsize=7)
+                    continue
+                cell.imshow(
+                    self.picture(column, shown),
+                    interpolation="nearest",
+                    extent=(0, width, height, 0),
+                )
+            axes[row, 0].set_ylabel(rows[row], fontsize=8)
+        for column in range(count):
+            axes[0, column].set_title(self.label(column), fontsize=6.5)
+            axes[-1, column].set_xlabel(self.change(column), fontsize=6.5)
+        how = "plain gradient" if self.softening.is_hard else code.in_words(self.softening)
+        figure.suptitle(f"{self.model.name} on {self.name}, {how}", fontsize=9)
+        return figure
+
+    def code(self) -> str:
+        layers = [stage.layer.name for stage in self.stages]
+        channels = [int(stage.channel) for stage in self.stages]
+        return "\n".join(
+            [
+                "import pullback_widgets as pw",
+                "",
+                f"model = {code.of_model(self.model)}",
+                f"image = {code.of_image(self.source)}",
+                f"layers = {layers}",
+                f"channels = {channels}",
+                "journey = pw.depth_journey(",
+                "    model, image, layers=layers, channels=channels,",
+                f"    softening={code.of_softening(self.softening)},",
+                f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
+                ")",
+                "journey.figure()",
+            ]
+        )
+
+
+def depth_journey(
+    model: Model | nn.Module,
+    image: Any,
+    *,
+    layers: Sequence[str] | None = None,
+    channels: Channels = None,
+    softening: Softening | None = None,
+    steps: int = 5,
+    step_size: float = 20.0,
+    radius: float | None = 100.0,
+    progress: Progress | None = None,
+) -> Journey:
+    """Pull one channel of each stage back, and walk towards it.
+
+    Args:
+        model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
+        image: What ``Session`` takes, one image.
+        layers: The stages, dotted names or ``"logits"``; by default the last layer of each
+            resolution that enters a rectifier, and the logits (:func:`stage_layers`).
+        channels: One for each layer, or a mapping from some layers to channels; the others, and
+            None, take the strongest channel on the image (:func:`strength`), the logits the top
+            class.
+        softening: ``Softening.relative(0.85)`` by default.
+        steps: Steps of ascent, 1 or more.
+        step_size: L2 length of a step in image units, above 0.
+        radius: L2 radius around the image, above 0; None for no limit.
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        The journey.
+
+    Raises:
+        ImageError: If the image cannot be read.
+        ValueError: For unknown layers, channels or numbers out of range.
+    """
+    return completed(
+        travel(
+            model,
+            image,
+            layers=layers,
+            channels=channels,
+            softening=softening,
+            steps=steps,
+            step_size=step_size,
+            radius=radius,
+        ),
+        progress,
+    )
+
+
+def travel(
+    model: Model | nn.Module,
+    image: Any,
+    *,
+    layers: Sequence[str] | None = None,
+    channels: Channels = None,
+    softening: Softening | None = None,
+    steps: int = 5,
+    step_size: float = 20.0,
+    radius: float | None = 100.0,
+    earlier: Journey | None = None,
+) -> Iterator[Journey]:
+    """The journey after each pullback, then after each step; see :func:`depth_journey`.
+
+    Stages that are walked in an ``earlier`` journey are taken over where nothing changed.
+    """
+    model = model if isinstance(model, Model) else Model(model)
+    softening = Softening.checked(softening)
+    session = Session(model, to_tensor(image, model.size))
+    names = stage_layers(session) if layers is None else list(layers)
+    if not names:
+        raise ValueError('layers is empty; name at least one layer, for instance "logits".')
+    stages, maps = [], []
+    for name, channel in zip(names, one_each(channels, names), strict=True):
+        stage, values = _stage(session, name, channel)
+        session.ascend(stage.target, steps=steps, step_size=step_size, radius=radius)  # checks them
+        stages.append(stage)
+        maps.append(values)
+    journey = Journey(
+        model, image, session.image, stages, maps, softening, steps, step_size, radius
+    )
+    if earlier is not None:
+        journey.take_over(earlier)
+    return _fill(journey, session)
+
+
+def stage_layers(session: Session) -> list[str]:
+    """The last layer of each resolution that enters a rectifier, in forward order; the logits.
+
+    A network none of whose layers enters a rectifier has the last layer of each resolution.
+    """
+    maps = [one for one in session.layers if len(one.shape) == 3 and max(one.shape[1:]) > 1]
+    gated = [one for one in maps if session._recording.gate_scale(one.name) is not None]
+    last = {layer.shape[1:]: layer.name for layer in gated or maps}
+    order = {layer.name: n for n, layer in enumerate(maps)}
+    return [*sorted(last.values(), key=order.__getitem__), LOGITS]
+
+
+def strength(values: Tensor) -> Tensor:
+    """How strongly each channel of a layer answers to one place of the image and not to another.
+
+    The standard deviation of its positive part over positions: the channels with the highest mean
+    are on everywhere, for most photographs the same ones, and tell little of any. Where there is
+    only one position, the positive part itself.
+
+    Args:
+        values: (C, ...).
+
+    Returns:
+        (C,), 0 or more.
+    """
+    positive = values.clamp_min(0).reshape(len(values), -1)
+    return positive.std(1, correction=0) if positive.shape[1] > 1 else positive[:, 0]
+
+
+def spotlit(image: Tensor, values: Tensor) -> Tensor:
+    """The image, dark where a map is not positive.
+
+    Args:
+        image: (3, H, W) in [-1, 1].
+        values: The map, (h, w).
+
+    Returns:
+        (3, H, W) in [-1, 1]: full brightness where the map has its maximum.
+    """
+    light = values.clamp_min(0)
+    light = light / light.max().clamp_min(torch.finfo(light.dtype).tiny)
+    light = F.interpolate(light[None, None], image.shape[1:], mode="bilinear")[0]
+    return (image + 1) * (DARK + (1 - DARK) * light) - 1
+
+
+def _fill(journey: Journey, session: Session) -> Iterator[Journey]:
+    for n, stage in enumerate(journey.stages):
+        journey.before[n] = value(session, stage.target)
+    new = [n for n in range(len(journey.stages)) if not journey.done[n]]
+    total, reached = max(1, len(new) * (1 + journey.steps)), 0
+    journey.progress = 0.0 if new else 1.0
+    yield journey
+    for n in new:
+        target = journey.stages[n].target
+        journey.pullbacks[n] = session.pullback(target, journey.softening).cpu()
+        journey.pulled[n] = True
+        reached += 1
+        journey.progress = reached / total
+        yield journey
+    for n in new:
+        for step in session.ascend(
+            journey.stages[n].target,
+            journey.softening,
+            steps=journey.steps,
+            step_size=journey.step_size,
+            radius=journey.radius,
+        ):
+            journey.differences[n] = step.difference
+            journey.after[n] = step.score if step.probability is None else step.probability
+            journey.done[n] = step.index
+            reached += 1
+            journey.progress = reached / total
+            yield journey
+
+
+def _stage(session: Session, name: str, channel: int | None) -> tuple[Stage, Tensor]:
+    """A column, and its channel's values on the image as a map."""
+    if name == LOGITS:
+        values = session.logits.cpu()
+        layer = Layer(LOGITS, "", tuple(values.shape))
+    else:
+        known = {one.name: one for one in session.layers}
+        if name not in known:
+            raise unknown_layer(name, [*known, LOGITS])
+        layer = known[name]
+        values = session.activations(name).cpu()
+    how_strong = values if name == LOGITS else strength(values)
+    strongest = tuple(how_strong.argsort(descending=True, stable=True).tolist())
+    chosen = strongest[0] if channel is None else channel
+    if isinstance(chosen, bool) or not 0 <= chosen < len(values):
+        raise ValueError(
+            f"Channel {chosen!r} is not in layer {name!r}, which has {len(values)}; "
+            f"choose 0 to {len(values) - 1}."
+        )
+    one = values[chosen]
+    plane = one.reshape(-1, one.shape[-1]) if one.dim() > 1 else one.reshape(1, -1)
+    return Stage(layer, int(chosen), strongest), plane
+
+
+def one_each(channels: Channels, names: Sequence[str]) -> list[int | None]:
+    """A channel for each layer, None for the strongest.
+
+    Raises:
+        ValueError: If there are more or fewer channels than layers, or one of another layer.
+    """
+    if channels is None:
+        return [None] * len(names)
+    if isinstance(channels, Mapping):
+        unknown = [name for name in channels if name not in names]
+        if unknown:
+            raise ValueError(
+                f"channels names {unknown[0]!r}, which is none of the stages "
+                f"{', '.join(names)}; name it in layers too."
+            )
+        return [channels.get(name) for name in names]
+    if len(channels) != len(names):
+        raise ValueError(
+            f"There are {len(channels)} channels for {len(names)} layers ({', '.join(names)}); "
+            "give one for each, None for the strongest."
+        )
+    return list(channels)

@@ -1,0 +1,235 @@
+"""The temperature strip, live: a film strip, its curves, and the film itself."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+import traitlets as t
+
+from ..figures import strip
+from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip
+from ..frame import describe
+from ..knobs import Pictured
+from ..model import Model
+from ..picture import RGB, photograph
+from ..session import with_indices
+from ..target import as_target
+from ..wiring import bind, image_box, network_box, quietly, upload_button
+from .board import GAP, Board, tile_beside
+from .view import View, class_box, row, steps_box
+
+LABELS, LARGE = 88, 224
+FRAME_MS = 600
+CURVE_DPI = 200
+
+
+class TemperatureStrip(Pictured, View):
+    """One target from the plain gradient to the linear network.
+
+    Attributes:
+        model: The network; see ``Explorer``.
+        image: What ``Session`` takes.
+        target: A class or target; None for the image's top class.
+        temperatures: Rising numbers between the two ends, for both rows; None for the default of
+            each.
+        steps, step_size, radius: Of the ascent.
+        shown: ``"pullback"``, ``"difference"`` or ``"perturbed"``.
+        column: The temperature of the large pictures, from 0, the plain gradient; 6 is t = 1.
+        result: A ``Strip``, as far as it is computed.
+    """
+
+    TITLE = "Temperature strip"
+    RESULT = Strip
+    NAMES = (
+        "model", "image", "target", "temperatures", "steps", "step_size", "radius", "shown",
+        "column",
+    )  # fmt: skip
+    LOOKS = ("shown", "column")
+
+    target = t.Any(None, allow_none=True)
+    temperatures = t.Any(None, allow_none=True)
+    shown = t.Enum(SHOWN, "pullback")
+    column = t.Integer(6)
+
+    def __init__(
+        self,
+        model: Any = "efficientnet_lite0",
+        image: Any = "coffee",
+        target: Any = None,
+        **choices: Any,
+    ) -> None:
+        """Make the strip and start computing; see the attributes for the arguments."""
+        self._board, self._film = Board(), Board(LARGE)
+        self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
+        self._film.on_click = lambda row, number, x, y: self.guard(
+            lambda: self.pick(number - 1, self.column)
+        )
+        self._drawn: tuple[Any, Any] = (None, None)
+        self._film_steps: Any = None
+        super().__init__(model=model, image=image, target=target, **choices)
+
+    def pick(self, row: int, column: int) -> None:
+        """Open a tile in an Explorer under the strip; a curve, or row -1, chooses a column only."""
+        result = self.result
+        if not isinstance(result, Strip):
+            return
+        self.column = column
+        if not 0 <= row < len(result.units):
+            return
+        self._board.mark(row, column)
+        self.explore(
+            model=result.model,
+            image=result.source,
+            target=result.target,
+            softening=result.softening(row, column),
+            steps=result.steps,
+            step_size=result.step_size,
+            radius=result.radius,
+            view=self.shown,
+        )
+
+    def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Strip]:
+        wanted = ("image", "target", "temperatures", "steps", "step_size", "radius")
+        return strip.sweep(model, **{name: choices[name] for name in wanted})
+
+    def show(self, result: Strip) -> None:
+        columns = result.done.shape[1]
+        result.shown = self.shown  # what is taken away shows the same
+        if self._drawn[0] is not result:
+            self._film_steps = None
+            with quietly():
+                self._play.max = self._slider.max = columns - 1
+                self._slider.value = min(self.column, columns - 1)
+            self._restore({"column": self._slider.value})
+        if self._drawn != (result, self.shown):
+            self._drawn = result, self.shown
+            rows = [*result.units, *(result.curve_title(curve) for curve in CURVES)]
+            tile = tile_beside(columns, LABELS)
+            self._board.clear(rows, [""] * columns, tile=tile, left=LABELS, captions=True)
+            self._steps = np.full(result.done.shape, -1)
+            self._points = (-1, -1)
+        # A tile changes with each step; without any it has a pullback at best.
+        reached = result.pulled + result.done - 1
+        for unit, column in np.argwhere(reached > self._steps).tolist():
+            if self.shown == "pullback" or result.done[unit, column]:
+                caption = f"{result.label(unit, column)}  {result.result(unit, column)}"
+                self._board.put(unit, column, result.picture(unit, column, self.shown), caption)
+        self._steps = reached
+        self._show_curves(result)
+        self._show_film(result)
+
+    def _show_curves(self, result: Strip) -> None:
+        """A curve anew when a column more is walked, or all pullbacks are there."""
+        walked = (result.done == result.steps).all(axis=0)
+        points = int(walked.sum()), int(result.pulled.all())
+        for number, curve in enumerate(CURVES):
+            if points[number] != self._points[number]:
+                picture = _curve(result, curve, self._board.tile)
+                below, span = len(result.units) + number, result.done.shape[1]
+                self._board.put(below, 0, picture, span=span)
+        self._points = points
+
+    def _show_film(self, result: Strip) -> None:
+        """The photograph, and the chosen temperature of every row."""
+        steps = self.column, self.shown, *self._steps[:, self.column]
+        if steps == self._film_steps:
+            return
+        labels = ["photograph\n "] + [
+            f"{unit}: {result.label(number, self.column)}\n{result.change(number, self.column)} "
+            for number, unit in enumerate(result.units)
+        ]
+        if self._film_steps is None:
+            self._film.clear([""], labels)
+            self._film.put(0, 0, photograph(result.image))
+        else:
+            self._film.label([""], labels)
+        self._film_steps = steps
+        for number in range(len(result.units)):
+            self._film.put(0, number + 1, result.picture(number, self.column, self.shown))
+
+    def screen(self) -> w.Widget:
+        self._play = w.Play(min=0, max=1, interval=FRAME_MS, show_repeat=True)
+        self._slider = w.IntSlider(
+            min=0,
+            max=1,
+            readout=False,
+            description="Temperature",
+            style={"description_width": "96px"},
+            layout=w.Layout(width="420px"),
+        )
+        self._play.add_class("pullback-film-play")
+        self._slider.add_class("pullback-film")
+        self._link = w.jslink((self._play, "value"), (self._slider, "value"))
+        bind(self, "column", self._slider)
+        return w.VBox([self._board.box, row(self._play, self._slider), self._film.box])
+
+    def hidden(self) -> list[w.Widget]:
+        return [self._link]
+
+    def controls(self) -> Sequence[w.Widget]:
+        target = class_box(self, "the image's own")
+        shown = w.ToggleButtons(options=list(SHOWN), style={"button_width": "96px"})
+        bind(self, "shown", shown)
+        return [
+            row(network_box(self), image_box(self), upload_button(self)),
+            row(target, steps_box(self)),
+            shown,
+        ]
+
+    def caption(self, result: Strip) -> str:
+        rows = "; ".join(
+            f'<span style="color:{COLOURS[unit]}"><b>{unit}</b></span>: {MEANING[unit]}'
+            for unit in result.units
+        )
+        target = html.escape(describe(result.target, result.model))
+        return (
+            f"The {WORDS[self.shown]} <b>{target}</b> at "
+            f"rising temperatures ({rows}). Under each tile its temperature and the target's "
+            f"{result.measure} after {result.steps} steps of ascent; dotted: before. "
+            "Click a tile to explore it."
+        )
+
+    @t.validate("target")
+    def _check_target(self, proposal: Any) -> Any:
+        target = proposal["value"]
+        if target is not None:
+            resolved = as_target(target)
+            if isinstance(self.model, Model):
+                with_indices(resolved, self.model)
+        return target
+
+    @t.validate("temperatures")
+    def _check_temperatures(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        return value if value is None else strip.checked_temperatures(value)
+
+    @t.validate("column")
+    def _check_column(self, proposal: Any) -> int:
+        column = int(proposal["value"])
+        last = None if self.result is None else self.result.done.shape[1] - 1
+        if column < 0 or (last is not None and column > last):
+            allowed = "a number from 0 up" if last is None else f"0 to {last}"
+            raise ValueError(f"column is {column}; choose {allowed}.")
+        return column
+
+
+def _curve(result: Strip, curve: str, tile: int) -> RGB:
+    """A curve as wide as the board's tiles, every point under the middle of its own."""
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    width = result.done.shape[1] * (tile + GAP) - GAP
+    figure = Figure(figsize=(2 * width / CURVE_DPI, 2 * tile / CURVE_DPI), dpi=CURVE_DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    result.draw_curve(axes, curve, GAP / tile)
+    axes.tick_params(axis="y", direction="in", pad=-4, labelsize=5, length=2)
+    for label in axes.get_yticklabels():
+        label.set_horizontalalignment("left")
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return np.asarray(Image.open(file).convert("RGB"))

@@ -1,0 +1,191 @@
+"""The depth journey as a widget: its tiles, and how stages get other layers and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from networks import image, network, wrap
+from PIL import Image
+from widgets import Page, click, find
+
+import pullback_widgets as pw
+from pullback_widgets.figures.journey import SHOWN, Journey
+from pullback_widgets.picture import RGB
+from pullback_widgets.views.board import Board
+
+SECONDS = 60.0
+WALK: dict[str, Any] = {"steps": 2, "step_size": 1.5}
+
+pytestmark = pytest.mark.usefixtures("nothing_swallowed")
+
+
+@pytest.fixture
+def make(page: Page) -> Iterator[Callable[..., pw.DepthJourney]]:
+    """Makes views that have drawn their figure."""
+    made: list[pw.DepthJourney] = []
+
+    def make(**choices: Any) -> pw.DepthJourney:
+        made.append(pw.DepthJourney(wrap(network("residual")), image(), **WALK, **choices))
+        assert made[-1].wait(SECONDS)
+        return made[-1]
+
+    yield make
+    for view in made:
+        view.stop()
+        assert view.wait(SECONDS)
+        view.close()
+
+
+@pytest.fixture
+def view(make: Callable[..., pw.DepthJourney]) -> pw.DepthJourney:
+    return make()
+
+
+def alike(page: Page, board: Board, row: int, column: int, wanted: RGB) -> bool:
+    """Whether a tile shows a picture: enlarged, and a little changed by JPEG."""
+    left, top = board._corner(row, column)
+    seen = page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
+    enlarged = Image.fromarray(wanted).resize(seen.shape[1::-1], Image.Resampling.NEAREST)
+    return float(np.abs(np.asarray(enlarged, float) - seen).mean()) < 3
+
+
+def shows(page: Page, view: pw.DepthJourney) -> bool:
+    """Whether every tile shows its part of the result."""
+    result: Journey = view.result
+    return all(
+        alike(page, view._board, row, n, result.picture(n, shown))
+        for row, shown in enumerate(SHOWN)
+        for n, values in enumerate(result.maps)
+        if shown != "activation" or values.numel() > 1
+    )
+
+
+def stages(view: pw.DepthJourney) -> list[tuple[str, int]]:
+    assert view.wait(SECONDS) and not view.error
+    return [(stage.layer.name, stage.channel) for stage in view.result.stages]
+
+
+def test_every_tile_is_shown(page: Page, view: pw.DepthJourney) -> None:
+    assert view.result.progress == 1 and shows(page, view)
+    expected = pw.depth_journey(view.model, view.image, **WALK)
+    assert view.result.stages == expected.stages
+    assert torch.equal(view.result.differences, expected.differences)
+    texts = page.texts[f"IPY_MODEL_{view._board.box.model_id}"]
+    assert "layer10.relu:2" in texts and view.result.change(1) in texts
+
+
+def test_channels_in_the_order_of_their_strength(page: Page, view: pw.DepthJourney) -> None:
+    view.stage = 1
+    (_, first), (_, before), _ = stages(view)
+    order = view.result.stages[1].strongest
+    assert before == order[0]
+    find(view, "A stronger channel").click()
+    assert stages(view)[1][1] == order[0]  # there is none
+    for channel in order[1:]:
+        find(view, "The next strongest channel").click()
+        assert stages(view)[1][1] == channel == find(view, "Channel").value
+        assert shows(page, view)
+    assert stages(view)[0][1] == first and view.channels == [None, order[-1], None]
+
+
+def test_layer_and_channel_by_their_controls(page: Page, view: pw.DepthJourney) -> None:
+    find(view, "Stage").value = 0
+    assert view.stage == 0 and find(view, "Layer").value == "relu"
+    find(view, "Layer").value = "layer1.bn2"
+    name, channel = stages(view)[0]
+    assert name == "layer1.bn2" and channel == view.result.stages[0].strongest[0]
+    assert [name for name, _ in stages(view)[1:]] == ["layer10.relu:2", "logits"]
+    find(view, "Channel").value = 2
+    assert stages(view)[0] == ("layer1.bn2", 2) and shows(page, view)
+    assert find(view, "Channel").max == 3
+    find(view, "Stage").value = 2
+    assert (find(view, "Layer").value, find(view, "Channel").max) == ("logits", 5)
+
+
+def test_unchanged_stages_are_not_walked_again(view: pw.DepthJourney) -> None:
+    shares: list[float] = []
+    view.observe(lambda change: shares.append(change["new"].done.sum()), "result")
+    view.channels = {"relu": view.result.stages[0].strongest[1]}
+    assert stages(view)[0][1] == view.result.stages[0].strongest[1]
+    assert shares[0] == 4  # two stages of two steps
+
+
+def test_run_walks_all_stages_again(view: pw.DepthJourney) -> None:
+    with torch.no_grad():
+        view.model.module.head.weight.mul_(2)
+    before = view.result.after[-1]
+    view.run()
+    assert view.wait(SECONDS) and view.result.after[-1] != before
+    assert torch.equal(
+        view.result.pullbacks, pw.depth_journey(view.model, view.image, **WALK).pullbacks
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("layers", ["layer1.bn1"]),
+        ("channels", [1, 2, 3]),
+        ("image", image(seed=5)),
+        ("temperature", 0.0),
+        ("steps", 1),
+        ("model", wrap(network("chain"))),
+    ],
+)
+def test_every_choice_computes_anew(
+    page: Page, view: pw.DepthJourney, name: str, value: Any
+) -> None:
+    view.stage = 2
+    setattr(view, name, value)
+    names = ("layers", "channels", "softening", "steps", "step_size")
+    assert stages(view) and shows(page, view)
+    expected = pw.depth_journey(
+        view.model, view.image, **{name: getattr(view, name) for name in names}
+    )
+    assert torch.equal(view.result.differences, expected.differences)
+    assert view.stage < len(view.result.stages)
+
+
+def test_another_network_forgets_layers_and_channels(view: pw.DepthJourney) -> None:
+    view.choose(layers=["relu", "logits"], channels=[1, 2])
+    assert stages(view) == [("relu", 1), ("logits", 2)]
+    view.model = wrap(network("chain"))
+    assert view.layers is None and view.channels is None
+    assert [name for name, _ in stages(view)] == ["relu1", "relu2", "logits"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("layers", "relu", "expected a list"),
+        ("layers", ["nowhere"], "nowhere"),
+        ("channels", 3, "channels is 3"),
+        ("channels", [9, None, None], "Channel 9"),
+        ("stage", 3, "0 to 2"),
+    ],
+)
+def test_wrong_choices_are_explained(
+    page: Page, view: pw.DepthJourney, name: str, value: Any, said: str
+) -> None:
+    before = view.result
+    view.attempt(name, value)
+    assert view.wait(SECONDS) and said in view.error
+    assert view.result is before and shows(page, view)
+    view.choose(layers=None, channels=None)
+    assert stages(view) and not view.error
+
+
+def test_a_click_opens_the_tile_and_chooses_its_stage(view: pw.DepthJourney) -> None:
+    board = view._board
+    for row, shown in enumerate(("photograph", "overlay", "pullback", "difference")):
+        (left, top), middle = board._corner(row, 1), board.tile / 2
+        x, y = 2 * (left + middle), 2 * (top + middle)
+        click(board.box, x / board.box.width, y / board.box.height)
+        explorer = view.explorer
+        assert view.stage == 1 and explorer.view == shown
+        assert explorer.wait(SECONDS) and explorer.result.target == view.result.stages[1].target
+    torch.testing.assert_close(explorer.result.step.difference, view.result.differences[1])
