@@ -30,9 +30,7 @@ def tile(lab: LabPage, board: str, row: int, column: int, index: int = 0) -> np.
     return pixels[top : top + side, left : left + side, :3]
 
 
-def shows(
-    lab: LabPage, board: str, row: int, column: int, picture: str, index: int = 0
-) -> None:
+def shows(lab: LabPage, board: str, row: int, column: int, picture: str, index: int = 0) -> None:
     """Waits until a tile shows a picture.
 
     Args:
