@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import get_device as get_device
     from .model import set_device as set_device
+    from .nonlinearity import Report as Report
     from .recipe import open_recipe as open_recipe
     from .session import Prediction as Prediction
     from .session import Session as Session
     from .session import layers as layers
     from .session import pullback as pullback
+    from .session import report as report
     from .softening import Softening as Softening
     from .target import Channel as Channel
     from .target import Difference as Difference
@@ -70,6 +72,7 @@ _HOME = {
     "METHODS": "method",
     "Model": "model",
     "Prediction": "session",
+    "Report": "nonlinearity",
     "SAMPLES": "image",
     "Session": "session",
     "Softening": "softening",
@@ -85,6 +88,7 @@ _HOME = {
     "load_model": "catalogue",
     "open_recipe": "recipe",
     "pullback": "session",
+    "report": "session",
     "set_device": "model",
     "temperature_strip": "figures.strip",
 }

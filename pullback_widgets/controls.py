@@ -334,7 +334,13 @@ class SourcePanel:
         for control in (self.image, self.network):
             control.add_class("pullback-stacked")
             control.layout.height = "auto"
-        self.box = w.VBox([self.image, self.upload, self.network])
+        self.report = w.HTML(layout=w.Layout(width=f"{WIDTH - 50}px"))
+        self.box = w.VBox([self.image, self.upload, self.network, self.report])
+
+    def show(self, frame: Frame) -> None:
+        """What of the network is softened."""
+        text = html.escape(frame.report.sentence)
+        self.report.value = f'<div class="pullback-note">{text}</div>'
 
 
 class ViewPanel:

@@ -235,7 +235,7 @@ class Explorer(Choices, Live):
             if not self._refused:
                 self._show_error(None)
             self._draw()
-            for panel in (self._neuron, self._temperature, self._ascent):
+            for panel in (self._neuron, self._temperature, self._ascent, self._source):
                 panel.show(frame)
             self._show_status(step=frame.step)
             yield

@@ -24,6 +24,7 @@ from .ascent import Step
 from .catalogue import load_model
 from .layer import Layer
 from .model import Model
+from .nonlinearity import Report
 from .picture import RGB
 from .session import Prediction, Session, with_indices
 from .softening import Softening
@@ -115,6 +116,7 @@ class Frame:
         classes: Number of logits.
         layers: The network's layers in forward order.
         view: The chosen layer on this image.
+        report: Which of the network's nonlinearities are softened.
         step: The last step of ascent; None where no view needs one.
         seconds: How long the computation took.
     """
@@ -130,6 +132,7 @@ class Frame:
     classes: int
     layers: list[Layer]
     view: LayerView
+    report: Report
     step: Step | None = None
     seconds: float = 0.0
 
@@ -262,6 +265,7 @@ class Studio:
             session.logits.shape[-1],
             session.layers,
             view,
+            session.report,
             seconds=time.perf_counter() - start,
         )
         walked = last.step if last is not None and _same_ascent(last.state, state) else None

@@ -95,6 +95,7 @@ class Gate:
     Attributes:
         key: Which gate of the network this is.
         settings: Where the softening is read at backward time.
+        operation: What the network called, such as ``"relu6"``.
         run: The call as the network made it.
         own: The operation itself, out of place.
         slope: Slope for negative inputs: 0 for ReLU, a number or (C,) tensor for leaky ones.
@@ -105,6 +106,7 @@ class Gate:
 
     key: GateKey
     settings: Settings
+    operation: str
     run: Callable[[], Tensor]
     own: Callable[[Tensor], Tensor]
     slope: float | Tensor = 0.0
@@ -161,6 +163,11 @@ class Pool:
     indices: Tensor | None = None
     input: Kept | None = None
     output: Kept | None = None
+
+    @property
+    def operation(self) -> str:
+        """What the network called."""
+        return f"max_pool{len(self.kernel)}d"
 
     def __call__(self, x: Tensor) -> Tensor:
         """Max-pooling's own output; gradients of it are softened."""

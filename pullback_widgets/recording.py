@@ -176,6 +176,7 @@ class _Recorder(TorchFunctionMode):
             gate = Gate(
                 self.trace.next_gate(z.shape[1] if z.dim() > 1 else 1),
                 self.settings,
+                func.__name__.strip("_"),
                 functools.partial(func, *args, **kwargs),
                 rectifier.own,
                 rectifier.slope,

@@ -80,12 +80,16 @@ class Scale:
 
     Attributes:
         channels: C.
+        origin: ``"batch norm"``, or ``"sum"`` of several.
     """
 
-    __slots__ = ("_compute", "_value", "channels")
+    __slots__ = ("_compute", "_value", "channels", "origin")
 
-    def __init__(self, channels: int, compute: Callable[[], Tensor]) -> None:
+    def __init__(
+        self, channels: int, compute: Callable[[], Tensor], origin: str = "batch norm"
+    ) -> None:
         self.channels = channels
+        self.origin = origin
         self._compute: Callable[[], Tensor] | None = compute
         self._value: Tensor | None = None
 
@@ -156,11 +160,12 @@ class ScaleMap:
         if len(scales) < len(tensors) or dim not in (1, 1 - tensors[0].dim()):
             return None
         channels = sum(scale.channels for scale in scales)
-        return Scale(channels, lambda: torch.cat([scale() for scale in scales]))
+        origin = "sum" if any(scale.origin == "sum" for scale in scales) else "batch norm"
+        return Scale(channels, lambda: torch.cat([scale() for scale in scales]), origin)
 
 
 def _quadrature(first: Scale, second: Scale) -> Scale:
-    return Scale(first.channels, lambda: torch.hypot(first(), second()))
+    return Scale(first.channels, lambda: torch.hypot(first(), second()), "sum")
 
 
 def _batch_norm_scale(

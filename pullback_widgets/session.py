@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from .ascent import Step, ascend
 from .image import to_batch
 from .layer import Layer
 from .model import Model
+from .nonlinearity import Report, report_of
 from .recording import Recording
 from .scale import channel_deviation
 from .softening import Softening
@@ -83,6 +85,11 @@ class Session:
     def layers(self) -> list[Layer]:
         """The layers in forward order."""
         return self._recording.layers
+
+    @functools.cached_property
+    def report(self) -> Report:
+        """Which gates are softened, and which nonlinearities keep their own derivative."""
+        return report_of(self._recording)
 
     def predictions(self, k: int = 5) -> Any:
         """The ``k`` most probable classes.
@@ -201,6 +208,12 @@ def layers(model: Model | nn.Module) -> list[Layer]:
     model = model if isinstance(model, Model) else Model(model)
     grey = torch.zeros(1, 3, model.size, model.size)
     return Recording(model, grey, grad=False).layers
+
+
+def report(model: Model | nn.Module) -> Report:
+    """Which gates of a network are softened, and which nonlinearities keep their own derivative."""
+    model = model if isinstance(model, Model) else Model(model)
+    return Session(model, torch.zeros(3, model.size, model.size)).report
 
 
 def with_indices(target: Target, model: Model) -> Target:

@@ -1,0 +1,599 @@
+"""The layer atlas: every channel of a layer as a small pullback, on the image that excites it most.
+
+Nothing grows with the number of images, and with the number of channels only the thumbnails. What
+is there is enough to go on from, so a long computation may be stopped, or die.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .. import code, export, picture
+from ..image import ImageError, to_tensor
+from ..layer import Layer
+from ..model import Model
+from ..picture import RGB
+from ..recording import Recording
+from ..softening import Softening
+from ..target import Channel, Direction
+from .grid import photographs
+from .result import Progress, Result, completed, default_batch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+By = Literal["activation", "channel"]
+Shown = Literal["pullback", "photograph"]
+
+COLUMNS, ROWS = 8, 5
+PER_PAGE = COLUMNS * ROWS
+"""Channels on a page."""
+
+ENERGY = 0.95
+"""Share of a pullback's energy that lies in the box."""
+
+WHOLE = 0.75
+"""A box larger than this share of the image becomes the whole image."""
+
+SETTINGS, STATE = "settings.json", "state.json"
+
+
+class OtherSettingsError(ValueError):
+    """An atlas cannot go on, because it was begun with other settings."""
+
+
+@dataclass(eq=False)
+class Atlas(Result):
+    """C channels of a layer, and for each the image that excites it most.
+
+    What is not computed yet is zero. With a folder the arrays are files in it, mapped into memory.
+
+    Attributes:
+        model: The network.
+        layer: The layer, with its shape (channels first).
+        source: The images as they were given.
+        sources: I images by name.
+        softening: Of the pullbacks.
+        made_with: What :meth:`settings` returns.
+        channels: The C channels, ascending or as they were asked for.
+        box: Side of the square that the thumbnails show, in pixels of the image.
+        folder: Where the arrays are; None for the memory.
+        activation: Each channel's activation on its image: mean positive value, (C,), 0 or more.
+        example: Index of each channel's strongest image, (C,); -1 before the first.
+        corner: Top and left of the box in the image, (C, 2).
+        pullbacks: Thumbnails of the pullbacks, (C, side, side, 3) bytes, each at full contrast.
+        patches: The photograph at the same place, (C, side, side, 3) bytes.
+        done: Whether the thumbnails are there, (C,).
+        seen: How many images have been looked at for the strongest examples.
+        skipped: Files of an image folder that could not be read, and why.
+    """
+
+    model: Model
+    layer: Layer
+    source: Any
+    sources: dict[str, Any]
+    softening: Softening
+    made_with: dict[str, Any] = field(repr=False)
+    channels: NDArray[np.int64] = field(repr=False)
+    box: int
+    folder: Path | None = None
+    activation: NDArray[np.float64] = field(init=False, repr=False)
+    example: NDArray[np.int64] = field(init=False, repr=False)
+    corner: NDArray[np.int64] = field(init=False, repr=False)
+    pullbacks: RGB = field(init=False, repr=False)
+    patches: RGB = field(init=False, repr=False)
+    done: NDArray[np.bool_] = field(init=False, repr=False)
+    seen: int = field(init=False, default=0)
+    skipped: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count, side = len(self.channels), self.made_with["side"]
+        self.activation = self._array("activation", np.float64, count)
+        self.example = self._array("example", np.int64, count)
+        self.corner = self._array("corner", np.int64, count, 2)
+        self.pullbacks = self._array("pullbacks", np.uint8, count, side, side, 3)
+        self.patches = self._array("patches", np.uint8, count, side, side, 3)
+        self.done = self._array("done", np.bool_, count)
+        if self.folder is not None and (self.folder / STATE).exists():
+            state = json.loads((self.folder / STATE).read_text("utf-8"))
+            self.seen, self.skipped = state["seen"], state["skipped"]
+        if self.seen == 0:
+            self.example[:] = -1
+        self.count()
+
+    def _array(self, name: str, kind: Any, *shape: int) -> NDArray[Any]:
+        """Zeros, or what the folder has."""
+        if self.folder is None:
+            return np.zeros(shape, kind)
+        path = self.folder / f"{name}.npy"
+        mode: Literal["r+", "w+"] = "r+" if path.exists() else "w+"
+        return np.lib.format.open_memmap(path, mode, kind, shape)
+
+    def count(self) -> None:
+        """Bring the progress up to date: an image or a channel is a step."""
+        steps = self.seen + int(self.done.sum())
+        self.progress = steps / (len(self.sources) + len(self.channels))
+
+    @property
+    def names(self) -> list[str]:
+        """I names of the images."""
+        return list(self.sources)
+
+    @property
+    def surveyed(self) -> bool:
+        """Whether all strongest examples are known."""
+        return self.seen == len(self.sources)
+
+    @property
+    def pages(self) -> int:
+        """Pages of the contact sheet."""
+        return math.ceil(len(self.channels) / PER_PAGE)
+
+    def row(self, channel: int) -> int:
+        """Where a channel stands in the arrays.
+
+        Raises:
+            ValueError: If it is not in the atlas.
+        """
+        rows = (self.channels == channel).nonzero()[0]
+        if not len(rows):
+            raise ValueError(
+                f"Channel {channel} of {self.layer.name!r} is not in this atlas; it has "
+                f"{len(self.channels)}, from {self.channels.min()} to {self.channels.max()}."
+            )
+        return int(rows[0])
+
+    def order(self, by: By = "activation") -> list[int]:
+        """The channels, strongest first or by number.
+
+        Raises:
+            ValueError: For another word.
+        """
+        if by not in ("activation", "channel"):
+            raise ValueError(f'by is {by!r}; expected "activation" or "channel".')
+        keys = (self.channels,) if by == "channel" else (self.channels, -self.activation)
+        ordered: list[int] = self.channels[np.lexsort(keys)].tolist()
+        return ordered
+
+    def find(self, text: str, by: By = "activation") -> list[int]:
+        """The channels that a search finds, in the order of :meth:`order`.
+
+        Args:
+            text: A channel such as ``12``, a range such as ``0-63``, or a part of the name of the
+                image that is a channel's strongest example; nothing finds all.
+            by: The order.
+        """
+        text, channels = text.strip(), self.order(by)
+        if not text:
+            return channels
+        numbers = re.fullmatch(r"(\d+)\s*(?:-\s*(\d+))?", text)
+        if numbers:
+            low, high = int(numbers[1]), int(numbers[2] or numbers[1])
+            return [channel for channel in channels if low <= channel <= high]
+        wanted = [n for n, name in enumerate(self.names) if text.casefold() in name.casefold()]
+        fits = set(self.channels[np.isin(self.example, wanted)].tolist())
+        return [channel for channel in channels if channel in fits]
+
+    def name(self, channel: int) -> str:
+        """The name of the image that excites a channel most; empty if none was looked at."""
+        index = int(self.example[self.row(channel)])
+        return self.names[index] if index >= 0 else ""
+
+    def picture(self, channel: int, shown: Shown = "pullback") -> RGB:
+        """A thumbnail as (side, side, 3) bytes."""
+        return (self.pullbacks if shown == "pullback" else self.patches)[self.row(channel)]
+
+    def label(self, channel: int) -> str:
+        """A channel and its activation, as ``#12  0.83``."""
+        return f"#{channel}  {self.activation[self.row(channel)]:.3g}"
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        names = "channels activation example corner pullbacks patches done"
+        return {name: getattr(self, name) for name in names.split()}
+
+    def settings(self) -> dict[str, Any]:
+        return {**self.made_with, "skipped": self.skipped}
+
+    def figure(self, page: int = 0, by: By = "activation") -> Figure:
+        """A contact sheet for print: photograph and pullback of each channel, side by side.
+
+        Args:
+            page: From 0 to ``pages - 1``, ``PER_PAGE`` channels each.
+            by: The order, see :meth:`order`.
+
+        Raises:
+            ValueError: If there is no such page.
+        """
+        from matplotlib.figure import Figure
+
+        if not 0 <= page < self.pages:
+            raise ValueError(f"page is {page}; this atlas has pages 0 to {self.pages - 1}.")
+        shown = self.order(by)[page * PER_PAGE :][:PER_PAGE]
+        rows = math.ceil(len(shown) / ROWS)
+        figure = Figure(figsize=(7.6, 0.88 * rows + 0.7), dpi=100, layout="constrained")
+        axes = figure.subplots(rows, ROWS, squeeze=False)
+        for cell in axes.flat:
+            cell.set_axis_off()
+        for cell, channel in zip(axes.flat, shown, strict=False):
+            row = self.row(channel)
+            if self.done[row]:
+                gap = np.full((len(self.patches[row]), 3, 3), 255, np.uint8)
+                pair = np.concatenate([self.patches[row], gap, self.pullbacks[row]], axis=1)
+                cell.imshow(pair, interpolation="nearest")
+            cell.set_title(self.label(channel), fontsize=6, pad=2)
+        how = "plain gradient" if self.softening.is_hard else code.in_words(self.softening)
+        many = f", strongest of {len(self.sources)} images" if len(self.sources) > 1 else ""
+        order = "strongest first" if by == "activation" else "by number"
+        what = "photograph and pullback of each channel"
+        figure.suptitle(
+            f"{self.model.name}, {self.layer.name} ({self.layer.size}): {what}{many}\n"
+            f"{order}, with the mean activation; boxes of {self.box} px; {how}; "
+            f"page {page + 1} of {self.pages}",
+            fontsize=7.5,
+        )
+        return figure
+
+    def code(self) -> str:
+        single = isinstance(self.source, str | Path)
+        images = code.of_image(self.source) if single else code.of_images(self.sources.values())
+        every = len(self.channels) == self.layer.shape[0]
+        only = "" if every else f" channels={self.channels.tolist()},"
+        folder = "" if self.folder is None else f" folder={str(self.folder)!r},"
+        return "\n".join(
+            [
+                "import pullback_widgets as pw",
+                "",
+                f"model = {code.of_model(self.model)}",
+                f"images = {images}" + ("  # your images" if "..." in images else ""),
+                "atlas = pw.layer_atlas(",
+                f"    model, {self.layer.name!r}, images,{only}",
+                f"    softening={code.of_softening(self.softening)},",
+                f"    side={self.made_with['side']}, batch_size={self.made_with['batch_size']},"
+                f"{folder}",
+                ")",
+                "atlas.figure()",
+            ]
+        )
+
+
+def layer_atlas(
+    model: Model | nn.Module,
+    layer: str,
+    images: Any = "coffee",
+    *,
+    channels: Sequence[int] | None = None,
+    softening: Softening | None = None,
+    side: int = 96,
+    batch_size: int | None = None,
+    folder: str | Path | None = None,
+    resume: Atlas | None = None,
+    progress: Progress | None = None,
+) -> Atlas:
+    """Pull every channel of a layer back, each on the image that excites it most.
+
+    A first pass over the images finds each channel's strongest example, by the mean of its
+    positive values. A second one pulls back the channel's maximum over positions there.
+
+    Thumbnails show a square box of the image, equally large for all channels of the layer. Its
+    side is that of the smallest box with 95 % of the energy of the pullback of a unit in the
+    middle of the layer, all gates half open; above three quarters of the image, the whole (of an
+    oblong image the largest square). Each box lies where it holds most of its pullback's energy.
+
+    Args:
+        model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
+        layer: Dotted layer name; see ``pw.layers``.
+        images: What ``Session`` takes, a list or a mapping of such, or a folder, whose unreadable
+            files are skipped. All of one size.
+        channels: Some channels; None for all.
+        softening: ``Softening.relative(0.85)`` by default.
+        side: Of the thumbnails, in pixels.
+        batch_size: Images, and then channels, computed at once; by default 4 on a CPU, 32
+            elsewhere.
+        folder: An empty or new folder that keeps everything on disk, or one that an earlier call
+            with the same arguments has begun; then it goes on there.
+        resume: An unfinished atlas of the same arguments, which goes on (without ``folder``).
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        The atlas.
+
+    Raises:
+        ImageError: If an image that is not one of a folder cannot be read, or none at all.
+        ValueError: For unknown layers or channels, numbers out of range, images of several sizes,
+            or a folder or atlas with other settings.
+    """
+    return completed(
+        gather(
+            model,
+            layer,
+            images,
+            channels=channels,
+            softening=softening,
+            side=side,
+            batch_size=batch_size,
+            folder=folder,
+            resume=resume,
+        ),
+        progress,
+    )
+
+
+def gather(
+    model: Model | nn.Module,
+    layer: str,
+    images: Any = "coffee",
+    *,
+    channels: Sequence[int] | None = None,
+    softening: Softening | None = None,
+    side: int = 96,
+    batch_size: int | None = None,
+    folder: str | Path | None = None,
+    resume: Atlas | None = None,
+    first: Callable[[Atlas], Sequence[int]] = lambda atlas: (),
+) -> Iterator[Atlas]:
+    """The atlas after each batch; see :func:`layer_atlas`.
+
+    Before each batch ``first`` is asked for the channels that are wanted most.
+    """
+    model = model if isinstance(model, Model) else Model(model)
+    softening = Softening.checked(softening)
+    batch_size = default_batch(model) if batch_size is None else batch_size
+    for name, number in (("side", side), ("batch_size", batch_size)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
+    if folder is not None and resume is not None:
+        raise ValueError("folder and resume are both given; a folder goes on by itself.")
+    sources = photographs(images)
+    digest, size = _examined(sources, model, in_folder=_is_folder(images))
+    found, box = _layer_and_box(model, layer, size)
+    chosen = _checked_channels(channels, found)
+    made_with = {
+        **export.provenance(model),
+        "layer": found.name,
+        "channels": chosen.tolist(),
+        "softening": code.of_softening(softening),
+        "side": side,
+        "box": box,
+        "batch_size": batch_size,
+        "images": list(sources),
+        "images_hash": digest,
+    }
+    if resume is not None:
+        _check_same(resume.made_with, made_with, "The atlas to resume was begun")
+        return _fill(resume, first)
+    place = None if folder is None else _opened(Path(folder).expanduser(), made_with)
+    return _fill(
+        Atlas(model, found, images, sources, softening, made_with, chosen, box, place), first
+    )
+
+
+def _is_folder(images: Any) -> bool:
+    return isinstance(images, str | Path) and Path(images).is_dir()
+
+
+def _examined(
+    sources: dict[str, Any], model: Model, *, in_folder: bool
+) -> tuple[str, tuple[int, int]]:
+    """A hash that tells images from others of the same names, and their height and width.
+
+    Files of a folder, which may be many, are told apart by their length alone.
+    """
+    digest = hashlib.sha256()
+    sizes = {(model.size, model.size)} if in_folder else set()
+    for name, source in sources.items():
+        if in_folder:
+            digest.update(f"{name} {Path(source).stat().st_size}".encode())
+            continue
+        pixels = to_tensor(source, model.size)
+        sizes.add((pixels.shape[1], pixels.shape[2]))
+        digest.update(f"{name} {pixels.dtype}".encode() + pixels.cpu().numpy().tobytes())
+    if len(sizes) > 1:
+        listed = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
+        raise ValueError(
+            f"The images of an atlas must have one size, and these have {listed} (height x width); "
+            "resize the tensors to one size, or give the photographs themselves."
+        )
+    return digest.hexdigest(), sizes.pop()
+
+
+def _layer_and_box(model: Model, name: str, size: tuple[int, int]) -> tuple[Layer, int]:
+    """The layer, and the side of the box that most of its units' pullbacks fit into."""
+    recording = Recording(model, torch.zeros(1, 3, *size), until={name})
+    layer = next(one for one in recording.layers if one.name == name)
+    whole = min(size)
+    if len(layer.shape) < 2:
+        return layer, whole
+    # All gates half open, so that it depends neither on an image nor on a temperature; all
+    # channels at once, with random weights, so that they do not cancel.
+    weights = torch.randn(layer.shape[0], generator=torch.Generator().manual_seed(0))
+    middle = tuple(length // 2 for length in layer.shape[1:])
+    linear = Softening(1e9, units="absolute")
+    pulled = recording.pull([Direction(name, weights, middle)], linear, last=True)
+    energy = pulled.double().cpu().square().sum(1)
+    wanted, box = ENERGY * float(energy.sum()), 1
+    while box < whole and float(_box_sums(energy, box).max()) < wanted:
+        box += 1
+    return layer, whole if box > WHOLE * whole else box
+
+
+def _box_sums(values: Tensor, box: int) -> Tensor:
+    """Sums over all squares of a side: (N, H, W) to (N, H - box + 1, W - box + 1)."""
+    sums = F.pad(values.cumsum(1).cumsum(2), (1, 0, 1, 0))
+    tall = sums[:, box:] - sums[:, :-box]
+    return tall[:, :, box:] - tall[:, :, :-box]
+
+
+def _checked_channels(channels: Sequence[int] | None, layer: Layer) -> NDArray[np.int64]:
+    count = layer.shape[0]
+    if channels is None:
+        return np.arange(count)
+    chosen = [int(channel) for channel in channels]
+    wrong = [channel for channel in chosen if not 0 <= channel < count]
+    if wrong or not chosen or len(set(chosen)) < len(chosen):
+        given = wrong[0] if wrong else "given twice" if chosen else "missing"
+        raise ValueError(
+            f"A channel is {given}; choose different ones from 0 to {count - 1} of layer "
+            f"{layer.name!r}, or None for all."
+        )
+    return np.array(chosen, np.int64)
+
+
+def _opened(folder: Path, made_with: dict[str, Any]) -> Path:
+    """A folder with these settings, made where there is none.
+
+    Raises:
+        ValueError: If it holds something else.
+    """
+    settings = folder / SETTINGS
+    if settings.exists():
+        there = json.loads(settings.read_text("utf-8"))
+        _check_same(there, made_with, f"The atlas in {str(folder)!r} was begun")
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"The folder {str(folder)!r} holds other files; give an empty or new one.")
+    _write(settings, made_with)
+    return folder
+
+
+def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
+    for name, value in wanted.items():
+        old = there.get(name) if isinstance(there, dict) else None
+        if old != value:
+            short = all(len(str(one)) < 40 for one in (old, value))
+            how = f"{name} {old} instead of {value}" if short else f"other {name}"
+            raise OtherSettingsError(
+                f"{what} with {how}; give the same arguments again, or start a new one."
+            )
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    """Write JSON so that the file is always whole."""
+    whole = path.with_suffix(".part")
+    whole.write_text(json.dumps(values, indent=1), "utf-8")
+    whole.replace(path)
+
+
+def _fill(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atlas]:
+    yield atlas
+    yield from _survey(atlas)
+    yield from _pull(atlas, first)
+
+
+def _survey(atlas: Atlas) -> Iterator[Atlas]:
+    """Find each channel's strongest image, one batch of images in memory at a time."""
+    size, name = atlas.made_with["batch_size"], atlas.layer.name
+    while not atlas.surveyed:
+        indices, pixels = _readable(atlas, range(atlas.seen, len(atlas.names))[:size])
+        if indices:
+            recording = Recording(atlas.model, torch.stack(pixels), until={name}, grad=False)
+            positive = recording.value(name)[:, atlas.channels].clamp_min(0)
+            strength = positive.reshape(*positive.shape[:2], -1).mean(2).double().cpu().numpy()
+            for index, values in zip(indices, strength, strict=True):
+                better = (values > atlas.activation) | (atlas.example < 0)
+                atlas.activation[better] = values[better]
+                atlas.example[better] = index
+        atlas.seen = min(atlas.seen + size, len(atlas.names))
+        if len(atlas.skipped) == len(atlas.names):
+            raise ImageError(
+                f"No image can be read; the first: {next(iter(atlas.skipped.values()))}"
+            )
+        _keep(atlas)
+        yield atlas
+
+
+def _readable(atlas: Atlas, indices: Sequence[int]) -> tuple[list[int], list[Tensor]]:
+    """Which of some images can be read, and their pixels; of a folder, others are skipped."""
+    good, pixels = [], []
+    for index in indices:
+        try:
+            pixels.append(_pixels(atlas, index))
+            good.append(index)
+        except ImageError as error:
+            if not _is_folder(atlas.source):
+                raise
+            atlas.skipped[atlas.names[index]] = str(error)
+    return good, pixels
+
+
+def _pixels(atlas: Atlas, index: int) -> Tensor:
+    return to_tensor(atlas.sources[atlas.names[index]], atlas.model.size)
+
+
+def _pull(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atlas]:
+    """Pull the channels back in batches of one size, those of one image together."""
+    size, name = atlas.made_with["batch_size"], atlas.layer.name
+    recording: Recording | None = None
+    recorded: list[int] = []
+    pixels: dict[int, Tensor] = {}
+    while not atlas.done.all():
+        rows = _next_rows(atlas, first(atlas), size)
+        # The last channels may be fewer than the batch holds; then one stands in it again, so
+        # that the numbers are those of every other batch.
+        filled = rows + rows[-1:] * (size - len(rows))
+        examples = atlas.example[filled].tolist()
+        if recording is None or examples != recorded:
+            recording = None  # so that there are never two
+            pixels = {n: pixels[n] if n in pixels else _pixels(atlas, n) for n in set(examples)}
+            batch = torch.stack([pixels[n] for n in examples])
+            recording, recorded = Recording(atlas.model, batch, until={name}), examples
+        targets = [Channel(name, int(atlas.channels[row]), reduce="max") for row in filled]
+        pulled = recording.pull(targets, atlas.softening).cpu()
+        for n, row in enumerate(rows):
+            _put(atlas, row, pulled[n], pixels[examples[n]])
+        _keep(atlas, rows)
+        yield atlas
+
+
+def _next_rows(atlas: Atlas, first: Sequence[int], size: int) -> list[int]:
+    """Up to ``size`` rows that are missing: of the channels wanted first, then of all others.
+
+    Those of one image follow each other, so that its forward pass serves many channels.
+    """
+    wanted = set(first)
+    missing = (~atlas.done).nonzero()[0].tolist()
+    missing.sort(
+        key=lambda row: (int(atlas.channels[row]) not in wanted, int(atlas.example[row]), row)
+    )
+    return missing[:size]
+
+
+def _put(atlas: Atlas, row: int, pulled: Tensor, image: Tensor) -> None:
+    """Make the thumbnails of a pullback and of the image at the same place."""
+    box, side = atlas.box, atlas.made_with["side"]
+    sums = _box_sums(pulled.double().square().sum(0, keepdim=True), box)[0]
+    top, left = divmod(int(sums.argmax()), sums.shape[1])
+    place = (slice(None), slice(top, top + box), slice(left, left + box))
+    atlas.corner[row] = top, left
+    atlas.pullbacks[row] = picture.signed_map(_resized(pulled[place], side))
+    atlas.patches[row] = picture.photograph(_resized(image[place], side))
+
+
+def _resized(values: Tensor, side: int) -> Tensor:
+    """(3, box, box) to (3, side, side)."""
+    values = values.float()[None]
+    return F.interpolate(values, (side, side), mode="bilinear", antialias=True)[0]
+
+
+def _keep(atlas: Atlas, rows: Sequence[int] = ()) -> None:
+    """Note what is there; in a folder, only once it is written."""
+    if atlas.folder is not None:
+        for values in atlas.arrays().values():
+            if isinstance(values, np.memmap):
+                values.flush()
+        _write(atlas.folder / STATE, {"seen": atlas.seen, "skipped": atlas.skipped})
+    atlas.done[list(rows)] = True
+    atlas.count()
