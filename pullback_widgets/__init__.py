@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .catalogue import DownloadError as DownloadError
     from .catalogue import load_model as load_model
     from .explorer import Explorer as Explorer
+    from .figures.atlas import layer_atlas as layer_atlas
     from .figures.comparison import compare as compare
     from .figures.grid import counterfactual_grid as counterfactual_grid
     from .figures.journey import depth_journey as depth_journey
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .target import Logit as Logit
     from .target import Target as Target
     from .target import Unit as Unit
+    from .views.atlas import LayerAtlas as LayerAtlas
     from .views.comparison import Compare as Compare
     from .views.grid import CounterfactualGrid as CounterfactualGrid
     from .views.journey import DepthJourney as DepthJourney
@@ -68,6 +70,7 @@ _HOME = {
     "Explorer": "explorer",
     "ImageError": "image",
     "Layer": "layer",
+    "LayerAtlas": "views.atlas",
     "Logit": "target",
     "METHODS": "method",
     "Model": "model",
@@ -84,6 +87,7 @@ _HOME = {
     "counterfactual_grid": "figures.grid",
     "depth_journey": "figures.journey",
     "get_device": "model",
+    "layer_atlas": "figures.atlas",
     "layers": "session",
     "load_model": "catalogue",
     "open_recipe": "recipe",
@@ -92,7 +96,9 @@ _HOME = {
     "set_device": "model",
     "temperature_strip": "figures.strip",
 }
-_NEEDS_JUPYTER = {"Compare", "CounterfactualGrid", "DepthJourney", "Explorer", "TemperatureStrip"}
+_NEEDS_JUPYTER = {
+    "Compare", "CounterfactualGrid", "DepthJourney", "Explorer", "LayerAtlas", "TemperatureStrip",
+}  # fmt: skip
 
 __all__ = sorted(_HOME)
 

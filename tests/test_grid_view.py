@@ -275,7 +275,7 @@ def test_a_page_that_opens_later_sees_everything(page: Page, view: pw.Counterfac
 def test_results_come_out(view: pw.CounterfactualGrid, tmp_path: Path) -> None:
     assert view.code() == view.result.code()
     assert view.save(tmp_path / "grid.pdf").read_bytes().startswith(b"%PDF")
-    bundle = view._repr_mimebundle_()
+    bundle = view._still()
     with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as still:
         assert min(still.size) > 200
     assert "Counterfactual grid" in bundle["text/plain"]

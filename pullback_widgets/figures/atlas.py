@@ -22,14 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import code, export, picture
-from ..image import ImageError, to_tensor
+from ..image import SAMPLES, ImageError, to_tensor
 from ..layer import Layer
 from ..model import Model
 from ..picture import RGB
 from ..recording import Recording
+from ..session import Session
 from ..softening import Softening
 from ..target import Channel, Direction
 from .grid import photographs
+from .journey import stage_layers
 from .result import Progress, Result, completed, default_batch
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 By = Literal["activation", "channel"]
 Shown = Literal["pullback", "photograph"]
+
+EVERY_SAMPLE = tuple(SAMPLES)
+"""What an atlas looks at where nothing else is given."""
 
 COLUMNS, ROWS = 8, 5
 PER_PAGE = COLUMNS * ROWS
@@ -49,6 +54,12 @@ WHOLE = 0.75
 """A box larger than this share of the image becomes the whole image."""
 
 SETTINGS, STATE = "settings.json", "state.json"
+
+OF_SURVEY = (
+    "pullback_widgets", "torch", "network", "weights", "layer", "size", "box", "images",
+    "images_hash",
+)  # fmt: skip
+"""The settings that the strongest examples depend on."""
 
 
 class OtherSettingsError(ValueError):
@@ -71,6 +82,7 @@ class Atlas(Result):
         channels: The C channels, ascending or as they were asked for.
         box: Side of the square that the thumbnails show, in pixels of the image.
         folder: Where the arrays are; None for the memory.
+        page, by, search: What :meth:`figure` shows where it is not told.
         activation: Each channel's activation on its image: mean positive value, (C,), 0 or more.
         example: Index of each channel's strongest image, (C,); -1 before the first.
         corner: Top and left of the box in the image, (C, 2).
@@ -90,6 +102,9 @@ class Atlas(Result):
     channels: NDArray[np.int64] = field(repr=False)
     box: int
     folder: Path | None = None
+    page: int = 0
+    by: By = "activation"
+    search: str = ""
     activation: NDArray[np.float64] = field(init=False, repr=False)
     example: NDArray[np.int64] = field(init=False, repr=False)
     corner: NDArray[np.int64] = field(init=False, repr=False)
@@ -122,6 +137,13 @@ class Atlas(Result):
         mode: Literal["r+", "w+"] = "r+" if path.exists() else "w+"
         return np.lib.format.open_memmap(path, mode, kind, shape)
 
+    def take_over(self, earlier: Atlas) -> None:
+        """Take the strongest examples from an atlas of the same network, layer and images."""
+        if np.array_equal(self.channels, earlier.channels) and not self.seen:
+            self.activation[:], self.example[:] = earlier.activation, earlier.example
+            self.seen, self.skipped = earlier.seen, dict(earlier.skipped)
+            self.count()
+
     def count(self) -> None:
         """Bring the progress up to date: an image or a channel is a step."""
         steps = self.seen + int(self.done.sum())
@@ -136,11 +158,6 @@ class Atlas(Result):
     def surveyed(self) -> bool:
         """Whether all strongest examples are known."""
         return self.seen == len(self.sources)
-
-    @property
-    def pages(self) -> int:
-        """Pages of the contact sheet."""
-        return math.ceil(len(self.channels) / PER_PAGE)
 
     def row(self, channel: int) -> int:
         """Where a channel stands in the arrays.
@@ -207,22 +224,30 @@ class Atlas(Result):
     def settings(self) -> dict[str, Any]:
         return {**self.made_with, "skipped": self.skipped}
 
-    def figure(self, page: int = 0, by: By = "activation") -> Figure:
+    def figure(
+        self, page: int | None = None, by: By | None = None, search: str | None = None
+    ) -> Figure:
         """A contact sheet for print: photograph and pullback of each channel, side by side.
 
         Args:
-            page: From 0 to ``pages - 1``, ``PER_PAGE`` channels each.
+            page: From 0 up, ``PER_PAGE`` channels each.
             by: The order, see :meth:`order`.
+            search: Which channels, see :meth:`find`.
 
         Raises:
             ValueError: If there is no such page.
         """
         from matplotlib.figure import Figure
 
-        if not 0 <= page < self.pages:
-            raise ValueError(f"page is {page}; this atlas has pages 0 to {self.pages - 1}.")
-        shown = self.order(by)[page * PER_PAGE :][:PER_PAGE]
-        rows = math.ceil(len(shown) / ROWS)
+        page = self.page if page is None else page
+        by = self.by if by is None else by
+        search = self.search if search is None else search
+        found = self.find(search, by)
+        pages = max(1, math.ceil(len(found) / PER_PAGE))
+        if not 0 <= page < pages:
+            raise ValueError(f"page is {page}; there are pages 0 to {pages - 1}.")
+        shown = found[page * PER_PAGE :][:PER_PAGE]
+        rows = max(1, math.ceil(len(shown) / ROWS))
         figure = Figure(figsize=(7.6, 0.88 * rows + 0.7), dpi=100, layout="constrained")
         axes = figure.subplots(rows, ROWS, squeeze=False)
         for cell in axes.flat:
@@ -241,12 +266,15 @@ class Atlas(Result):
         figure.suptitle(
             f"{self.model.name}, {self.layer.name} ({self.layer.size}): {what}{many}\n"
             f"{order}, with the mean activation; boxes of {self.box} px; {how}; "
-            f"page {page + 1} of {self.pages}",
+            f"page {page + 1} of {pages}",
             fontsize=7.5,
         )
         return figure
 
     def code(self) -> str:
+        asked = {"page": self.page, "by": self.by, "search": self.search}
+        plain = {"page": 0, "by": "activation", "search": ""}
+        sheet = ", ".join(f"{key}={one!r}" for key, one in asked.items() if one != plain[key])
         single = isinstance(self.source, str | Path)
         images = code.of_image(self.source) if single else code.of_images(self.sources.values())
         every = len(self.channels) == self.layer.shape[0]
@@ -264,22 +292,21 @@ class Atlas(Result):
                 f"    side={self.made_with['side']}, batch_size={self.made_with['batch_size']},"
                 f"{folder}",
                 ")",
-                "atlas.figure()",
+                f"atlas.figure({sheet})",
             ]
         )
 
 
 def layer_atlas(
     model: Model | nn.Module,
-    layer: str,
-    images: Any = "coffee",
+    layer: str | None = None,
+    images: Any = EVERY_SAMPLE,
     *,
     channels: Sequence[int] | None = None,
     softening: Softening | None = None,
     side: int = 96,
     batch_size: int | None = None,
     folder: str | Path | None = None,
-    resume: Atlas | None = None,
     progress: Progress | None = None,
 ) -> Atlas:
     """Pull every channel of a layer back, each on the image that excites it most.
@@ -294,9 +321,9 @@ def layer_atlas(
 
     Args:
         model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
-        layer: Dotted layer name; see ``pw.layers``.
+        layer: Dotted layer name, see ``pw.layers``; None for :func:`middle_layer`.
         images: What ``Session`` takes, a list or a mapping of such, or a folder, whose unreadable
-            files are skipped. All of one size.
+            files are skipped. All of one size. By default all sample photographs.
         channels: Some channels; None for all.
         softening: ``Softening.relative(0.85)`` by default.
         side: Of the thumbnails, in pixels.
@@ -304,7 +331,6 @@ def layer_atlas(
             elsewhere.
         folder: An empty or new folder that keeps everything on disk, or one that an earlier call
             with the same arguments has begun; then it goes on there.
-        resume: An unfinished atlas of the same arguments, which goes on (without ``folder``).
         progress: Called with the share that is done, 0 to 1.
 
     Returns:
@@ -313,7 +339,7 @@ def layer_atlas(
     Raises:
         ImageError: If an image that is not one of a folder cannot be read, or none at all.
         ValueError: For unknown layers or channels, numbers out of range, images of several sizes,
-            or a folder or atlas with other settings.
+            or a folder with other settings.
     """
     return completed(
         gather(
@@ -325,7 +351,6 @@ def layer_atlas(
             side=side,
             batch_size=batch_size,
             folder=folder,
-            resume=resume,
         ),
         progress,
     )
@@ -333,51 +358,75 @@ def layer_atlas(
 
 def gather(
     model: Model | nn.Module,
-    layer: str,
-    images: Any = "coffee",
+    layer: str | None = None,
+    images: Any = EVERY_SAMPLE,
     *,
     channels: Sequence[int] | None = None,
     softening: Softening | None = None,
     side: int = 96,
     batch_size: int | None = None,
     folder: str | Path | None = None,
-    resume: Atlas | None = None,
+    earlier: Atlas | None = None,
     first: Callable[[Atlas], Sequence[int]] = lambda atlas: (),
 ) -> Iterator[Atlas]:
     """The atlas after each batch; see :func:`layer_atlas`.
 
-    Before each batch ``first`` is asked for the channels that are wanted most.
+    Before each batch ``first`` is asked for the channels that are wanted most. What an ``earlier``
+    atlas of the same objects knows is not computed again: where all settings are the same it goes
+    on, otherwise its strongest examples are taken over.
     """
     model = model if isinstance(model, Model) else Model(model)
+    layer = layer or middle_layer(model)
     softening = Softening.checked(softening)
     batch_size = default_batch(model) if batch_size is None else batch_size
     for name, number in (("side", side), ("batch_size", batch_size)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
-    if folder is not None and resume is not None:
-        raise ValueError("folder and resume are both given; a folder goes on by itself.")
-    sources = photographs(images)
-    digest, size = _examined(sources, model, in_folder=_is_folder(images))
-    found, box = _layer_and_box(model, layer, size)
+    if earlier is not None and _same_survey(earlier, model, layer, images):
+        sources, found, box = earlier.sources, earlier.layer, earlier.box
+        of_survey = {name: earlier.made_with[name] for name in OF_SURVEY}
+    else:
+        earlier, sources = None, photographs(images)
+        digest, size = _examined(sources, model, in_folder=_is_folder(images))
+        found, box = _layer_and_box(model, layer, size)
+        of_survey = {
+            **export.provenance(model),
+            "layer": found.name,
+            "size": list(size),
+            "box": box,
+            "images": list(sources),
+            "images_hash": digest,
+        }
     chosen = _checked_channels(channels, found)
     made_with = {
-        **export.provenance(model),
-        "layer": found.name,
+        **of_survey,
         "channels": chosen.tolist(),
         "softening": code.of_softening(softening),
         "side": side,
-        "box": box,
         "batch_size": batch_size,
-        "images": list(sources),
-        "images_hash": digest,
     }
-    if resume is not None:
-        _check_same(resume.made_with, made_with, "The atlas to resume was begun")
-        return _fill(resume, first)
     place = None if folder is None else _opened(Path(folder).expanduser(), made_with)
-    return _fill(
-        Atlas(model, found, images, sources, softening, made_with, chosen, box, place), first
-    )
+    if earlier is not None and earlier.folder == place and earlier.made_with == made_with:
+        return _fill(earlier, first)
+    atlas = Atlas(model, found, images, sources, softening, made_with, chosen, box, place)
+    if earlier is not None:
+        atlas.take_over(earlier)
+    return _fill(atlas, first)
+
+
+def middle_layer(model: Model) -> str:
+    """The layer that an atlas shows where none is named: half way through the network.
+
+    Of the last layers of each resolution that enter a rectifier, the middle one.
+    """
+    stages = stage_layers(Session(model, torch.zeros(3, model.size, model.size)))[:-1]
+    if not stages:
+        raise ValueError(f"{model.name} has no layer with positions; name a layer.")
+    return stages[len(stages) // 2]
+
+
+def _same_survey(earlier: Atlas, model: Model, layer: str, images: Any) -> bool:
+    return earlier.model is model and earlier.source is images and earlier.layer.name == layer
 
 
 def _is_folder(images: Any) -> bool:

@@ -169,7 +169,7 @@ class TemperatureStrip(Pictured, View):
         return w.VBox([self._board.box, row(self._play, self._slider), self._film.box])
 
     def hidden(self) -> list[w.Widget]:
-        return [self._link]
+        return [*super().hidden(), self._link]
 
     def controls(self) -> Sequence[w.Widget]:
         target = class_box(self, "the image's own")

@@ -13,9 +13,7 @@ import ipywidgets as w
 import traitlets as t
 
 from .. import code
-from ..catalogue import is_cached
 from ..controls import STOPS, heading, nearest_stop
-from ..export import PRINT_DPI
 from ..figures.result import Result
 from ..frame import Studio
 from ..knobs import Knobs
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..explorer import Explorer
-
-FIRST_PICTURE_SECONDS = 60.0
-"""How long displaying a view waits for the picture that the saved notebook keeps."""
 
 STILL_DPI = 100
 
@@ -54,6 +49,8 @@ class View(Knobs, Live):
 
     TITLE: ClassVar[str]
     RESULT: ClassVar[type[Result]]
+    GOES_ON: ClassVar[bool] = False
+    """Whether Run goes on where the computation was stopped, or starts anew."""
 
     result = t.Any(None, allow_none=True, read_only=True)
     explorer = t.Any(None, allow_none=True, read_only=True)
@@ -140,6 +137,9 @@ class View(Knobs, Live):
         self._close_explorer()
         super().close()
 
+    def hidden(self) -> list[w.Widget]:
+        return [*super().hidden(), self._nothing]
+
     def _close_explorer(self) -> None:
         explorer = self.explorer
         if explorer is not None:
@@ -154,15 +154,40 @@ class View(Knobs, Live):
         result: Result = self.result
         return result
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The live widget, and a PNG for places without one: GitHub, nbconvert, a closed kernel."""
-        bundle = super()._repr_mimebundle_(**options)
-        if not (isinstance(self.model, str) and not is_cached(self.model)):
-            self.wait(FIRST_PICTURE_SECONDS)
-        if self.result is not None and isinstance(bundle, dict):
+    # What a notebook shows and keeps.
+
+    def _ipython_display_(self, **options: Any) -> None:
+        """The live widget, at once; and a second output, unseen where widgets are alive.
+
+        It gets a PNG of the first figure that is completed, for places without a kernel: GitHub,
+        nbconvert. It is an output of its own because an update makes the page draw its output
+        anew.
+        """
+        from IPython.display import display
+
+        display({**super()._repr_mimebundle_(**options), "text/plain": self._words}, raw=True)
+        self._awaiting_still = display(self._still(), raw=True, display_id=True)
+        if self._worker is not None and not self._worker.busy:
+            self._keep_still()
+
+    @property
+    def _words(self) -> str:
+        return f"{type(self).__name__}: {self.TITLE}"
+
+    _awaiting_still: Any = None
+    """The output that waits for its PNG."""
+
+    def _still(self) -> dict[str, Any]:
+        """The second output: an empty widget, and a PNG of the figure if there is one."""
+        bundle = {**self._nothing._repr_mimebundle_(), "text/plain": self._words}
+        if self.result is not None and self.result.progress > 0:
             bundle["image/png"] = base64.b64encode(_png(self.result.figure())).decode("ascii")
-            bundle["text/plain"] = f"{type(self).__name__}: {self.TITLE}"
         return bundle
+
+    def _keep_still(self) -> None:
+        handle, self._awaiting_still = self._awaiting_still, None
+        if handle is not None and self.result is not None:
+            self.guard(lambda: handle.update(self._still(), raw=True))
 
     # The computation; all but `changed` runs in the worker's thread.
 
@@ -197,6 +222,7 @@ class View(Knobs, Live):
                 close()
             if self.result is not None and not (self._worker and self._worker.waiting):
                 self._show_progress(self.result.progress, idle=True)
+                self._keep_still()
 
     def _loaded(self, choices: dict[str, Any]) -> Model:
         """The chosen network."""
@@ -248,6 +274,7 @@ class View(Knobs, Live):
         self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
         self._problem.layout.width = "auto"
         self._below = w.VBox()
+        self._nothing = w.HTML(layout=w.Layout(display="none"))
         screen = self.screen()
         away = TakeawayPanel(self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem)
         self.children = [
@@ -278,7 +305,8 @@ class View(Knobs, Live):
             text = f'<span class="pullback-busy">●</span> computing, {100 * share:.0f} %'
         else:
             now = datetime.datetime.now().strftime("%H:%M:%S")
-            what = now if share >= 1 else f"stopped at {100 * share:.0f} %, Run starts anew"
+            then = "goes on" if self.GOES_ON else "starts anew"
+            what = now if share >= 1 else f"stopped at {100 * share:.0f} %, Run {then}"
             text = f'<span class="pullback-idle">●</span> {what}'
         self._status.value = f'<div class="pullback-status">{text}</div>'
 
@@ -376,5 +404,5 @@ def _png(figure: Figure) -> bytes:
     import io
 
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=min(STILL_DPI, PRINT_DPI))
+    figure.savefig(file, format="png", dpi=STILL_DPI)
     return file.getvalue()
