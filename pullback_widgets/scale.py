@@ -187,8 +187,18 @@ def _batch_norm_scale(
 
 
 def channel_deviation(values: Tensor, channel_dim: int = 1) -> Tensor:
-    """Standard deviation per channel over images and positions, shape (C,), at least FLOOR."""
+    """Standard deviation per channel over images and positions, shape (C,), at least FLOOR.
+
+    Infinite values take no part: in front of a max-pooling they are padding.
+    """
     if values.dim() < 2:
-        return values.std(correction=0).clamp_min(FLOOR).view(1)
+        values, channel_dim = values.view(-1, 1), 1
     others = [dim for dim in range(values.dim()) if dim != channel_dim]
-    return values.std(dim=others, correction=0).clamp_min(FLOOR)
+    deviation = values.std(dim=others, correction=0)
+    if not bool(deviation.isfinite().all()):
+        inside = values.isfinite()
+        count = inside.sum(others, keepdim=True).clamp_min(1)
+        mean = values.where(inside, 0).sum(others, keepdim=True) / count
+        squares = (values - mean).where(inside, 0).square().sum(others, keepdim=True)
+        deviation = (squares / count).sqrt().squeeze(others)
+    return deviation.clamp_min(FLOOR)
