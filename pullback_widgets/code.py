@@ -26,11 +26,7 @@ def lines(frame: Frame, view: str) -> str:
     note = "  # your image" if image == "..." else ""
     yours = "..." in of_target(frame.target)
     arguments = f"{of_target(frame.target)}, softening={of_softening(state.softening)}"
-    result = ["import pullback_widgets as pw"]
-    if "torch." in arguments:
-        result.append("import torch")
-    result += [
-        "",
+    result = [
         f"model = {model}",
         f"session = pw.Session(model, {image}){note}",
         f"pullback = session.pullback({arguments})" + ("  # your target" if yours else ""),
@@ -42,7 +38,15 @@ def lines(frame: Frame, view: str) -> str:
             f"*_, last = session.ascend({arguments}, {walk})",
             f"{view} = last.{view}",
         ]
-    return "\n".join(result)
+    return script(*result)
+
+
+def script(*body: str) -> str:
+    """Lines of Python under the imports that they need."""
+    imports = ["import pullback_widgets as pw"]
+    if any("torch.tensor(" in line for line in body):  # of a Direction
+        imports.append("import torch")
+    return "\n".join([*imports, "", *body])
 
 
 def of_model(model: Model) -> str:
@@ -85,9 +89,9 @@ def in_words(softening: Softening) -> str:
 def of_target(target: Target) -> str:
     """A target as an expression."""
     if isinstance(target, Logit):
-        return repr(target.label if isinstance(target.label, str) else int(target.label))
+        return repr(target.label)
     if isinstance(target, Channel | Unit):
-        return f"pw.{dataclasses.replace(target, channel=int(target.channel))!r}"
+        return f"pw.{target!r}"
     if isinstance(target, Direction):
         vector = torch.as_tensor(target.vector)
         values = f"{vector.tolist()}, dtype={vector.dtype}"

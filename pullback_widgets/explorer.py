@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import datetime
 import html
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +144,7 @@ class Explorer(Choices, Live):
         if ending in (".pdf", ".svg"):
             return export.save_figure(path, self.figure())
         if ending == ".json":
-            path.write_text(json.dumps(self.recipe(), indent=1), "utf-8")
+            path.write_text(export.as_json(self.recipe(), indent=1), "utf-8")
             return path
         return picture.save(frame.picture(self.view, self.colour), path)
 
@@ -353,9 +352,11 @@ class Explorer(Choices, Live):
         softening = frame.state.softening
         how = "plain gradient" if softening.is_hard else code.in_words(softening)
         words = _words(view, html.escape(frame.title), how)
+        exceptions = html.escape(frame.report.exceptions)
         self._caption.value = (
             f'<div class="pullback-caption"><div>{words}</div>'
-            f"<div>{_legend(frame, view, colour)}</div></div>"
+            f"<div>{_legend(frame, view, colour)}</div>"
+            f"{exceptions and f'<div>{exceptions}</div>'}</div>"
         )
 
     def _picked(self, x: float, y: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .model import Model
 from .picture import RGB, enlarge
@@ -51,9 +52,24 @@ def save_figure(path: Path, figure: Figure) -> Path:
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> Path:
     """Write arrays, compressed, and the settings that made them; ``load_npz`` reads both back."""
-    text = np.array(json.dumps(settings))
-    np.savez_compressed(path, allow_pickle=False, **{SETTINGS: text}, **dict(arrays))
+    contents: dict[str, Any] = {SETTINGS: np.array(as_json(settings)), **arrays}
+    with path.open("wb") as file:  # to a path numpy would add .npz where its ending is .NPZ
+        np.savez_compressed(file, **contents)
     return path
+
+
+def as_json(settings: Mapping[str, Any], indent: int | None = None) -> str:
+    """Settings as JSON; numpy's numbers, as users give them, become Python's."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        raise TypeError(
+            f"A setting is {value!r} ({type(value).__name__}), which JSON cannot hold; give "
+            "numbers, text, or lists of these."
+        )
+
+    return json.dumps(settings, indent=indent, default=plain)
 
 
 def load_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -127,22 +143,44 @@ def film(frame: Frame, view: str, colour: str = "rgb") -> list[RGB]:
 
 
 def provenance(model: Model) -> dict[str, Any]:
-    """What a result depends on besides its settings: versions, the network and its weights."""
+    """What a result depends on besides its settings: versions, and the network."""
     from . import __version__
 
     return {
         "pullback_widgets": __version__,
         "torch": torch.__version__,
         "network": model.catalogue_name or model.name,
+        **fingerprint(model),
+    }
+
+
+def fingerprint(model: Model) -> dict[str, Any]:
+    """What makes a network's numbers: hashes of its weights and calibration, the preprocessing.
+
+    ``calibration`` is None where scales are measured on the package's own photographs.
+    """
+    images = None
+    if model._calibration is not None:
+        images = model.calibration_batch(model.size, model.size)
+    return {
         "weights": weights_hash(model),
+        "mean": list(model.mean),
+        "std": list(model.std),
+        "size": model.size,
+        "calibration": None if images is None else _hash([("", images)]),
     }
 
 
 def weights_hash(model: Model) -> str:
     """SHA-256 over the names, types, shapes and bytes of all parameters and buffers."""
-    digest = hashlib.sha256()
     module = model.module
-    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+    return _hash(itertools.chain(module.named_parameters(), module.named_buffers()))
+
+
+def _hash(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 over the names, types, shapes and bytes of tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
         values = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
         digest.update(values.reshape(-1).view(torch.uint8).numpy().data)

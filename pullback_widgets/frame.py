@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from . import picture
+from . import nonlinearity, picture
 from .ascent import Step
 from .catalogue import load_model
 from .layer import Layer
@@ -203,18 +203,19 @@ class Studio:
 
     def model(self, model: Model | str) -> Model:
         """The network, loaded from the catalogue if it is a name."""
-        if isinstance(model, Model):
-            return model
-        loaded = Studio._loaded.get(model)
+        loaded = self._load(model) if isinstance(model, str) else model
+        nonlinearity.shown(loaded.module)  # in the widget
+        return loaded
+
+    def _load(self, name: str) -> Model:
+        loaded = Studio._loaded.get(name)
         if loaded is None:
             report = self._progress
             loaded = load_model(
-                model,
-                progress=None
-                if report is None
-                else lambda done, total: report(str(model), done, total),
+                name,
+                progress=None if report is None else lambda done, total: report(name, done, total),
             )
-            Studio._loaded[model] = loaded
+            Studio._loaded[name] = loaded
         return loaded
 
     def session(self, model: Model, image: Any) -> Session:

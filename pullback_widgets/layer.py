@@ -34,7 +34,9 @@ def unknown_layer(name: str, known: Iterable[str]) -> ValueError:
     known = list(known)
     near = difflib.get_close_matches(str(name), known, n=5, cutoff=0.3)
     near += [other for other in known if str(name) and str(name) in other and other not in near]
-    hint = f"nearest: {', '.join(near[:6])}" if near else f"it has: {', '.join(known[:6])}..."
+    hint = f"{'nearest' if near else 'it has'}: {', '.join((near or known)[:6])}"
+    if not near and len(known) > 6:
+        hint += f" and {len(known) - 6} more"
     return ValueError(
         f"There is no layer {name!r} in this network; {hint}. "
         "pw.layers(model) lists all of them in forward order."

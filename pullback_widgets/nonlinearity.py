@@ -1,18 +1,23 @@
 """What a recording softened, and what it left alone: nothing nonlinear is passed over in silence.
 
-It is read off autograd's graph after the forward pass, so it costs nothing before it is asked for.
+It is read off autograd's graph after the forward pass, so it costs little before it is asked for.
 Whatever is not known to be linear is named.
 """
 
 from __future__ import annotations
 
 import re
+import sys
+import warnings
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 
 from .gate import Gate, Pool
 
@@ -32,11 +37,14 @@ _LINEAR_NAMES = """
     UpsampleNearest2D UpsampleNearest3D UpsampleNearestExact2D UpsampleTrilinear3D View
 """
 _LINEAR = frozenset(_LINEAR_NAMES.split())
-# Linear in each factor: a product of two values that both come from the image is not.
-_PRODUCT_NAMES = "Mul Mm Bmm Mv Dot Addmm Addmv Addbmm Baddbmm Addcmul Convolution Lerp Linear"
-_PRODUCTS = frozenset(_PRODUCT_NAMES.split())
-# Linear in the numerator.
-_QUOTIENTS = frozenset(["Div", "Addcdiv"])
+# Linear in each of two factors, whose places among the inputs these are: a product of two values
+# that both come from the image is not.
+_FACTORS = {
+    **dict.fromkeys(("Mul", "Mm", "Bmm", "Mv", "Dot", "Convolution", "Linear"), (0, 1)),
+    **dict.fromkeys(("Addmm", "Addmv", "Addbmm", "Baddbmm", "Addcmul"), (1, 2)),
+}
+# Linear in everything but the input at this place.
+_DIVISOR = {"Div": 1, "Addcdiv": 2}
 
 _SAME = {"hardtanh": "relu6"}  # which a hardtanh is wherever it is softened
 _WORDS = {
@@ -47,7 +55,7 @@ _WORDS = {
     "NativeGroupNorm": "group norm",
     "LinalgVectorNorm": "vector norm",
     "RreluWithNoise": "RReLU",
-    "CopySlices": "in-place change of a view",
+    "NotImplemented": "operation without a derivative",
 }
 
 
@@ -74,10 +82,13 @@ class Report:
     Attributes:
         gates: Those that are softened in the backward pass, in forward order.
         kept: How many of each kind keep their own derivative, the most frequent first.
+        cut: Likewise, how many make values that no gradient passes through, such as comparisons
+            and ``detach``.
     """
 
     gates: tuple[Gated, ...]
     kept: Mapping[str, int]
+    cut: Mapping[str, int]
 
     def count(self, scale: str) -> int:
         """How many gates have their scale from there."""
@@ -87,40 +98,104 @@ class Report:
     def sentence(self) -> str:
         """All of it in one or two short sentences."""
         if not self.gates:
-            text = "No gate was softened: the network has no ReLU or max-pooling that can be seen"
-        else:
-            origins = [
-                f"{self.count(scale)} {words}"
-                for scale, words in (
-                    ("batch norm", "scaled by batch norm"),
-                    ("sum", "by a sum of these"),
-                    ("calibration", "calibrated"),
-                )
-                if self.count(scale)
-            ]
-            many = len(self.gates) != 1
-            text = f"{len(self.gates)} gate{'s' * many} softened ({', '.join(origins)})"
-        if not self.kept:
-            return f"{text}."
-        kinds = [f"{number} {name}" for name, number in self.kept.items()]
-        listed = " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
-        one = sum(self.kept.values()) == 1
-        return f"{text}; {listed} keep{'s' * one} {'its' if one else 'their'} own derivative."
+            return self.exceptions
+        origins = [
+            f"{self.count(scale)} {words}"
+            for scale, words in (
+                ("batch norm", "scaled by batch norm"),
+                ("sum", "by a sum of these"),
+                ("calibration", "calibrated"),
+            )
+            if self.count(scale)
+        ]
+        many = "s" * (len(self.gates) != 1)
+        text = f"{len(self.gates)} gate{many} softened ({', '.join(origins)})."
+        return f"{text} {self.exceptions}".strip()
+
+    @property
+    def exceptions(self) -> str:
+        """What was not softened, in a sentence; empty if everything nonlinear was."""
+        parts = []
+        if not self.gates:
+            parts.append("no gate was softened: no ReLU or max-pooling was seen")
+        if self.kept:
+            one = sum(self.kept.values()) == 1
+            parts.append(
+                f"{_listed(self.kept)} keep{'s' * one} {'its' if one else 'their'} own derivative"
+            )
+        if self.cut:
+            parts.append(f"no gradient passes through {_listed(self.cut)}")
+        text = "; ".join(parts)
+        return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    kinds = [f"{number} {name}" for name, number in counts.items()]
+    return " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
 
 
 def report_of(recording: Recording) -> Report:
     """What a recording's backward pass softens, from the logits back to the image."""
-    end = recording.logits
-    gates: dict[int, Gated] = {}
+    passed: dict[int, Gate | Pool] = {}
     kept: Counter[str] = Counter()
-    for node, varying in _nodes(end, recording.x):
+    slices = 0
+    for node, varying in _nodes(recording.logits, recording.x):
         gate = getattr(node, "gate", None) or getattr(node, "pool", None)
         if isinstance(gate, Gate | Pool):
-            operation = _SAME.get(gate.operation, gate.operation)
-            gates[gate.key.turn] = Gated(operation, gate.key.path, _origin(gate))
+            passed[gate.key.turn] = gate
+        elif type(node).__name__ == "CopySlices":
+            slices += 1
         elif (name := _nonlinear(node, varying)) is not None:
             kept[name] += 1
-    return Report(tuple(gates[turn] for turn in sorted(gates)), dict(kept.most_common()))
+    # What changes a part of a tensor in place is hidden from here; it may be a gate of ours.
+    hidden = [gate for gate in recording.gates if gate.key.turn not in passed and _in_place(gate)]
+    passed.update((gate.key.turn, gate) for gate in hidden[:slices])
+    if slices > len(hidden):
+        kept["in-place change of a part"] = slices - len(hidden)
+    gates = tuple(
+        Gated(_SAME.get(gate.operation, gate.operation), gate.key.path, _origin(gate))
+        for _, gate in sorted(passed.items())
+    )
+    cut = Counter({name: n for name, n in recording.cut.items() if name not in kept})
+    return Report(gates, dict(kept.most_common()), dict(cut.most_common()))
+
+
+_told: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+"""The networks whose users know what is not softened."""
+
+
+def shown(module: nn.Module) -> None:
+    """Say that whoever uses a network sees its report, so that no warning is needed."""
+    _told.add(module)
+
+
+def is_known(module: nn.Module) -> bool:
+    """Whether the network's user knows what is not softened."""
+    return module in _told
+
+
+def tell(recording: Recording) -> None:
+    """Warn of what is not softened, once for each network."""
+    if is_known(recording.model.module) or recording.logits is None:
+        return
+    shown(recording.model.module)
+    text = report_of(recording).exceptions
+    if text:
+        name = recording.model.name
+        message = f"{name}: {text} pw.report tells more."
+        warnings.warn(message, stacklevel=_levels_to_the_user())
+
+
+def _levels_to_the_user() -> int:
+    """How far the calling code is from the first frame outside of this package."""
+    ours, level, frame = str(Path(__file__).parent), 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _in_place(gate: Gate | Pool) -> bool:
+    return isinstance(gate, Gate) and gate.in_place
 
 
 def _nodes(end: Tensor | None, x: Tensor) -> Iterable[tuple[Any, list[bool]]]:
@@ -147,10 +222,15 @@ def _nodes(end: Tensor | None, x: Tensor) -> Iterable[tuple[Any, list[bool]]]:
 def _nonlinear(node: Any, varying: list[bool]) -> str | None:
     """What a node is called if it is not linear in what comes from the image."""
     kind = re.sub(r"Backward\d*$", "", type(node).__name__)
-    if kind in _PRODUCTS:
-        return "product" if sum(varying) > 1 else None
-    if kind in _QUOTIENTS:
-        return "quotient" if any(varying[1:]) else None
+    if isinstance(node, BackwardCFunction):
+        return f"{kind} of the network's own"
+    if kind in _FACTORS:
+        factors = [place < len(varying) and varying[place] for place in _FACTORS[kind]]
+        return "product" if all(factors) else None
+    if kind in _DIVISOR:
+        return "quotient" if varying[_DIVISOR[kind] :] == [True] else None
+    if kind == "Lerp":
+        return "product" if varying[2:] == [True] and any(varying[:2]) else None
     if kind.endswith("BatchNorm") and getattr(node, "_saved_training", False):
         return "norm by the image's own statistics"
     if kind in _LINEAR:

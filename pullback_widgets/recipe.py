@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import numbers
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -103,8 +104,10 @@ def _from_bytes(values: Tensor) -> Tensor:
 
 
 def _written_target(target: Any) -> Any:
-    if target is None or isinstance(target, int | str):
+    if target is None or isinstance(target, str):
         return target
+    if isinstance(target, numbers.Integral):
+        return int(target)
     kind = type(target).__name__
     if _TARGETS.get(kind) is not type(target):
         raise TypeError(
@@ -136,8 +139,8 @@ def open_recipe(
 ) -> Explorer:
     """Open an Explorer as it was when a recipe was written.
 
-    What is not as it was then (versions, weights, the photograph's file) is said in the Explorer
-    and in its ``notes``; it opens all the same.
+    What is not as it was then (versions, the network, the photograph's file) is said in the
+    Explorer and in its ``notes``; it opens all the same.
 
     Args:
         recipe: A ``.json`` file that ``Explorer.save`` wrote, or what ``Explorer.recipe`` gave.
@@ -145,7 +148,8 @@ def open_recipe(
         image: Another image than the recipe's.
 
     Raises:
-        ValueError: If this is no recipe, one of a newer version, or one that needs ``model``.
+        ValueError: If this is no recipe, one of a newer version, or one that needs ``model`` or
+            ``image``.
     """
     from . import Explorer  # says what is missing where there is no Jupyter
 
@@ -211,12 +215,19 @@ def _read(recipe: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
 def _read_image(written: Mapping[str, Any], notes: list[str]) -> Any:
     if "sample" in written:
         return written["sample"]
+    lost = "The image came from no file"
     if "file" in written:
         path = Path(written["file"])
         if path.is_file() and _digest(path) == written["sha256"]:
             return str(path)
         what = "is not the file it was" if path.is_file() else "is not here"
-        notes.append(f"The photograph {path.name} {what}; its pixels come from the recipe.")
+        lost = f"The photograph {path.name} {what}"
+        notes.append(f"{lost}; its pixels come from the recipe.")
+    if not {"png", "npz"} & written.keys():
+        raise ValueError(
+            f"{lost}, and its pixels were not stored in the recipe (of an NPZ they are the array "
+            "'image'); give it: pw.open_recipe(recipe, image=...)."
+        )
     if "png" in written:
         from PIL import Image
 
@@ -257,8 +268,10 @@ def _compare_when_loaded(explorer: Explorer, recipe: Mapping[str, Any]) -> None:
 def differences(recipe: Mapping[str, Any], model: Model) -> list[str]:
     """What is not as it was when the recipe was written, in sentences."""
     now = export.provenance(model)
+    # Older recipes do not say how images were prepared.
+    recipe = {**{name: now[name] for name in ("mean", "std", "size", "calibration")}, **recipe}
     found = []
-    for name in ("pullback_widgets", "torch"):
+    for name in ("pullback_widgets", "torch", "mean", "std", "size"):
         if recipe.get(name) != now[name]:
             found.append(f"Written with {name} {recipe.get(name)}, opened with {now[name]}.")
     if recipe.get("network") != now["network"]:
@@ -267,6 +280,11 @@ def differences(recipe: Mapping[str, Any], model: Model) -> list[str]:
         found.append(
             f"The weights of {now['network']} are not those of the recipe, so the picture may be "
             "another."
+        )
+    if recipe["calibration"] != now["calibration"]:
+        found.append(
+            f"The calibration images of {now['network']} are not those of the recipe, so the same "
+            "relative temperature may soften more or less."
         )
     return found
 

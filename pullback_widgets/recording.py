@@ -11,6 +11,7 @@ import contextlib
 import functools
 import inspect
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from torch.utils.checkpoint import CheckpointError
 from .gate import Gate, GateKey, Kept, Pool, Settings
 from .layer import Layer, unknown_layer
 from .model import Model
+from .nonlinearity import tell
 from .rectifier import find_max_pool, find_rectifier, may_be_gate
 from .scale import ScaleMap, channel_deviation, follows_scale
 from .softening import Softening
@@ -60,6 +62,23 @@ FUSED = ("BatchNormAct2d", "SyncBatchNormAct", "FrozenBatchNormAct2d")
 """timm's batch norms with the activation inside: their units mean what enters that activation."""
 
 
+_NUMBERS = frozenset(
+    {
+        Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.__bool__,
+        Tensor.__float__, Tensor.__int__, Tensor.__index__, torch.equal, torch.allclose,
+    }
+)  # fmt: skip
+"""Calls that return no tensor, but what stands in one."""
+
+_CONSTANTS = frozenset(
+    {
+        "empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_tensor", "new_zeros",
+        "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like",
+    }
+)  # fmt: skip
+"""Calls that only take the shape and type of a tensor."""
+
+
 class _Stop(BaseException):
     """The layer that was asked for is reached; not an Exception, so that no network swallows it."""
 
@@ -89,7 +108,9 @@ class _Trace:
     # Likewise what gates will need.
     kept: dict[int, list[Kept]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
-    gates: int = 0
+    gates: list[Gate | Pool] = field(default_factory=list)
+    # Operations on what has a gradient whose results have none, by name.
+    cut: Counter[str] = field(default_factory=Counter)
     stack: list[tuple[str, str]] = field(default_factory=list)
     """The modules that run: name, and name of the call."""
 
@@ -109,13 +130,28 @@ class _Trace:
         return None
 
     def next_gate(self, channels: int) -> GateKey:
-        self.gates += 1
-        return GateKey(self.gates, channels, self.stack[-1][1] if self.stack else "")
+        path = self.stack[-1][1] if self.stack else ""
+        return GateKey(len(self.gates) + 1, channels, path)
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
         entry = _Entry(Layer(name, kind, tuple(tensor.shape[1:])), tensor)
         self.entries[name] = entry
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
+
+    def note_cut(self, func: Callable[..., Any], args: tuple[Any, ...], out: Any) -> None:
+        """Note an operation whose result depends on the image and has no gradient."""
+        if isinstance(out, Tensor):
+            if out.requires_grad or func.__name__ in _CONSTANTS:
+                return
+        elif isinstance(out, tuple):
+            if all(not isinstance(one, Tensor) or one.requires_grad for one in out):
+                return
+        elif func not in _NUMBERS:
+            return
+        inputs = [one for arg in args for one in (arg if isinstance(arg, list | tuple) else [arg])]
+        if any(isinstance(one, Tensor) and one.requires_grad for one in inputs):
+            name = func.__name__.strip("_")
+            self.cut["value read out" if func in _NUMBERS or name == "get" else name] += 1
 
     def enters(self, tensor: Tensor, gate: Gate) -> None:
         """Note that a layer's value goes into a rectifier."""
@@ -169,7 +205,10 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if not _matters(func) and "out" not in kwargs:
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            if self.grad:
+                self.trace.note_cut(func, args, out)
+            return out
         rectifier = find_rectifier(func, args, kwargs)
         if rectifier is not None:
             z = rectifier.z
@@ -183,6 +222,7 @@ class _Recorder(TorchFunctionMode):
                 self.scales.get(z),
                 rectifier.in_place,
             )
+            self.trace.gates.append(gate)
             if gate.scale is None and self.measured is not None:
                 self.measured[gate.key.turn] = channel_deviation(z)
             self.trace.enters(z, gate)
@@ -200,6 +240,7 @@ class _Recorder(TorchFunctionMode):
             channel_dim = found.x.dim() - len(found.kernel) - 1
             key = self.trace.next_gate(found.x.shape[channel_dim])
             pool = Pool(key, self.settings, *found[1:])
+            self.trace.gates.append(pool)
             if self.measured is not None:
                 self.measured[key.turn] = channel_deviation(found.x, channel_dim)
             if self.grad:
@@ -213,6 +254,8 @@ class _Recorder(TorchFunctionMode):
         if overwritten is not None:
             self.trace.rescue(overwritten, by_gate=False)
         out = func(*args, **kwargs)
+        if self.grad:
+            self.trace.note_cut(func, args, out)
         self.scales.follow(func, args, kwargs, out)
         return out
 
@@ -291,6 +334,16 @@ class Recording:
         """The layers that ran, in forward order."""
         return [entry.layer for entry in self._trace.entries.values()]
 
+    @property
+    def gates(self) -> list[Gate | Pool]:
+        """The gates that ran, in forward order."""
+        return self._trace.gates
+
+    @property
+    def cut(self) -> Counter[str]:
+        """How many operations cut what depends on the image off the gradient, by name."""
+        return self._trace.cut
+
     def value(self, layer: str) -> Tensor:
         """What a target reads: a layer's pre-activation or output, with its graph.
 
@@ -348,6 +401,8 @@ class Recording:
             ValueError: For an unknown layer, or indices out of range.
         """
         seeds = self._seeds(targets)
+        if not softening.is_hard:
+            tell(self)
         # A target that no gradient leads to, such as a constant layer, pulls back to zero.
         reached = [layer for layer in seeds if self.value(layer).requires_grad]
         with self._lock, torch.inference_mode(False):

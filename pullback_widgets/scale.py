@@ -108,17 +108,26 @@ class ScaleMap:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Tensor], Scale]] = {}
+        self._known: dict[int, tuple[weakref.ref[Tensor], int, Scale]] = {}
 
-    def get(self, tensor: Tensor) -> Scale | None:
-        """The scale of a tensor's channels, if it is known."""
+    def get(self, tensor: Tensor, result: Tensor | None = None) -> Scale | None:
+        """The scale of a tensor's channels, if it is known.
+
+        Args:
+            tensor: What is looked up.
+            result: What has just been computed from it, perhaps in place.
+        """
         entry = self._known.get(id(tensor))
-        return entry[1] if entry is not None and entry[0]() is tensor else None
+        if entry is None or entry[0]() is not tensor:
+            return None
+        # Overwritten since, perhaps through a view, it has another scale.
+        overwritten = _version(tensor) - entry[1] > (tensor is result)
+        return None if overwritten else entry[2]
 
     def put(self, tensor: Tensor, scale: Scale | None) -> None:
         """Note the scale of a tensor; ``None`` or one that does not fit forgets it."""
         if scale is not None and tensor.dim() > 1 and tensor.shape[1] == scale.channels:
-            self._known[id(tensor)] = (weakref.ref(tensor), scale)
+            self._known[id(tensor)] = (weakref.ref(tensor), _version(tensor), scale)
         else:
             self._known.pop(id(tensor), None)
 
@@ -133,15 +142,16 @@ class ScaleMap:
         elif func in _PASS:
             source = args[0] if args else kwargs["input"]
             # Flattening may fold the images into the channels; then the scale is lost.
-            self.put(out, self.get(source) if out.shape[:1] == source.shape[:1] else None)
+            same_images = out.shape[:1] == source.shape[:1]
+            self.put(out, self.get(source, out) if same_images else None)
         elif func in _SUM:
-            self.put(out, self._sum(args, kwargs))
+            self.put(out, self._sum(args, kwargs, out))
         elif func in _CONCATENATE:
             self.put(out, self._concatenation(*args, **kwargs))
         elif id(out) in self._known and (kwargs.get("out") is out or any(out is a for a in args)):
             self.put(out, None)  # overwritten in place by something that does not keep the scale
 
-    def _sum(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Scale | None:
+    def _sum(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Tensor) -> Scale | None:
         if kwargs.get("alpha", 1) != 1:
             return None
         terms = [*args, *(kwargs[name] for name in ("input", "other") if name in kwargs)]
@@ -149,7 +159,7 @@ class ScaleMap:
         for term in terms:
             if not isinstance(term, Tensor) or term.dim() == 0:
                 continue  # a constant moves a channel and leaves its scale
-            scale = self.get(term)
+            scale = self.get(term, out)
             if scale is None or (total is not None and total.channels != scale.channels):
                 return None
             total = scale if total is None else _quadrature(total, scale)
@@ -162,6 +172,11 @@ class ScaleMap:
         channels = sum(scale.channels for scale in scales)
         origin = "sum" if any(scale.origin == "sum" for scale in scales) else "batch norm"
         return Scale(channels, lambda: torch.cat([scale() for scale in scales]), origin)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was overwritten; tensors made in inference mode do not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _quadrature(first: Scale, second: Scale) -> Scale:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -58,7 +59,11 @@ class Softening:
             _check_positive("pool_temperature", self.pool_temperature, 'pool="hard" for none')
         for layer, factor in self.factors.items():
             _check_positive(f"the factor of layer {layer!r}", factor, "1.0 for no change")
-        object.__setattr__(self, "factors", MappingProxyType(dict(self.factors)))
+        # numpy's numbers become Python's, which code and recipes can hold.
+        for name in ("temperature", "pool_temperature"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        factors = {layer: float(factor) for layer, factor in self.factors.items()}
+        object.__setattr__(self, "factors", MappingProxyType(factors))
 
     def __hash__(self) -> int:
         return hash((self.temperature, self.gate, self.units, self.pool, self.pool_temperature))
@@ -149,11 +154,11 @@ class Softening:
             for name in self.factors
             if path == name or path.startswith((f"{name}.", f"{name}:")) or name == ""
         ]
-        return float(self.factors[max(matches, key=len)]) if matches else 1.0
+        return self.factors[max(matches, key=len)] if matches else 1.0
 
 
 def _check_positive(what: str, value: float, otherwise: str) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value <= 0:
         raise ValueError(
             f"{what} is {value!r}; expected a finite number above 0 (use {otherwise})."

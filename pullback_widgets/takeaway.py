@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import mimetypes
 import tempfile
@@ -20,6 +21,9 @@ LARGEST_LINK = 20_000_000
 
 class TakeawayPanel:
     """A row of buttons, one for each kind of file, and one for the code.
+
+    What is offered belongs to the choices that hold: a link goes with the first change, and code
+    that is shown is dimmed until there is the new one.
 
     Attributes:
         box: The widget.
@@ -39,20 +43,26 @@ class TakeawayPanel:
             live: The widget whose result it is; it shows what goes wrong.
             endings: Of the files that can be written, such as ``.png``.
             save: Writes a file. It runs in a thread of its own and may wait for the computation.
-            code: The lines of Python behind the result.
+            code: The lines of Python behind the result; likewise.
             stem: The files' name without the ending.
         """
         self._live, self._save, self._code, self._stem = live, save, code, stem
+        self._lock = threading.Lock()
+        self._changes = 0
+        self._offers = self._opened = self._reading = False
         self._link = w.HTML()
+        self._link.add_class("pullback-offer")
         self._lines = w.HTML(layout=w.Layout(display="none"))
+        self._lines.add_class("pullback-lines")
         buttons = [self._button(ending) for ending in endings]
         show = w.Button(description="Code", icon="code", tooltip="Show the lines of Python")
         show.on_click(lambda _: self._toggle_code())
         for button in [*buttons, show]:
             button.layout.width = "82px"
-        line = w.HBox([*buttons, show, self._link])
-        line.layout.flex_flow, line.layout.align_items = "row wrap", "center"
-        self.box = w.VBox([line, self._lines])
+        row = w.HBox([*buttons, show], layout=w.Layout(flex_flow="row wrap"))
+        self.box = w.VBox([row, self._link, self._lines])
+        self.box.add_class("pullback-away")
+        live.observe(self._changed, [*getattr(live, "NAMES", ()), "result"])
 
     def _button(self, ending: str) -> w.Button:
         name = {".json": "Recipe"}.get(ending, ending.removeprefix(".").upper())
@@ -60,44 +70,107 @@ class TakeawayPanel:
         button.on_click(lambda _: self.write(ending))
         return button
 
+    def _changed(self, _: object) -> None:
+        """The choices or the result; in the thread that changed them, which must not wait."""
+        with self._lock:
+            self._changes += 1
+            if self._offers:
+                self._say("")
+            if not self._opened:
+                return
+            self._lines.add_class("pullback-stale")
+        self.read()
+
+    # Files.
+
     def write(self, ending: str) -> threading.Thread:
         """Write a file and offer it; returns the thread that does."""
         self._say("writing …")
-        thread = threading.Thread(target=self._write, args=(ending,), daemon=True)
-        thread.start()
-        return thread
+        return _started(lambda: self._write(ending))
 
     def _write(self, ending: str) -> None:
+        name = f"{self._stem}{ending}"
+
         def offer() -> None:
-            name = f"{self._stem}{ending}"
+            self._live.wait()
+            changes = self._changes
             with tempfile.TemporaryDirectory() as folder:
                 content = self._save(Path(folder, name)).read_bytes()
-            if len(content) > LARGEST_LINK:
-                path = _unused(Path.cwd() / name)
-                path.write_bytes(content)
-                self._say(f"written to {html.escape(str(path))} ({_size(len(content))})")
-                return
-            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            data = base64.b64encode(content).decode("ascii")
-            self._say(
-                f'<a class="pullback-download" download="{name}" href="data:{kind};base64,{data}">'
-                f"download {name} ({_size(len(content))})</a>"
-            )
+            with self._lock:
+                if changes != self._changes:
+                    self._say("changed while it was written; press again")
+                elif len(content) > LARGEST_LINK:
+                    path = _unused(Path.cwd() / name)
+                    path.write_bytes(content)
+                    self._say(
+                        f"written to {html.escape(str(path))} ({_size(len(content))}); open it in "
+                        "the file browser"
+                    )
+                else:
+                    self._say(_link(name, content), offers=True)
 
         if not self._live.guard(offer):
             self._say("")
 
-    def _say(self, text: str) -> None:
-        self._link.value = f'<div class="pullback-note">&nbsp;{text}</div>'
+    def _say(self, text: str, offers: bool = False) -> None:
+        self._offers = offers
+        self._link.value = f'<div class="pullback-note">{text}</div>'
+
+    # The code.
 
     def _toggle_code(self) -> None:
-        def show() -> None:
-            self._lines.value = f'<pre class="pullback-code">{html.escape(self._code())}</pre>'
+        self._opened = not self._opened
+        if self._opened:
+            self.read()
+        else:
+            self._lines.layout.display = "none"
 
-        hidden = self._lines.layout.display == "none"
-        if hidden and not self._live.guard(show):
-            return
-        self._lines.layout.display = "" if hidden else "none"
+    def read(self) -> threading.Thread | None:
+        """Show the code when it is there; returns the thread that does, if none did already."""
+        with self._lock:
+            if self._reading:
+                return None
+            self._reading = True
+        return _started(self._read)
+
+    def _read(self) -> None:
+        def show() -> None:
+            while self._reading:
+                self._live.wait()
+                changes, lines = self._changes, self._code()
+                with self._lock:
+                    if changes == self._changes:
+                        self._show_code(lines)
+
+        if self._lines.layout.display == "none":
+            self._live.guard(show)
+        else:
+            with contextlib.suppress(Exception):  # of the computation, which is shown already
+                show()
+        if self._reading:
+            self._opened = self._reading = False
+            self._lines.layout.display = "none"
+
+    def _show_code(self, lines: str) -> None:
+        self._reading = False
+        self._lines.value = f'<pre class="pullback-code">{html.escape(lines)}</pre>'
+        self._lines.remove_class("pullback-stale")
+        self._lines.layout.display = "" if self._opened else "none"
+
+
+def _started(run: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def _link(name: str, content: bytes) -> str:
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    data = base64.b64encode(content).decode("ascii")
+    return (
+        f'<a class="pullback-download" download="{name}" href="data:{kind};base64,{data}">'
+        f"download {name} ({_size(len(content))})</a>"
+    )
 
 
 def _unused(path: Path) -> Path:

@@ -54,6 +54,8 @@ class Logit(Target):
             raise TypeError(
                 f"Logit got {self.label!r}; expected a class index such as 497 or a class name."
             )
+        if not isinstance(self.label, str):
+            object.__setattr__(self, "label", int(self.label))
 
     def terms(self) -> Iterator[Term]:
         if isinstance(self.label, str):
@@ -78,7 +80,7 @@ class Channel(Target):
     def __post_init__(self) -> None:
         if self.reduce not in ("mean", "max"):
             raise ValueError(f'reduce is {self.reduce!r}; expected "mean" or "max".')
-        _check_index("channel", self.channel)
+        object.__setattr__(self, "channel", _as_index("channel", self.channel))
 
     def terms(self) -> Iterator[Term]:
         yield Term(self.layer, 1.0, self._seed)
@@ -109,7 +111,7 @@ class Unit(Target):
     position: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_index("channel", self.channel)
+        object.__setattr__(self, "channel", _as_index("channel", self.channel))
         object.__setattr__(self, "position", _as_position(self.position))
 
     def terms(self) -> Iterator[Term]:
@@ -207,9 +209,11 @@ def as_target(value: object) -> Target:
     )
 
 
-def _check_index(what: str, value: object) -> None:
+def _as_index(what: str, value: object) -> int:
+    """An index as Python's own integer, which code and recipes can hold; numpy's are as good."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 0:
         raise ValueError(f"{what} is {value!r}; expected a whole number from 0 up.")
+    return int(value)
 
 
 def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None:
@@ -223,9 +227,7 @@ def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None
         raise ValueError(
             f"position is {position!r}; expected (y, x), two whole numbers from 0 up."
         ) from None
-    for index in indices:
-        _check_index("position", index)
-    return tuple(int(index) for index in indices)
+    return tuple(_as_index("position", index) for index in indices)
 
 
 def _check_channel(value: Tensor, channel: int, layer: str) -> None:

@@ -6,7 +6,6 @@ control goes back to what holds.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,24 +92,28 @@ def upload_button(
         **options: Of ``FileUpload``.
     """
     button = w.FileUpload(accept="image/*", **{"description": "Upload a photograph", **options})
+    button.tooltip = button.description  # which the style sheet shows, without ipywidgets' counter
     button.layout.width = "190px"
     button.add_class("pullback-upload")
 
-    def checked(name: str, content: bytes) -> None:
-        if not content:
-            raise ValueError(f"{name} is empty; choose a photograph (JPEG, PNG, WebP...).")
-        try:
-            if take is None:
-                widget.set_trait("image", content)
-            else:
-                take(name, content)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-
-    def uploaded(files: tuple[Any, ...]) -> None:
+    def take_all(files: tuple[Any, ...]) -> None:
+        refused = []
         for file in files:
             name, content = str(file["name"]), bytes(file["content"])
-            widget.guard(functools.partial(checked, name, content))
+            try:
+                if not content:
+                    raise ValueError("the file is empty; choose a photograph (JPEG, PNG, WebP...).")
+                if take is None:
+                    widget.set_trait("image", content)
+                else:
+                    take(name, content)
+            except ValueError as error:
+                refused.append(f"{name}: {error}")
+        if refused:  # said last, since what is taken ends what was said before
+            raise ValueError(" ".join(refused))
+
+    def uploaded(files: tuple[Any, ...]) -> None:
+        widget.guard(lambda: take_all(files))
         with quietly():
             button.value = ()  # so that the same file can be chosen again
 

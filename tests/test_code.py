@@ -169,6 +169,14 @@ def test_a_softening_comes_back_from_its_expression(softening: pw.Softening) -> 
     assert eval(code.of_softening(softening), {"pw": pw}) == softening
 
 
+def test_numpys_numbers_are_written_as_pythons() -> None:
+    numbers = np.float64(0.5), np.int64(2)
+    assert code.of_softening(pw.Softening.relative(numbers[0])) == "pw.Softening.relative(0.5)"
+    assert code.of_softening(pw.Softening.paper_v3(numbers[1])) == "pw.Softening.paper_v3(2.0)"
+    target = pw.Difference(numbers[1], pw.Unit("layer1", numbers[1], (numbers[1], 0)))
+    assert "np." not in code.of_target(target)
+
+
 @pytest.mark.parametrize(
     ("softening", "words"),
     [

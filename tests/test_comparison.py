@@ -119,6 +119,18 @@ def test_classes_go_by_name() -> None:
     assert (second.first, second.second) == (pw.Logit(4), pw.Logit(0))
 
 
+def test_a_part_of_another_class_s_name_is_not_the_class() -> None:
+    models = [
+        named("residual", categories=["Ant", "bee", "cat", "dog", "eel", "fly"]),
+        named("chain", categories=["elephant", "gnu", "hen", "ibis", "jay", "koi"]),
+        named("dense", categories=["elephant", "ANT", "hen", "ibis", "jay", "koi"]),
+    ]
+    found = pw.compare(models, image(3), 0, methods=[])
+    assert [row.target for row in found.rows] == [pw.Logit(0), None, pw.Logit(1)]
+    assert "No class of chain is called 'Ant', as class 0 of residual is" in found.rows[1].problem
+    assert found.done[:, 0].tolist() == [True, False, True]
+
+
 def test_without_names_the_index_must_mean_the_same() -> None:
     small = pw.Model(nn.Sequential(network("chain"), nn.Linear(6, 4).double()), size=SIZE)
     models = [named("residual"), named("dense", categories=None), small]
@@ -384,6 +396,7 @@ def test_files(comparison: Comparison, tmp_path: Path) -> None:
         "method": "pullback",
         "softening": "pw.Softening.paper_v3(0.4)",
     }
+    assert settings["networks"][1]["calibration"] == settings["calibration"] is not None
     assert json.dumps(settings)
     with Image.open(comparison.save(tmp_path / "all.png")) as picture:
         assert min(picture.size) > 600

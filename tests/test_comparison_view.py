@@ -234,6 +234,8 @@ def test_a_row_that_cannot_be_is_explained_and_the_others_are_there(
     assert view.result.done.any(1).tolist() == [False, True, False]
     note = text_with(view, "What speaks")
     assert "resnet50: no connection" in note and "No class of other" in note
+    texts = page.texts[f"IPY_MODEL_{view._board.box.model_id}"]
+    assert "no connection" in texts  # in the place of the row's maps
     view.attempt("zoom", 2.0)
     find(view, "Explore").click()
     assert "resnet50 cannot be opened: no connection" in view.error

@@ -142,6 +142,8 @@ def test_stages_of_other_settings_are_not(
         ({"layers": ["layer2"]}, "no layer 'layer2'"),
         ({"layers": ["relu"], "channels": [4]}, "Channel 4 is not in layer 'relu', which has 4"),
         ({"layers": ["relu"], "channels": [-1]}, "Channel -1"),
+        ({"layers": ["relu"], "channels": [1.5]}, "Channel 1.5 is not .* a whole number from 0"),
+        ({"layers": ["logits"], "channels": ["cat"]}, "Channel 'cat' is not .* a whole number"),
         ({"layers": ["relu"], "channels": [0, 1]}, "2 channels for 1 layers"),
         ({"layers": ["relu"], "channels": {"conv": 1}}, "none of the stages"),
         ({"steps": 0}, "steps is 0"),

@@ -14,6 +14,7 @@ from widgets import Page, click, find
 
 import pullback_widgets as pw
 from pullback_widgets.figures.journey import SHOWN, Journey
+from pullback_widgets.frame import Studio
 from pullback_widgets.picture import RGB
 from pullback_widgets.views.board import Board
 
@@ -76,6 +77,7 @@ def test_every_tile_is_shown(page: Page, view: pw.DepthJourney) -> None:
     assert torch.equal(view.result.differences, expected.differences)
     texts = page.texts[f"IPY_MODEL_{view._board.box.model_id}"]
     assert "layer10.relu:2" in texts and view.result.change(1) in texts
+    assert "one number," in texts  # where the class has no map
 
 
 def test_channels_in_the_order_of_their_strength(page: Page, view: pw.DepthJourney) -> None:
@@ -158,6 +160,27 @@ def test_another_network_forgets_layers_and_channels(view: pw.DepthJourney) -> N
     assert [name for name, _ in stages(view)] == ["relu1", "relu2", "logits"]
 
 
+def test_a_network_that_cannot_be_had_leaves_layers_and_channels(
+    page: Page, view: pw.DepthJourney, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view.choose(layers=["relu", "logits"], channels=[1, 2])
+    assert stages(view) == [("relu", 1), ("logits", 2)]
+    before, original = view.model, Studio.model
+
+    def load(self: Studio, model: pw.Model | str) -> pw.Model:
+        if isinstance(model, str):
+            raise pw.DownloadError("no connection")
+        return original(self, model)
+
+    monkeypatch.setattr(Studio, "model", load)
+    view.model = "resnet50"
+    assert view.wait(SECONDS) and view.error == "no connection"
+    assert view.model is before
+    assert (view.layers, view.channels) == (["relu", "logits"], [1, 2])
+    view.steps = 1
+    assert stages(view) == [("relu", 1), ("logits", 2)] and shows(page, view)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -187,5 +210,6 @@ def test_a_click_opens_the_tile_and_chooses_its_stage(view: pw.DepthJourney) -> 
         click(board.box, x / board.box.width, y / board.box.height)
         explorer = view.explorer
         assert view.stage == 1 and explorer.view == shown
+        assert board._mark == (0, 1, 4) and board._opened == (row, 1)
         assert explorer.wait(SECONDS) and explorer.result.target == view.result.stages[1].target
     torch.testing.assert_close(explorer.result.step.difference, view.result.differences[1])

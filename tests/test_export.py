@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,16 @@ def test_figures_and_pictures(explorer: pw.Explorer, tmp_path: Path) -> None:
         explorer.save(tmp_path / "picture.txt")
 
 
+@pytest.mark.parametrize("ending", [".npz", ".gif", ".pdf", ".svg", ".json", ".png", ".jpg"])
+def test_the_file_that_was_written_is_returned(
+    explorer: pw.Explorer, tmp_path: Path, ending: str
+) -> None:
+    saved = explorer.save(tmp_path / f"U{ending.upper()}")
+    assert list(tmp_path.iterdir()) == [saved] and saved.stat().st_size > 0
+    if ending == ".npz":
+        assert "pullback" in export.load_npz(saved)[0]
+
+
 def test_an_animation_keeps_its_last_picture_longer(tmp_path: Path) -> None:
     frames = [np.full((4, 4, 3), value, np.uint8) for value in (0, 100, 200)]
     path = export.save_gif(tmp_path / "a.gif", frames, seconds=0.2, side=8, hold=1.0)
@@ -118,3 +129,35 @@ def test_settings_survive_an_npz(tmp_path: Path) -> None:
     read, again = export.load_npz(export.save_npz(tmp_path / "x.npz", arrays, settings))
     assert again == settings and read.keys() == arrays.keys()
     np.testing.assert_array_equal(read["a"], arrays["a"])
+
+
+def test_an_npz_is_asked_to_hold_nothing_but_the_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every keyword is stored as an array by numpy 1.26."""
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(np, "savez_compressed", lambda file, **options: asked.update(options))
+    export.save_npz(tmp_path / "x.npz", {"a": np.zeros(2)}, {})
+    assert asked.keys() == {"a", "settings"}
+
+
+def test_settings_with_numpys_numbers_are_json() -> None:
+    settings = {"steps": np.int64(2), "nested": [{"radius": np.float32(0.5)}], "on": np.bool_(True)}
+    plain = {"steps": 2, "nested": [{"radius": 0.5}], "on": True}
+    assert export.as_json(settings) == export.as_json(plain)
+    with pytest.raises(TypeError, match="A setting is .*which JSON cannot hold; give"):
+        export.as_json({"image": torch.zeros(1)})
+
+
+def test_the_provenance_knows_the_preprocessing_and_the_calibration() -> None:
+    def found(**options: Any) -> dict[str, Any]:
+        return export.provenance(pw.Model(network("chain"), **options))
+
+    plain = found()
+    assert plain["calibration"] is None and plain == json.loads(json.dumps(plain))
+    own = found(size=8, calibration=image(1, batch=2))
+    assert own == found(size=8, calibration=[*image(1, batch=2)])
+    assert own["calibration"] != found(size=8, calibration=image(2, batch=2))["calibration"]
+    for name, value in {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "size": 8}.items():
+        changed = found(**{name: value})
+        assert changed == {**plain, name: value} != plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,20 @@ def test_the_default_extra_class_is_left_out_where_it_is_unknown(model: pw.Model
     ]
 
 
+def test_the_extra_class_is_no_column_twice(model: pw.Model) -> None:
+    own = pw.Session(model, image()).predictions(1)[0].index
+    for targets, extra in ((None, CATEGORIES[own]), (None, np.int64(own)), ([own], pw.Logit(own))):
+        grid = pw.counterfactual_grid(model, image(), targets, extra=extra, **WALK)
+        assert grid.targets == [pw.Logit(own)]
+
+
+def test_differences_are_as_exact_as_the_images(model: pw.Model) -> None:
+    grid = pw.counterfactual_grid(model, image(), [0], **WALK)
+    *_, last = pw.Session(model, image()).ascend(0, **WALK)
+    assert grid.differences.dtype == torch.float64
+    assert torch.equal(grid.differences[0, 0], last.difference)
+
+
 def test_hidden_targets_have_scores_instead_of_probabilities(model: pw.Model) -> None:
     layer = pw.layers(model)[0].name
     targets = [pw.Channel(layer, 1), pw.Logit(2)]
@@ -129,6 +144,7 @@ def test_progress_is_reported(model: pw.Model) -> None:
     [
         ({"images": []}, "no images"),
         ({"images": "nowhere.png"}, "nowhere.png"),
+        ({"images": [image(), image(size=9)]}, "must have one size, and these have 8 x 8, 9 x 9"),
         ({"targets": [17]}, "out of range"),
         ({"targets": ["dog"]}, "dog"),
         ({"batch_size": 0}, "batch_size is 0"),
@@ -149,7 +165,39 @@ def test_a_folder_gives_its_photographs_in_order_of_their_names(
         Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no photograph")
     assert pw.counterfactual_grid(model, tmp_path, [0], **WALK).names == ["a", "b"]
-    assert list(grid_module.photographs(["coffee", "coffee"])) == ["Coffee cup", "Coffee cup (2)"]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["coffee", "coffee", "coffee"], ["Coffee cup", "Coffee cup (2)", "Coffee cup (3)"]),
+        (["cat (2).png", "cat.png"], ["cat (2)", "cat"]),
+        (["photo (1).jpg", "photo.jpg"], ["photo (1)", "photo"]),
+        (["cat.jpg", "cat.png", "cat (2).png"], ["cat", "cat (3)", "cat (2)"]),
+        (["cat (2).jpg", "cat (2).png"], ["cat (2)", "cat (2) (2)"]),
+        ({1: "a.png", "1": "b.png"}, ["1", "1 (2)"]),
+    ],
+    ids=str,
+)
+def test_no_image_is_lost_where_names_collide(given: Any, names: list[str]) -> None:
+    found = grid_module.photographs(given)
+    assert list(found) == names
+    assert list(found.values()) == list(given.values() if isinstance(given, dict) else given)
+
+
+@pytest.mark.parametrize("name", ["image.png", "image {}.png"])
+def test_naming_is_as_much_work_as_there_are_images(name: str) -> None:
+    def events(count: int) -> int:
+        seen: list[object] = []
+        given, before = [name.format(n) for n in range(count)], sys.getprofile()
+        sys.setprofile(lambda *event: seen.append(event[1]))
+        try:
+            grid_module.photographs(given)
+        finally:
+            sys.setprofile(before)
+        return len(seen)
+
+    assert events(400) < 3 * events(200)
 
 
 def finished(model: pw.Model) -> Grid:
@@ -192,6 +240,28 @@ def test_the_code_computes_the_same_grid(model: pw.Model, monkeypatch: pytest.Mo
     names: dict[str, Any] = {}
     exec(grid.code(), names)
     np.testing.assert_array_equal(names["grid"].differences, grid.differences)
+
+
+def test_the_code_brings_its_imports_and_no_further_column(
+    model: pw.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    birds = pw.Model(model.module, size=SIZE, categories=[*CATEGORIES[:5], "ostrich"])
+    monkeypatch.setattr(birds, "catalogue_name", "mine")
+    monkeypatch.setattr(pw, "load_model", lambda name: {"mine": birds}[name])
+    direction = pw.Direction("conv1", torch.arange(5.0))
+    grid = pw.counterfactual_grid(birds, ["chelsea"], [direction], extra=None, **WALK)
+    names: dict[str, Any] = {}
+    exec(grid.code(), names)
+    assert torch.equal(names["grid"].differences, grid.differences)
+
+
+def test_numpys_numbers_are_saved_and_written_down(model: pw.Model, tmp_path: Path) -> None:
+    softening = pw.Softening.relative(np.float64(0.5))
+    walk: dict[str, Any] = {"steps": np.int64(2), "step_size": np.float64(1.5)}
+    grid = pw.counterfactual_grid(model, image(), [np.int64(3)], softening, **walk)
+    _, settings = load_npz(grid.save(tmp_path / "grid.npz"))
+    assert (settings["steps"], settings["step_size"]) == (2, 1.5)
+    assert "[3], pw.Softening.relative(0.5), " in grid.code() and "steps=2, " in grid.code()
 
 
 def test_the_network_comes_back_as_it_was(model: pw.Model) -> None:

@@ -14,7 +14,7 @@ import torch
 from networks import image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
-from widgets import Page, click, find, text_with, upload
+from widgets import Page, click, find, text_with, upload, upload_all
 
 import pullback_widgets as pw
 from pullback_widgets.figures.grid import Grid
@@ -224,9 +224,7 @@ def test_a_click_opens_the_cell_in_an_explorer(view: pw.CounterfactualGrid) -> N
     explorer = view.explorer
     assert explorer is not None and explorer.wait(SECONDS) and not explorer.error
     assert explorer.result.target == pw.Logit(5)
-    torch.testing.assert_close(
-        explorer.result.step.difference.float(), view.result.differences[1, 1]
-    )
+    torch.testing.assert_close(explorer.result.step.difference, view.result.differences[1, 1])
     assert explorer in view._below.children
     find(view, "Close").click()
     assert view.explorer is None and explorer not in view._below.children
@@ -249,6 +247,50 @@ def test_added_photographs_become_rows(page: Page, view: pw.CounterfactualGrid) 
     assert shows(page, view)
     upload(view, "broken.png", b"no picture")
     assert "broken.png" in view.error and len(view.result.names) == 3
+
+
+def test_refused_photographs_are_named_whatever_comes_after_them(
+    view: pw.CounterfactualGrid,
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(file, "PNG")
+    files = {"broken.png": b"no picture", "empty.png": b"", "grey.png": file.getvalue()}
+    upload_all(view, files)
+    assert view.wait(SECONDS) and view.result.names == ["one", "two", "grey.png"]
+    assert "broken.png" in view.error and "empty.png" in view.error
+    assert "broken.png" in text_with(view, "pullback-error")
+    view.temperature = 0.3
+    assert view.wait(SECONDS) and not view.error
+
+
+def test_rows_are_left_out_and_named_again(page: Page, view: pw.CounterfactualGrid) -> None:
+    find(view, "one").value = False
+    assert view.wait(SECONDS) and view.result.names == ["two"] and shows(page, view)
+    find(view, "two").value = False
+    assert "There are no images" in view.error and find(view, "two").value
+    find(view, "Rocket").value = True
+    find(view, "one").value = True
+    assert view.wait(SECONDS) and view.result.names == ["two", "Rocket", "one"]
+    assert not view.error and shows(page, view)
+    view.images = [image(seed=3)]
+    assert not find(view, "two").value and find(view, "image 1").value
+
+
+def test_a_default_class_that_the_network_lacks_is_not_shown(make: Make) -> None:
+    view = make(extra="ostrich")
+    assert view.extra == "ostrich" and find(view, "and").value == ""
+    known = wrap(network("residual"))
+    known.categories = ("ostrich", *known.categories[1:])
+    view.model = known
+    assert view.wait(SECONDS) and find(view, "and").value == "ostrich"
+
+
+def test_the_open_cell_says_so_until_it_is_closed(view: pw.CounterfactualGrid) -> None:
+    view.pick(0, 1)
+    view.pick(1, 2)
+    assert view._board._opened == (1, 2)
+    find(view, "Close").click()
+    assert view._board._opened is None
 
 
 def test_controls_and_attributes_agree(view: pw.CounterfactualGrid) -> None:

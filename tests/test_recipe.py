@@ -15,6 +15,7 @@ from PIL import Image
 from widgets import Page, text_with
 
 import pullback_widgets as pw
+from pullback_widgets import export
 from pullback_widgets import recipe as recipe_module
 
 SECONDS = 60.0
@@ -163,6 +164,29 @@ def test_other_weights_versions_and_networks_are_said(
     assert "pullback_widgets" in notes and "9.9" in notes and "not other" in notes
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"mean": (0.4, 0.5, 0.6)}, "Written with mean [0.5, 0.5, 0.5], opened with [0.4, 0.5"),
+        ({"std": (0.4, 0.5, 0.6)}, "Written with std [0.5, 0.5, 0.5], opened with [0.4, 0.5"),
+        ({"size": 9}, "Written with size 8, opened with 9."),
+        ({"calibration": image(7, batch=2)}, "The calibration images of Chain are not those"),
+        ({"calibration": None}, "The calibration images of Chain are not those"),
+    ],
+    ids=["mean", "std", "size", "calibration", "no calibration"],
+)
+def test_other_preprocessing_is_said(model: pw.Model, changed: dict[str, Any], said: str) -> None:
+    options = {"calibration": image(99, batch=3), "size": model.size, **changed}
+    given = {"mean": model.mean, "std": model.std, **options}
+    recipe = export.provenance(model)
+    (note,) = recipe_module.differences(recipe, pw.Model(model.module, **given))
+    assert said in note
+    assert recipe_module.differences(recipe, model) == []
+    # A recipe of before these were written down.
+    old = {name: recipe[name] for name in ("pullback_widgets", "torch", "network", "weights")}
+    assert recipe_module.differences(old, model) == []
+
+
 def test_a_network_of_the_catalogue_is_loaded_by_its_name(
     model: pw.Model, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,3 +245,37 @@ def test_the_recipe_holds_no_pixels_where_they_are_beside_it(model: pw.Model, ke
     explorer = keep(pw.Explorer(model, image(1)))
     slim = recipe_module.write(explorer, explorer.result, pixels=False)
     assert slim["image"] == {} and "png" not in json.dumps(slim)
+    with pytest.raises(ValueError, match="pixels were not stored .*give it: .*image="):
+        pw.open_recipe(slim, model=model)
+    same(explorer, keep(pw.open_recipe(slim, model=model, image=image(1))))
+
+
+def test_without_pixels_a_photograph_s_file_is_needed(
+    model: pw.Model, keep: Keep, tmp_path: Path
+) -> None:
+    path = photograph(tmp_path / "photo.png")
+    _, settings = export.load_npz(keep(pw.Explorer(model, path)).save(tmp_path / "all.npz"))
+    assert keep(pw.open_recipe(settings, model=model)).image == str(path)
+    path.unlink()
+    with pytest.raises(ValueError, match="photo.png is not here, and its pixels were not stored"):
+        pw.open_recipe(settings, model=model)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        np.int64(3),
+        pw.Logit(np.int64(3)),
+        pw.Channel(LAYER, np.int64(2)),
+        pw.Unit(LAYER, np.int64(2), (np.int64(1), 1)),
+        pw.Difference(np.int64(1), pw.Channel(LAYER, np.int64(2))),
+    ],
+    ids=str,
+)
+def test_numpys_numbers_can_be_written(
+    model: pw.Model, keep: Keep, tmp_path: Path, target: Any
+) -> None:
+    softening = pw.Softening.relative(np.float64(0.5))
+    explorer = keep(pw.Explorer(model, image(1), target=target, softening=softening))
+    json.dumps(explorer.recipe())
+    same(explorer, reopened(keep, explorer, tmp_path))

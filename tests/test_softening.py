@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pullback_widgets as pw
@@ -90,3 +91,14 @@ def test_settings_need_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+def test_numpys_numbers_become_pythons(kind: Callable[[float], Any]) -> None:
+    softening = pw.Softening(kind(2), pool_temperature=kind(3), factors={"layer1": kind(4)})
+    assert softening == pw.Softening(2.0, pool_temperature=3.0, factors={"layer1": 4.0})
+    for value in (softening.temperature, softening.pool_temperature, *softening.factors.values()):
+        assert type(value) is float
+    assert type(softening.with_temperature(kind(5)).temperature) is float
+    with pytest.raises(ValueError, match="temperature"):
+        pw.Softening.relative(kind(-1))

@@ -182,6 +182,16 @@ def test_code_computes_the_same(model: pw.Model, result: Strip) -> None:
     assert torch.equal(again.differences, result.differences)
 
 
+def test_code_of_a_direction_brings_its_import(model: pw.Model) -> None:
+    target = pw.Direction("layer1", torch.arange(4.0))
+    one = pw.temperature_strip(model, image(), target, temperatures=[1.0], **WALK)
+    lines = [line for line in one.code().splitlines() if " = ..." not in line]
+    names = {"model": model, "image": image()}
+    exec("\n".join(lines[:-1]), names)
+    assert isinstance(names["strip"], Strip)
+    assert torch.equal(names["strip"].pullbacks, one.pullbacks)
+
+
 def test_figure_has_the_curves_under_the_tiles(result: Strip) -> None:
     figure = result.figure()
     figure.canvas.draw()

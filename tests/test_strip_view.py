@@ -115,6 +115,22 @@ def test_the_film_follows_the_slider(page: Page, view: pw.TemperatureStrip) -> N
     assert view.wait(SECONDS) and slider.max == 3 and view.column == 2 and shows(page, view)
 
 
+def test_the_column_of_the_film_is_outlined(view: pw.TemperatureStrip) -> None:
+    assert view._board._mark == (0, 2, 2)
+    press(view._board, 1, 1)
+    assert view._board._mark == (0, 1, 2) and view._board._opened == (1, 1)
+    find(view, "pullback-film").value = 0
+    assert view._board._mark == (0, 0, 2) and view._board._opened == (1, 1)
+    find(view, "Close").click()
+    assert view._board._opened is None
+
+
+def test_captions_have_two_lines(page: Page, view: pw.TemperatureStrip) -> None:
+    texts = page.texts[f"IPY_MODEL_{view._board.box.model_id}"]
+    assert {"t = 3", "T = 3", view.result.result(0, 1)} <= set(texts)
+    assert "after 1 step of ascent" in view.caption(view.result)
+
+
 def test_looking_computes_nothing(page: Page, view: pw.TemperatureStrip) -> None:
     before = view.result
     view.shown = "perturbed"

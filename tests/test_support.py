@@ -116,12 +116,14 @@ def row_of(model: pw.Model, report: pw.Report) -> Row:
         for scale in ("batch norm", "sum", "calibration")
         if report.count(scale)
     }
+    kept = [f"{number} {name}" for name, number in report.kept.items()]
+    kept += [f"no gradient through {number} {name}" for name, number in report.cut.items()]
     return Row(
         model.name,
         str(model.size),
         str(len(report.gates)),
         ", ".join(f"{number} {scale}" for scale, number in origins.items()),
-        ", ".join(f"{number} {name}" for name, number in report.kept.items()) or "-",
+        ", ".join(kept) or "-",
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import traitlets as t
 from widgets import find, text_with
 
 from pullback_widgets import takeaway
@@ -19,37 +22,68 @@ pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 SECONDS = 30.0
 
 
+class Figure(Live):
+    """A widget with a choice and a result."""
+
+    NAMES = ("shown",)
+
+    shown = t.Unicode("")
+    result = t.Any(None, allow_none=True)
+
+
 class Source:
-    """Something that can be saved."""
+    """Something that can be saved, and lines of Python that may have to be waited for."""
 
     content = b"a & <b>\n" * 100
+    lines: str | Exception = "a < b"
+
+    def __init__(self) -> None:
+        self.before_saving: Callable[[], object] = lambda: None
+        self.computed = threading.Event()
+        self.computed.set()
 
     def save(self, path: Path) -> Path:
+        self.before_saving()
         if path.suffix == ".bad":
             raise ValueError("There is nothing to save; press Run first.")
         path.write_bytes(self.content)
         return path
 
     def code(self) -> str:
-        return "a < b"
+        assert self.computed.wait(SECONDS)
+        if isinstance(self.lines, Exception):
+            raise self.lines
+        return self.lines
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Waits for another thread."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.fixture
-def live() -> Iterator[Live]:
-    live = Live()
+def live() -> Iterator[Figure]:
+    live = Figure()
     yield live
     live.close()
 
 
 @pytest.fixture
-def panel(live: Live) -> TakeawayPanel:
-    source = Source()
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def panel(live: Figure, source: Source) -> TakeawayPanel:
     panel = TakeawayPanel(live, [".png", ".json", ".bad"], source.save, source.code, stem="thing")
     live.children = [panel.box, live._problem]
     return panel
 
 
-def test_a_button_offers_the_file_s_bytes(live: Live, panel: TakeawayPanel) -> None:
+def test_a_button_offers_the_file_s_bytes(live: Figure, panel: TakeawayPanel) -> None:
     panel.write(".png").join(SECONDS)
     link = text_with(live, "pullback-download")
     assert 'download="thing.png"' in link and "(1 kB)" in link
@@ -57,12 +91,12 @@ def test_a_button_offers_the_file_s_bytes(live: Live, panel: TakeawayPanel) -> N
     assert found and base64.b64decode(found[1]) == Source.content
 
 
-def test_every_ending_has_its_button(live: Live, panel: TakeawayPanel) -> None:
+def test_every_ending_has_its_button(live: Figure, panel: TakeawayPanel) -> None:
     for name in ("PNG", "Recipe", "BAD", "Code"):
         assert find(live, name)
 
 
-def test_what_goes_wrong_is_shown(live: Live, panel: TakeawayPanel) -> None:
+def test_what_goes_wrong_is_shown(live: Figure, panel: TakeawayPanel) -> None:
     panel.write(".bad").join(SECONDS)
     assert live.error == "There is nothing to save; press Run first."
     assert "press Run first" in text_with(live, "pullback-error")
@@ -70,18 +104,74 @@ def test_what_goes_wrong_is_shown(live: Live, panel: TakeawayPanel) -> None:
 
 
 def test_a_large_file_lies_beside_the_notebook(
-    live: Live, panel: TakeawayPanel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    live: Figure, panel: TakeawayPanel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(takeaway, "LARGEST_LINK", 10)
     monkeypatch.chdir(tmp_path)
     for name in ("thing.png", "thing_2.png"):
         panel.write(".png").join(SECONDS)
         assert (tmp_path / name).read_bytes() == Source.content
-        assert f"written to {tmp_path / name}" in text_with(live, "written to")
+        said = text_with(live, "written to")
+        assert f"written to {tmp_path / name}" in said and "open it in the file browser" in said
 
 
-def test_the_code_is_shown_and_hidden(live: Live, panel: TakeawayPanel) -> None:
+def test_a_link_goes_with_the_first_change(live: Figure, panel: TakeawayPanel) -> None:
+    for name, value in (("shown", "difference"), ("result", object())):
+        panel.write(".png").join(SECONDS)
+        assert text_with(live, "pullback-download")
+        live.set_trait(name, value)
+        assert not text_with(live, "pullback-download")
+
+
+def test_what_changes_while_it_is_written_is_not_offered(
+    live: Figure, panel: TakeawayPanel, source: Source
+) -> None:
+    source.before_saving = lambda: live.set_trait("shown", "difference")
+    panel.write(".png").join(SECONDS)
+    assert not text_with(live, "pullback-download") and text_with(live, "press again")
+
+
+def test_the_code_is_shown_and_hidden(live: Figure, panel: TakeawayPanel) -> None:
     find(live, "Code").click()
-    assert "a &lt; b" in text_with(live, "<pre")
+    until(lambda: "a &lt; b" in text_with(live, "<pre"))
     find(live, "Code").click()
     assert text_with(live, "<pre") == ""
+
+
+def test_shown_code_follows_the_result_and_nobody_waits_for_it(
+    live: Figure, panel: TakeawayPanel, source: Source
+) -> None:
+    find(live, "Code").click()
+    until(lambda: text_with(live, "a &lt; b"))
+    source.computed.clear()
+    for number in range(3):
+        live.result = number  # would hang if this waited
+    assert find(live, "pullback-stale").value == text_with(live, "a &lt; b")
+    source.lines = "c"
+    source.computed.set()
+    until(lambda: text_with(live, ">c</pre>"))
+    until(lambda: "pullback-stale" not in find(live, "pullback-lines")._dom_classes)
+
+
+def test_code_that_is_hidden_meanwhile_stays_hidden(
+    live: Figure, panel: TakeawayPanel, source: Source
+) -> None:
+    source.computed.clear()
+    find(live, "Code").click()
+    find(live, "Code").click()
+    source.computed.set()
+    until(lambda: not panel._reading)
+    assert text_with(live, "<pre") == ""
+
+
+def test_code_goes_with_a_computation_that_fails(
+    live: Figure, panel: TakeawayPanel, source: Source
+) -> None:
+    find(live, "Code").click()
+    until(lambda: text_with(live, "<pre"))
+    source.lines = RuntimeError("no more power")
+    live.result = 1
+    until(lambda: not text_with(live, "<pre"))
+    assert not live.error  # the computation says it itself
+    find(live, "Code").click()
+    until(lambda: live.error == "no more power")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from networks import CATEGORIES, CLASSES, SIZE, image, network, plain_gradient, wrap
@@ -297,6 +298,17 @@ def test_the_gate_of_the_target_layer_itself_takes_no_part() -> None:
         p = session.pullback(pw.Unit("relu", 1, (2, 2)), softening=softening)
         expected = plain_gradient(lambda x: net.bn(net.conv(x))[:, 1, 2, 2], picture)
         torch.testing.assert_close(p, expected, rtol=0, atol=1e-12)
+
+
+def test_numpys_indices_become_pythons() -> None:
+    one = np.int64(1)
+    numbers = [
+        pw.Logit(one).label,
+        pw.Channel("conv", one).channel,
+        pw.Unit("conv", one, (one, one)).channel,
+        *(pw.Unit("conv", one, (one, one)).position or ()),
+    ]
+    assert [type(number) for number in numbers] == [int] * 5
 
 
 # What is refused ---------------------------------------------------------------------------------

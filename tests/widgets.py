@@ -56,7 +56,7 @@ class Page:
                 self.pictures[self._canvas] = np.asarray(opened.convert("RGB"))
                 place = (arguments[0][0], arguments[0][1])
                 self.tiles.setdefault(self._canvas, {})[place] = self.pictures[self._canvas]
-            elif name == "fillRect" and arguments[0][:2] == [0, 0]:
+            elif name in ("clearRect", "fillRect") and arguments[0][:2] == [0, 0]:
                 left, top = arguments[0][2], arguments[0][3]
                 tiles = self.tiles.get(self._canvas, {})
                 for x, y in [place for place in tiles if place[0] < left and place[1] < top]:
@@ -118,11 +118,22 @@ def click(canvas: ipycanvas.Canvas, x: float, y: float) -> None:
 
 
 def upload(widget: Any, name: str, content: bytes) -> None:
+    upload_all(widget, {name: content})
+
+
+def upload_all(widget: Any, files: dict[str, bytes]) -> None:
+    """Files that the user chose at once, by name."""
     control = next(one for one in everything(widget) if isinstance(one, w.FileUpload))
-    file = {
-        "name": name,
-        "type": "image/png",
-        "size": len(content),
-        "last_modified": datetime.now(timezone.utc),
-    }
-    control.set_trait("value", ({**file, "content": memoryview(content)},))
+    control.set_trait(
+        "value",
+        tuple(
+            {
+                "name": name,
+                "type": "image/png",
+                "size": len(content),
+                "last_modified": datetime.now(timezone.utc),
+                "content": memoryview(content),
+            }
+            for name, content in files.items()
+        ),
+    )

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code, export, picture
+from .. import code, export, nonlinearity, picture
 from ..image import SAMPLES, ImageError, to_tensor
 from ..layer import Layer
 from ..model import Model
@@ -54,12 +54,10 @@ WHOLE = 0.75
 """A box larger than this share of the image becomes the whole image."""
 
 SETTINGS, STATE = "settings.json", "state.json"
+SETTINGS_PART = "settings.part"
 
-OF_SURVEY = (
-    "pullback_widgets", "torch", "network", "weights", "layer", "size", "box", "images",
-    "images_hash",
-)  # fmt: skip
-"""The settings that the strongest examples depend on."""
+OF_THUMBNAILS = ("channels", "softening", "side", "batch_size")
+"""The settings that the strongest examples do not depend on."""
 
 
 class OtherSettingsError(ValueError):
@@ -116,26 +114,25 @@ class Atlas(Result):
 
     def __post_init__(self) -> None:
         count, side = len(self.channels), self.made_with["side"]
-        self.activation = self._array("activation", np.float64, count)
-        self.example = self._array("example", np.int64, count)
-        self.corner = self._array("corner", np.int64, count, 2)
-        self.pullbacks = self._array("pullbacks", np.uint8, count, side, side, 3)
-        self.patches = self._array("patches", np.uint8, count, side, side, 3)
-        self.done = self._array("done", np.bool_, count)
-        if self.folder is not None and (self.folder / STATE).exists():
-            state = json.loads((self.folder / STATE).read_text("utf-8"))
+        shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
+            "activation": (np.float64, (count,)),
+            "example": (np.int64, (count,)),
+            "corner": (np.int64, (count, 2)),
+            "pullbacks": (np.uint8, (count, side, side, 3)),
+            "patches": (np.uint8, (count, side, side, 3)),
+            "done": (np.bool_, (count,)),
+        }
+        kept = None if self.folder is None else _kept(self.folder, shapes)
+        if kept is not None:
+            arrays, state = kept
             self.seen, self.skipped = state["seen"], state["skipped"]
+        else:
+            arrays = {name: _zeros(self.folder, name, *one) for name, one in shapes.items()}
+        for name, values in arrays.items():
+            setattr(self, name, values)
         if self.seen == 0:
             self.example[:] = -1
         self.count()
-
-    def _array(self, name: str, kind: Any, *shape: int) -> NDArray[Any]:
-        """Zeros, or what the folder has."""
-        if self.folder is None:
-            return np.zeros(shape, kind)
-        path = self.folder / f"{name}.npy"
-        mode: Literal["r+", "w+"] = "r+" if path.exists() else "w+"
-        return np.lib.format.open_memmap(path, mode, kind, shape)
 
     def take_over(self, earlier: Atlas) -> None:
         """Take the strongest examples from an atlas of the same network, layer and images."""
@@ -260,7 +257,8 @@ class Atlas(Result):
                 cell.imshow(pair, interpolation="nearest")
             cell.set_title(self.label(channel), fontsize=6, pad=2)
         how = "plain gradient" if self.softening.is_hard else code.in_words(self.softening)
-        many = f", strongest of {len(self.sources)} images" if len(self.sources) > 1 else ""
+        looked_at = self.seen - len(self.skipped)
+        many = f", strongest of {looked_at} images" if looked_at > 1 else ""
         order = "strongest first" if by == "activation" else "by number"
         what = "photograph and pullback of each channel"
         figure.suptitle(
@@ -275,25 +273,25 @@ class Atlas(Result):
         asked = {"page": self.page, "by": self.by, "search": self.search}
         plain = {"page": 0, "by": "activation", "search": ""}
         sheet = ", ".join(f"{key}={one!r}" for key, one in asked.items() if one != plain[key])
-        single = isinstance(self.source, str | Path)
-        images = code.of_image(self.source) if single else code.of_images(self.sources.values())
+        images = code.of_images(self.sources.values())
+        if isinstance(self.source, Mapping):
+            pairs = (f"{name!r}: {code.of_image(one)}" for name, one in self.sources.items())
+            images = f"{{{', '.join(pairs)}}}"
+        elif isinstance(self.source, str | Path):
+            images = code.of_image(self.source)
         every = len(self.channels) == self.layer.shape[0]
         only = "" if every else f" channels={self.channels.tolist()},"
         folder = "" if self.folder is None else f" folder={str(self.folder)!r},"
-        return "\n".join(
-            [
-                "import pullback_widgets as pw",
-                "",
-                f"model = {code.of_model(self.model)}",
-                f"images = {images}" + ("  # your images" if "..." in images else ""),
-                "atlas = pw.layer_atlas(",
-                f"    model, {self.layer.name!r}, images,{only}",
-                f"    softening={code.of_softening(self.softening)},",
-                f"    side={self.made_with['side']}, batch_size={self.made_with['batch_size']},"
-                f"{folder}",
-                ")",
-                f"atlas.figure({sheet})",
-            ]
+        return code.script(
+            f"model = {code.of_model(self.model)}",
+            f"images = {images}" + ("  # your images" if "..." in images else ""),
+            "atlas = pw.layer_atlas(",
+            f"    model, {self.layer.name!r}, images,{only}",
+            f"    softening={code.of_softening(self.softening)},",
+            f"    side={self.made_with['side']},"
+            f" batch_size={self.made_with['batch_size']},{folder}",
+            ")",
+            f"atlas.figure({sheet})",
         )
 
 
@@ -382,9 +380,13 @@ def gather(
     for name, number in (("side", side), ("batch_size", batch_size)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
+    if not softening.is_hard and not nonlinearity.is_known(model.module):
+        nonlinearity.tell(Recording(model, torch.zeros(1, 3, model.size, model.size)))
     if earlier is not None and _same_survey(earlier, model, layer, images):
         sources, found, box = earlier.sources, earlier.layer, earlier.box
-        of_survey = {name: earlier.made_with[name] for name in OF_SURVEY}
+        of_survey = {
+            name: value for name, value in earlier.made_with.items() if name not in OF_THUMBNAILS
+        }
     else:
         earlier, sources = None, photographs(images)
         digest, size = _examined(sources, model, in_folder=_is_folder(images))
@@ -392,7 +394,7 @@ def gather(
         of_survey = {
             **export.provenance(model),
             "layer": found.name,
-            "size": list(size),
+            "image_size": list(size),
             "box": box,
             "images": list(sources),
             "images_hash": digest,
@@ -448,7 +450,7 @@ def _examined(
             continue
         pixels = to_tensor(source, model.size)
         sizes.add((pixels.shape[1], pixels.shape[2]))
-        digest.update(f"{name} {pixels.dtype}".encode() + pixels.cpu().numpy().tobytes())
+        digest.update(f"{name} {pixels.dtype}".encode() + pixels.cpu().double().numpy().tobytes())
     if len(sizes) > 1:
         listed = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
         raise ValueError(
@@ -473,6 +475,8 @@ def _layer_and_box(model: Model, name: str, size: tuple[int, int]) -> tuple[Laye
     pulled = recording.pull([Direction(name, weights, middle)], linear, last=True)
     energy = pulled.double().cpu().square().sum(1)
     wanted, box = ENERGY * float(energy.sum()), 1
+    if not 0 < wanted < math.inf:  # grey as it is, this image tells nothing of what a unit sees
+        return layer, whole
     while box < whole and float(_box_sums(energy, box).max()) < wanted:
         box += 1
     return layer, whole if box > WHOLE * whole else box
@@ -508,14 +512,45 @@ def _opened(folder: Path, made_with: dict[str, Any]) -> Path:
     """
     settings = folder / SETTINGS
     if settings.exists():
-        there = json.loads(settings.read_text("utf-8"))
+        try:
+            there = json.loads(settings.read_text("utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{str(settings)!r} cannot be read, so it is not known whose atlas this is; give "
+                "an empty or new folder."
+            ) from error
         _check_same(there, made_with, f"The atlas in {str(folder)!r} was begun")
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    if any(path.name != SETTINGS_PART for path in folder.iterdir()):
         raise ValueError(f"The folder {str(folder)!r} holds other files; give an empty or new one.")
     _write(settings, made_with)
     return folder
+
+
+def _zeros(folder: Path | None, name: str, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Zeros in memory, or in a file."""
+    if folder is None:
+        return np.zeros(shape, kind)
+    return np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, shape)
+
+
+def _kept(
+    folder: Path, shapes: dict[str, tuple[Any, tuple[int, ...]]]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+    """The arrays and the state of an atlas that was begun; None if anything is missing of it."""
+    try:
+        state = json.loads((folder / STATE).read_text("utf-8"))
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in shapes:
+            path = folder / f"{name}.npy"
+            np.load(path, mmap_mode="r")  # raises for a file cut short, which "r+" would fill up
+            arrays[name] = np.load(path, mmap_mode="r+")
+    except (OSError, ValueError, EOFError):  # not there, or cut short
+        return None
+    found = {name: (values.dtype, values.shape) for name, values in arrays.items()}
+    whole = all(found[name] == (np.dtype(kind), shape) for name, (kind, shape) in shapes.items())
+    return (arrays, state) if whole and {"seen", "skipped"} <= set(state) else None
 
 
 def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
@@ -525,14 +560,14 @@ def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
             short = all(len(str(one)) < 40 for one in (old, value))
             how = f"{name} {old} instead of {value}" if short else f"other {name}"
             raise OtherSettingsError(
-                f"{what} with {how}; give the same arguments again, or start a new one."
+                f"{what} with {how}; go back to that, or start a new one somewhere else."
             )
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
     """Write JSON so that the file is always whole."""
     whole = path.with_suffix(".part")
-    whole.write_text(json.dumps(values, indent=1), "utf-8")
+    whole.write_text(export.as_json(values, indent=1), "utf-8")
     whole.replace(path)
 
 
@@ -548,13 +583,18 @@ def _survey(atlas: Atlas) -> Iterator[Atlas]:
     while not atlas.surveyed:
         indices, pixels = _readable(atlas, range(atlas.seen, len(atlas.names))[:size])
         if indices:
-            recording = Recording(atlas.model, torch.stack(pixels), until={name}, grad=False)
+            # The last images may be fewer than a batch holds; then one stands in it again, so that
+            # rounding is the same everywhere.
+            batch = torch.stack(pixels + pixels[-1:] * (size - len(pixels)))
+            recording = Recording(atlas.model, batch, until={name}, grad=False)
             positive = recording.value(name)[:, atlas.channels].clamp_min(0)
             strength = positive.reshape(*positive.shape[:2], -1).mean(2).double().cpu().numpy()
-            for index, values in zip(indices, strength, strict=True):
+            for index, values in zip(indices, strength, strict=False):
+                _check_finite(values, atlas, index)
                 better = (values > atlas.activation) | (atlas.example < 0)
-                atlas.activation[better] = values[better]
+                # In this order: cut short in between, it is done again when the atlas goes on.
                 atlas.example[better] = index
+                atlas.activation[better] = values[better]
         atlas.seen = min(atlas.seen + size, len(atlas.names))
         if len(atlas.skipped) == len(atlas.names):
             raise ImageError(
@@ -602,6 +642,7 @@ def _pull(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atl
         targets = [Channel(name, int(atlas.channels[row]), reduce="max") for row in filled]
         pulled = recording.pull(targets, atlas.softening).cpu()
         for n, row in enumerate(rows):
+            _check_finite(pulled[n].numpy(), atlas, examples[n])
             _put(atlas, row, pulled[n], pixels[examples[n]])
         _keep(atlas, rows)
         yield atlas
@@ -629,6 +670,14 @@ def _put(atlas: Atlas, row: int, pulled: Tensor, image: Tensor) -> None:
     atlas.corner[row] = top, left
     atlas.pullbacks[row] = picture.signed_map(_resized(pulled[place], side))
     atlas.patches[row] = picture.photograph(_resized(image[place], side))
+
+
+def _check_finite(values: NDArray[Any], atlas: Atlas, image: int) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"Layer {atlas.layer.name!r} has NaN or infinite values, or a gradient that does, on "
+            f"{atlas.names[image]!r}; try another image, or a layer nearer to the input."
+        )
 
 
 def _resized(values: Tensor, side: int) -> Tensor:

@@ -241,20 +241,15 @@ class Comparison(Result):
             for note, missing in (("networks", "..." in models), ("image", image == "..."))
             if missing
         ]
-        return "\n".join(
-            [
-                "import pullback_widgets as pw",
-                *(["import torch"] if "torch." in str(target) else []),
-                "",
-                "comparison = pw.compare(",
-                f"    [{models}], {image}, {target},"
-                + (f"  # your {' and your '.join(notes)}" if notes else ""),
-                f"    softenings=[{', '.join(code.of_softening(s) for s in softenings if s)}],",
-                f"    methods={methods},",
-                f"    {', '.join(options)},",
-                ")",
-                "comparison.figure()",
-            ]
+        return code.script(
+            "comparison = pw.compare(",
+            f"    [{models}], {image}, {target},"
+            + (f"  # your {' and your '.join(notes)}" if notes else ""),
+            f"    softenings=[{', '.join(code.of_softening(s) for s in softenings if s)}],",
+            f"    methods={methods},",
+            f"    {', '.join(options)},",
+            ")",
+            "comparison.figure()",
         )
 
 
@@ -524,13 +519,20 @@ def _translated(target: TargetLike, reference: Session, session: Session) -> Tar
             )
         found = wanted
     else:
-        found = Logit(own.class_index(known.label(int(wanted.label))))
+        name = known.label(int(wanted.label))
+        # Of a name that users write a part is enough; here "ant" must not become "elephant".
+        if name.casefold() not in map(str.casefold, own.categories):
+            raise ValueError(
+                f"No class of {own.name} is called {name!r}, as class {wanted.label} of "
+                f"{known.name} is; give a target that both have."
+            )
+        found = Logit(own.class_index(name))
     return found
 
 
 def _described(row: Row) -> dict[str, Any]:
     """A row of a comparison for its settings."""
-    known = {} if row.model is None else {"weights": export.weights_hash(row.model)}
+    known = {} if row.model is None else export.fingerprint(row.model)
     if row.model is not None and row.target is not None:
         known["target"] = describe(row.target, row.model)
     return {"network": row.name, **known, "problem": row.problem}

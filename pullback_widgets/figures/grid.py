@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from .. import code, export, picture
 from ..frame import describe
-from ..image import to_tensor
+from ..image import to_batch
 from ..model import Model
 from ..picture import RGB
 from ..session import Session, TargetLike, with_indices
@@ -68,7 +69,7 @@ class Grid(Result):
 
     def __post_init__(self) -> None:
         shape = len(self.sources), len(self.targets)
-        self.differences = torch.zeros(*shape, *self.images.shape[1:])
+        self.differences = torch.zeros(*shape, *self.images.shape[1:], dtype=self.images.dtype)
         self.before = np.full(shape, np.nan)
         self.after = np.full(shape, np.nan)
         self.done = np.zeros(shape, np.int64)
@@ -163,18 +164,14 @@ class Grid(Result):
     def code(self) -> str:
         images = code.of_images(self.sources.values())
         targets = ", ".join(code.of_target(target) for target in self.targets)
-        return "\n".join(
-            [
-                "import pullback_widgets as pw",
-                "",
-                f"model = {code.of_model(self.model)}",
-                f"images = {images}" + ("  # your images" if "..." in images else ""),
-                "grid = pw.counterfactual_grid(",
-                f"    model, images, [{targets}], {code.of_softening(self.softening)},",
-                f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
-                ")",
-                "grid.figure()",
-            ]
+        return code.script(
+            f"model = {code.of_model(self.model)}",
+            f"images = {images}" + ("  # your images" if "..." in images else ""),
+            "grid = pw.counterfactual_grid(",
+            f"    model, images, [{targets}], {code.of_softening(self.softening)}, extra=None,",
+            f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
+            ")",
+            "grid.figure()",
         )
 
 
@@ -199,8 +196,8 @@ def counterfactual_grid(
         targets: The columns; None for each image's own top class, in the images' order, so that
             the diagonal strengthens what an image shows already.
         softening: ``Softening.relative(0.85)`` by default.
-        extra: One more target, the last column; None for none. The default is left out where the
-            network has no such class.
+        extra: One more target, the last column; None for none. It is left out where it is a column
+            already, the default also where the network has no such class.
         steps: Steps of ascent, 1 or more.
         step_size: L2 length of a step in image units, above 0.
         radius: L2 radius around the image, above 0; None for no limit.
@@ -212,7 +209,8 @@ def counterfactual_grid(
 
     Raises:
         ImageError: If an image cannot be read.
-        ValueError: For numbers out of range, unknown layers or classes, or no images.
+        ValueError: For numbers out of range, unknown layers or classes, no images, or images of
+            several sizes.
     """
     return completed(
         walk(
@@ -249,12 +247,13 @@ def walk(
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; expected a whole number from 1 up.")
     named = photographs(images)
-    pixels = torch.stack([to_tensor(image, model.size) for image in named.values()])
+    pixels, _ = to_batch(list(named.values()), model.size)
     if targets is None:
         targets = _own_classes(model, pixels, batch_size)
-    if extra is not None and not (extra == EXTRA and not _knows(model, EXTRA)):
-        targets = [*targets, extra]
     wanted = [with_indices(as_target(one), model) for one in targets]
+    if extra is not None and not (extra == EXTRA and not _knows(model, EXTRA)):
+        last = with_indices(as_target(extra), model)
+        wanted += [] if last in wanted else [last]
     grid = Grid(model, named, pixels, wanted, softening, steps, step_size, radius)
     return _fill(grid, batch_size)
 
@@ -314,7 +313,10 @@ def _knows(model: Model, name: str) -> bool:
 
 
 def photographs(images: Any) -> dict[str, Any]:
-    """Images by name: of a mapping, a folder, a list, or a single image.
+    """Images by name, a number added to a name that comes again.
+
+    Args:
+        images: A mapping, a folder, a list, or a single image.
 
     Raises:
         ValueError: If there are none.
@@ -323,20 +325,29 @@ def photographs(images: Any) -> dict[str, Any]:
         images = sorted(
             path for path in Path(images).iterdir() if path.suffix.lower() in IMAGE_ENDINGS
         )
-    if isinstance(images, Mapping):
-        found = {str(name): image for name, image in images.items()}
-    else:
-        if isinstance(images, Tensor) and images.dim() == 4:
-            images = list(images)
-        if not isinstance(images, list | tuple):
-            images = [images]
-        found = {}
-        for name, image in zip(image_names(images), images, strict=True):
-            twice = sum(known.partition(" (")[0] == name for known in found)
-            found[f"{name} ({twice + 1})" if twice else name] = image
-    if not found:
+    if isinstance(images, Tensor) and images.dim() == 4:
+        images = list(images)
+    if not isinstance(images, Mapping | list | tuple):
+        images = [images]
+    if not images:
         raise ValueError("There are no images; give a list of photographs or a folder with some.")
-    return found
+    names = _unique(image_names(images))
+    return dict(zip(names, images.values() if isinstance(images, Mapping) else images, strict=True))
+
+
+def _unique(names: Sequence[str]) -> Iterator[str]:
+    """The names, with the next free number after one that comes again."""
+    taken = set(names)
+    numbers: dict[str, Iterator[int]] = {}
+    for name in names:
+        if name not in numbers:
+            numbers[name] = itertools.count(2)
+            yield name
+            continue
+        numbered = (f"{name} ({number})" for number in numbers[name])
+        free = next(one for one in numbered if one not in taken)
+        taken.add(free)
+        yield free
 
 
 def _broken(label: str) -> str:

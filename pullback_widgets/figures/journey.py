@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -218,21 +219,17 @@ class Journey(Result):
     def code(self) -> str:
         layers = [stage.layer.name for stage in self.stages]
         channels = [int(stage.channel) for stage in self.stages]
-        return "\n".join(
-            [
-                "import pullback_widgets as pw",
-                "",
-                f"model = {code.of_model(self.model)}",
-                f"image = {code.of_image(self.source)}",
-                f"layers = {layers}",
-                f"channels = {channels}",
-                "journey = pw.depth_journey(",
-                "    model, image, layers=layers, channels=channels,",
-                f"    softening={code.of_softening(self.softening)},",
-                f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
-                ")",
-                "journey.figure()",
-            ]
+        return code.script(
+            f"model = {code.of_model(self.model)}",
+            f"image = {code.of_image(self.source)}",
+            f"layers = {layers}",
+            f"channels = {channels}",
+            "journey = pw.depth_journey(",
+            "    model, image, layers=layers, channels=channels,",
+            f"    softening={code.of_softening(self.softening)},",
+            f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
+            ")",
+            "journey.figure()",
         )
 
 
@@ -411,10 +408,11 @@ def _stage(session: Session, name: str, channel: int | None) -> tuple[Stage, Ten
     how_strong = values if name == LOGITS else strength(values)
     strongest = tuple(how_strong.argsort(descending=True, stable=True).tolist())
     chosen = strongest[0] if channel is None else channel
-    if isinstance(chosen, bool) or not 0 <= chosen < len(values):
+    whole = isinstance(chosen, numbers.Integral) and not isinstance(chosen, bool)
+    if not whole or not 0 <= chosen < len(values):
         raise ValueError(
             f"Channel {chosen!r} is not in layer {name!r}, which has {len(values)}; "
-            f"choose 0 to {len(values) - 1}."
+            f"choose a whole number from 0 to {len(values) - 1}."
         )
     one = values[chosen]
     plane = one.reshape(-1, one.shape[-1]) if one.dim() > 1 else one.reshape(1, -1)

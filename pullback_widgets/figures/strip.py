@@ -310,19 +310,15 @@ class Strip(Result):
         rows = set(self.temperatures.values())
         # Rows differ only by default.
         temperatures = list(rows.pop()) if len(rows) == 1 else None
-        return "\n".join(
-            [
-                "import pullback_widgets as pw",
-                "",
-                f"model = {code.of_model(self.model)}",
-                f"image = {code.of_image(self.source)}",
-                "strip = pw.temperature_strip(",
-                f"    model, image, {code.of_target(self.target)},",
-                f"    temperatures={temperatures}, units={self.units},",
-                f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
-                ")",
-                "strip.figure()",
-            ]
+        return code.script(
+            f"model = {code.of_model(self.model)}",
+            f"image = {code.of_image(self.source)}",
+            "strip = pw.temperature_strip(",
+            f"    model, image, {code.of_target(self.target)},",
+            f"    temperatures={temperatures}, units={self.units},",
+            f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
+            ")",
+            "strip.figure()",
         )
 
 

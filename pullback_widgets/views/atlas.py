@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
-import numpy as np
 import traitlets as t
 
 from ..figures import atlas
@@ -18,7 +17,6 @@ from ..figures.grid import photographs
 from ..knobs import Given
 from ..layer import Layer, unknown_layer
 from ..model import Model
-from ..picture import RGB
 from ..session import layers as layers_of
 from ..target import Channel
 from ..wiring import bind, listen, network_box, quietly, upload_button
@@ -34,7 +32,7 @@ SHOWN: dict[str, tuple[atlas.Shown, ...]] = {
 }
 """What a channel shows, by how it is called: a tile each."""
 
-ORDERS = {"strongest first": "activation", "by number": "channel"}
+ORDERS: dict[str, atlas.By] = {"strongest first": "activation", "by number": "channel"}
 
 
 class LayerAtlas(View):
@@ -90,6 +88,7 @@ class LayerAtlas(View):
         self._anew = False
         self._known: tuple[Model, list[Layer], str] | None = None
         super().__init__(model=model, layer=layer, images=images, **choices)
+        self.observe(lambda change: self._board.opened(None), "explorer")
 
     def pick(self, row: int, column: int) -> None:
         """Open a tile's channel in an Explorer under the atlas, on its strongest example."""
@@ -98,7 +97,6 @@ class LayerAtlas(View):
         visible = [] if result is None else self._visible(result)
         if place >= len(visible) or result.name(visible[place]) == "":
             return
-        self._board.mark(row, column)
         channel = visible[place]
         self.explore(
             model=result.model,
@@ -107,6 +105,8 @@ class LayerAtlas(View):
             softening=result.softening,
             view="pullback",
         )
+        self._board.mark(row, column)
+        self._board.opened((row, column))
 
     def run(self) -> None:
         """Go on where it was stopped; a finished atlas is computed anew."""
@@ -153,7 +153,7 @@ class LayerAtlas(View):
         if self._drawn != drawn:
             self._drawn = drawn
             rows = min(ROWS, math.ceil(len(result.channels) * len(tiles) / COLUMNS))
-            self._board.clear([""] * rows, [""] * COLUMNS, tile=self._tile, captions=True)
+            self._board.clear([""] * rows, [""] * COLUMNS, tile=self._tile, captions=1)
             if result.surveyed:
                 self._blank(range(len(visible) * len(tiles), rows * COLUMNS))
             self._put: set[int] = set()
@@ -174,10 +174,9 @@ class LayerAtlas(View):
         self._board.put(*divmod(place, COLUMNS), result.picture(channel, kind), caption)
 
     def _blank(self, places: range) -> None:
-        """White where there is no channel, so that nothing seems to be missing."""
-        white: RGB = np.full((2, 2, 3), 255, np.uint8)
+        """Nothing where there is no channel, so that none seems to be missing."""
         for place in places:
-            self._board.put(*divmod(place, COLUMNS), white)
+            self._board.put(*divmod(place, COLUMNS), "")
 
     def _show_layer(self, result: Atlas) -> None:
         layers = self._known[1] if self._known is not None else []
@@ -274,13 +273,14 @@ class LayerAtlas(View):
         }[self.shown]
         where = (
             f"at the place that it answers to ({result.box} px wide)"
-            if result.box < min(result.made_with["size"])
+            if result.box < min(result.made_with["image_size"])
             else "the whole image"
         )
+        many = len(result.skipped)
         skipped = (
-            f" {len(result.skipped)} files could not be read, for instance "
+            f" {many} file{'s' * (many > 1)} could not be read, for instance "
             f"{html.escape(next(iter(result.skipped)))}."
-            if result.skipped
+            if many
             else ""
         )
         return (

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
+import textwrap
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import ipycanvas
 import numpy as np
 from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
 from PIL import Image
 
-from ..picture import MID_GREY, RGB
+from ..picture import RGB
 from ..screen import draw
 
 PAGE = 836
@@ -21,20 +24,46 @@ GAP = 4
 LINE = 16
 """Height of a line of text, in CSS pixels."""
 
-INK, DIM, MARK = "#202020", "#6b6b6b", "#e8710a"
+LETTER, STRONG_LETTER = 5.5, 6.5
+"""Width of a letter, in CSS pixels."""
+
+# The page shows through, white or nearly black: what is written and empty can be seen on both.
+INK, EMPTY, MARK = "#757575", "rgba(128, 128, 128, 0.15)", "#e8710a"
 JPEG_QUALITY = 92
 
+Place = tuple[int, int]
+"""Row and column."""
 
-def tile_beside(columns: int, labels: int = 100, smallest: int = 72, largest: int = 168) -> int:
+
+def tile_beside(columns: int, labels: int = 100, largest: int = 168) -> int:
     """The side of tiles of which so many fit side by side on a page, with labels before them."""
-    return min(max((PAGE - labels) // columns - GAP, smallest), largest)
+    return min(max((PAGE - max(labels, GAP)) // columns - GAP, 1), largest)
+
+
+def margin(rows: Sequence[str]) -> int:
+    """The width that the labels of rows need."""
+    longest = max((len(line) for row in rows for line in row.split("\n")), default=0)
+    return 8 + math.ceil(STRONG_LETTER * longest) if longest else GAP
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class Tile(NamedTuple):
+    """What stands on a tile; see :meth:`Board.put`."""
+
+    content: RGB | str
+    caption: str | None = ""
+    span: int = 1
 
 
 class Board:
     """A table of pictures.
 
     All lengths are CSS pixels; the canvas has twice as many of its own, so that tiles are crisp on
-    any display.
+    any display. A page that is too narrow shows it smaller.
 
     Attributes:
         box: The canvas widget.
@@ -51,13 +80,15 @@ class Board:
         self.tile = tile
         self.on_click: Callable[[int, int, float, float], object] = lambda *_: None
         self.box = ipycanvas.Canvas(width=2, height=2)
+        self.box.layout.height = "auto"
         self.box.add_class("pullback-board")
         self._lock = threading.RLock()
         self._rows: list[str] = []
         self._columns: list[str] = []
         self._left = self._top = self._below = 0
-        self._tiles: dict[tuple[int, int], tuple[RGB, str, int]] = {}
-        self._mark: tuple[int, int] | None = None
+        self._tiles: dict[Place, Tile] = {}
+        self._mark: tuple[int, int, int] | None = None
+        self._opened: Place | None = None
         self.box.on_mouse_up(self._up)
         self.box.on_client_ready(self.redraw)
 
@@ -68,67 +99,107 @@ class Board:
         *,
         tile: int | None = None,
         left: int | None = None,
-        captions: bool = False,
+        captions: int = 0,
     ) -> None:
         """Start anew with empty tiles.
 
         Args:
             rows: A label for each row, shown left of it; lines are divided by newlines.
-            columns: A label for each column, shown over it; likewise.
+            columns: A label for each column, shown over it; likewise. What is too long is broken
+                at spaces.
             tile: Side of a tile; by default as before.
-            left: Width for the labels of the rows; by default what they need, 0 if all are empty.
-            captions: Whether each tile has a line of text of its own under it.
+            left: Width for the labels of the rows; by default what they need.
+            captions: Lines of text that each tile has under it.
         """
         with self._lock:
             self._rows, self._columns = list(rows), list(columns)
             self.tile = tile or self.tile
-            longest = max((len(line) for row in rows for line in row.split("\n")), default=0)
-            self._left = left if left is not None else 8 + 7 * longest if longest else 0
-            lines = max((_lines(column) for column in columns), default=0)
-            self._top = LINE * lines + (GAP if lines else 0)
-            self._below = LINE if captions else 0
+            self._left = margin(rows) if left is None else left
+            lines = max((len(_lines(column, self.tile)) for column in columns), default=0)
+            self._top = LINE * lines + (2 * GAP if lines else GAP)
+            self._below = LINE * captions
             self._tiles.clear()
-            self._mark = None
+            self._mark = self._opened = None
             step_x, step_y = self._steps()
-            width = self._left + len(columns) * step_x - GAP
-            height = self._top + len(rows) * step_y - GAP
-            if (self.box.width, self.box.height) != (2 * width, 2 * height):
+            width = self._left + len(columns) * step_x
+            height = self._top + len(rows) * step_y
+            self.box.layout.width = f"{width}px"
+            with self.box.hold_sync():  # in one message, or the page jumps twice
                 self.box.width, self.box.height = 2 * width, 2 * height
-                self.box.layout.width = f"{width}px"
-                self.box.layout.height = "auto"
             self.redraw()
 
-    def put(self, row: int, column: int, picture: RGB, caption: str = "", span: int = 1) -> None:
-        """Show a picture on a tile.
+    def put(
+        self,
+        row: int,
+        column: int,
+        content: RGB | str,
+        caption: str | None = "",
+        span: int = 1,
+    ) -> None:
+        """Show something on a tile.
 
         Args:
             row: From 0, downwards.
             column: From 0, to the right.
-            picture: (H, W, 3) bytes.
-            caption: The line under the tile, where the board has captions.
-            span: How many columns the picture covers.
+            content: A picture, (H, W, 3) bytes; or a text in the place of one, nothing if empty.
+            caption: The text under the tile, where the board has captions; None for a picture that
+                takes its place, too.
+            span: How many columns it covers.
         """
         with self._lock:
-            self._tiles[row, column] = self._fitted(picture, span), caption, span
-            draw(lambda: self._paint_tile(row, column))
+            if not isinstance(content, str):
+                content = self._fitted(content, self.size(span, caption is None))
+            first, end = self._start(row, column), column + span
+            last = max(one + self._span(row, one) for one in range(first, end))
+            for one in range(first, end):
+                self._tiles.pop((row, one), None)
+            self._tiles[row, column] = Tile(content, caption, span)
+
+            def paint() -> None:
+                for one in self._starts(row):
+                    if first <= one < last:
+                        self._paint_tile(row, one)
+                self._paint_over()
+
+            draw(paint)
 
     def label(self, rows: Sequence[str], columns: Sequence[str]) -> None:
-        """Change the labels; there must be as many as before."""
+        """Change the labels; there must be as many as before, of as many lines."""
         with self._lock:
             if (self._rows, self._columns) != (list(rows), list(columns)):
                 self._rows, self._columns = list(rows), list(columns)
                 draw(self._paint_labels)
 
-    def mark(self, row: int, column: int) -> None:
-        """Outline one tile, and no other."""
+    def mark(self, row: int, column: int, rows: int = 1) -> None:
+        """Outline a tile, or so many under each other, and no other."""
         with self._lock:
-            self._mark = (row, column)
-            self.redraw()
+            before, self._mark = self._mark, (row, column, rows)
+            if before != self._mark:
+                draw(lambda: self._paint_mark(before))
+
+    def opened(self, place: Place | None) -> None:
+        """Write on one tile that it is open below; None for no tile."""
+        with self._lock:
+            before, self._opened = self._opened, place
+
+            def paint() -> None:
+                if before is not None:
+                    self._paint_tile(*before)
+                self._paint_over()
+
+            if before != place:
+                draw(paint)
 
     def redraw(self) -> None:
         """Draw everything again, for a page that has just opened."""
         with self._lock:
             draw(self._paint)
+
+    # Where things are.
+
+    def size(self, span: int, tall: bool) -> tuple[int, int]:
+        """Width and height of so many tiles, with the place of captions if it is tall."""
+        return span * (self.tile + GAP) - GAP, self.tile + tall * self._below
 
     def _steps(self) -> tuple[int, int]:
         """From one tile to the next: across and down."""
@@ -139,9 +210,25 @@ class Board:
         across, down = self._steps()
         return self._left + column * across, self._top + row * down
 
-    def _fitted(self, picture: RGB, span: int) -> RGB:
+    def _span(self, row: int, column: int) -> int:
+        """How many columns a tile covers."""
+        return self._tiles[row, column].span if (row, column) in self._tiles else 1
+
+    def _starts(self, row: int) -> list[int]:
+        """The columns of a row that no tile before them covers."""
+        starts = [0]
+        while (after := starts[-1] + self._span(row, starts[-1])) < len(self._columns):
+            starts.append(after)
+        return starts
+
+    def _start(self, row: int, column: int) -> int:
+        """The column of the tile that covers a place."""
+        return max(one for one in self._starts(row) if one <= column)
+
+    @staticmethod
+    def _fitted(picture: RGB, shown: tuple[int, int]) -> RGB:
         """The picture in the canvas's own pixels."""
-        size = 2 * (span * (self.tile + GAP) - GAP), 2 * self.tile
+        size = 2 * shown[0], 2 * shown[1]
         image = Image.fromarray(picture)
         if image.size == size:
             return picture
@@ -149,68 +236,93 @@ class Board:
         how = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
         return np.asarray(image.resize(size, how))
 
+    # Drawing, in the canvas's own pixels.
+
     def _paint(self) -> None:
-        canvas = self.box
-        canvas.fill_style = "white"
-        canvas.fill_rect(0, 0, canvas.width, canvas.height)
+        self.box.clear_rect(0, 0, self.box.width, self.box.height)
         self._paint_labels()
-        canvas.fill_style = f"rgb({MID_GREY + 112}, {MID_GREY + 112}, {MID_GREY + 112})"
         for row in range(len(self._rows)):
-            for column in range(len(self._columns)):
-                left, top = self._corner(row, column)
-                canvas.fill_rect(2 * left, 2 * top, 2 * self.tile, 2 * self.tile)
-        for place in self._tiles:
-            self._paint_tile(*place)
-        if self._mark is not None:
-            left, top = self._corner(*self._mark)
-            canvas.stroke_style = MARK
-            canvas.line_width = 2 * GAP
-            canvas.stroke_rect(2 * left, 2 * top, 2 * self.tile, 2 * self.tile)
+            for column in self._starts(row):
+                self._paint_tile(row, column)
+        self._paint_over()
 
     def _paint_labels(self) -> None:
         canvas = self.box
-        canvas.fill_style = "white"
-        canvas.fill_rect(0, 0, canvas.width, 2 * self._top)
-        canvas.fill_rect(0, 0, 2 * self._left, canvas.height)
+        # Up to where an outline begins.
+        canvas.clear_rect(0, 0, canvas.width, 2 * self._top - GAP)
+        canvas.clear_rect(0, 0, 2 * self._left - GAP, canvas.height)
         for column, label in enumerate(self._columns):
             left, _ = self._corner(0, column)
-            top = self._top - GAP - LINE * _lines(label)
-            self._text(label, left + self.tile / 2, top, "center", self.tile)
+            lines = _lines(label, self.tile)
+            top = self._top - GAP - LINE * len(lines)
+            self._text(lines, left + self.tile / 2, top, "center", self.tile)
         for row, label in enumerate(self._rows):
             _, top = self._corner(row, 0)
-            middle = top + (self.tile - LINE * _lines(label)) / 2
-            self._text(label, self._left - 6, middle, "right", self._left - 6)
+            lines = _lines(label, self._left - 6)
+            middle = top + (self.tile - LINE * len(lines)) / 2
+            self._text(lines, self._left - 6, middle, "right", self._left - 6)
 
-    def _text(self, text: str, x: float, top: float, align: str, width: float) -> None:
-        """Lines of text; the first one strong."""
+    def _text(self, lines: Sequence[Line], x: float, top: float, align: str, width: float) -> None:
         canvas = self.box
-        canvas.text_align = align
-        canvas.text_baseline = "middle"
-        for number, line in enumerate(text.split("\n")):
-            canvas.fill_style = DIM if number else INK
-            canvas.font = "22px sans-serif" if number else "600 23px sans-serif"
+        canvas.text_align, canvas.text_baseline, canvas.fill_style = align, "middle", INK
+        for number, (line, strong) in enumerate(lines):
+            canvas.font = "600 23px sans-serif" if strong else "22px sans-serif"
             middle = 2 * (top + LINE * (number + 0.5))
             canvas.fill_text(line, 2 * x, middle, max_width=2 * width)
 
     def _paint_tile(self, row: int, column: int) -> None:
-        picture, caption, _ = self._tiles[row, column]
+        content, caption, span = self._tiles.get((row, column), Tile(""))
         left, top = self._corner(row, column)
-        file = io.BytesIO()
-        # A board holds a hundred tiles: as JPEG without colour subsampling they are a tenth.
-        Image.fromarray(picture).save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-        _CANVAS_MANAGER.send_draw_command(
-            self.box, COMMANDS["putImageData"], [2 * left, 2 * top], [file.getvalue()]
-        )
-        if self._below:
-            self.box.fill_style = "white"
-            self.box.fill_rect(2 * left, 2 * (top + self.tile), 2 * self.tile, 2 * LINE)
-            self.box.text_align, self.box.text_baseline = "center", "middle"
-            self.box.font, self.box.fill_style = "22px sans-serif", INK
-            self.box.fill_text(
-                caption,
-                2 * left + self.tile,
-                2 * (top + self.tile) + LINE,
-                max_width=2 * self.tile,
+        width, height = self.size(span, tall=True)
+        self.box.clear_rect(2 * left, 2 * top, 2 * width, 2 * height)
+        if (row, column) not in self._tiles:
+            self.box.fill_style = EMPTY
+            self.box.fill_rect(2 * left, 2 * top, 2 * width, 2 * self.tile)
+        elif isinstance(content, str):
+            lines = _lines(content, width - 8, strong=False)[: self.tile // LINE]
+            above = top + (self.tile - LINE * len(lines)) / 2
+            self._text(lines, left + width / 2, above, "center", width)
+        else:
+            file = io.BytesIO()
+            # A board holds a hundred tiles: as JPEG without colour subsampling they are a tenth.
+            Image.fromarray(content).save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+            _CANVAS_MANAGER.send_draw_command(
+                self.box, COMMANDS["putImageData"], [2 * left, 2 * top], [file.getvalue()]
+            )
+        if self._below and caption:
+            under = [Line(line, False) for line in caption.split("\n")]
+            self._text(under, left + width / 2, top + self.tile, "center", width)
+
+    def _frame(self, row: int, column: int, rows: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height of an outline."""
+        left, top = self._corner(row, column)
+        return 2 * left, 2 * top, 2 * self.tile, 2 * (rows * self._steps()[1] - GAP)
+
+    def _paint_mark(self, before: tuple[int, int, int] | None) -> None:
+        """Draw what an outline covered, then the new one."""
+        if before is not None:
+            left, top, width, height = self._frame(*before)
+            self.box.clear_rect(left - GAP, top - GAP, width + 2 * GAP, height + 2 * GAP)
+            first, column, rows = before
+            for row in range(first, first + rows):
+                self._paint_tile(row, self._start(row, column))
+        self._paint_over()
+
+    def _paint_over(self) -> None:
+        """What lies over tiles: the outline, and which of them is open."""
+        canvas = self.box
+        if self._mark is not None:
+            canvas.stroke_style, canvas.line_width = MARK, 2 * GAP
+            canvas.stroke_rect(*self._frame(*self._mark))
+        if self._opened is not None:
+            left, top = self._corner(*self._opened)
+            above, width = top + self.tile - LINE, self.tile
+            canvas.fill_style = "rgba(0, 0, 0, 0.7)"
+            canvas.fill_rect(2 * left, 2 * above, 2 * width, 2 * LINE)
+            canvas.text_align, canvas.text_baseline = "center", "middle"
+            canvas.fill_style, canvas.font = "white", "22px sans-serif"
+            canvas.fill_text(
+                "opened below", 2 * left + width, 2 * above + LINE, max_width=2 * width - 8
             )
 
     def _up(self, x: float, y: float) -> None:
@@ -224,5 +336,27 @@ class Board:
             self.on_click(row, column, in_x, in_y)
 
 
-def _lines(text: str) -> int:
-    return text.count("\n") + 1 if text else 0
+class Line(NamedTuple):
+    """A line of text."""
+
+    text: str
+    strong: bool
+
+
+def _lines(text: str, width: float, strong: bool = True) -> list[Line]:
+    """A text's lines, those that are too long broken at spaces.
+
+    Args:
+        text: Lines are divided by newlines.
+        width: In CSS pixels.
+        strong: Whether the first one is.
+    """
+    return [
+        Line(part, strong and not number)
+        for number, line in enumerate(text.split("\n") if text else [])
+        for part in _broken(line, width, STRONG_LETTER if strong and not number else LETTER)
+    ]
+
+
+def _broken(line: str, width: float, letter: float) -> list[str]:
+    return textwrap.wrap(line, max(int(width / letter), 1), break_long_words=False) or [line]

@@ -102,6 +102,7 @@ class Compare(Pictured, View):
         if models is None:
             models = [name for name in CATALOGUE if is_cached(name)]
         super().__init__(models=models, image=image, target=target, **choices)
+        self.observe(lambda change: self._board.opened(None), "explorer")
 
     # What a click does.
 
@@ -130,6 +131,7 @@ class Compare(Pictured, View):
             softening=softening or Softening.hard(),
             view="pullback" if column else "photograph",
         )
+        self._board.opened((row, column))
 
     def run(self) -> None:
         self._anew = True
@@ -162,6 +164,9 @@ class Compare(Pictured, View):
 
     # What is seen.
 
+    def networks(self, result: Comparison) -> list[Model]:
+        return [found.model for found in result.rows if found.model is not None]
+
     def show(self, result: Comparison) -> None:
         rows = [_row_label(one) for one in result.rows]
         columns = ["Photograph", *(one.title for one in result.columns)]
@@ -170,21 +175,34 @@ class Compare(Pictured, View):
             self._layout = layout
             self._drawn.clear()
             tile = tile_beside(len(columns), LEFT, largest=LARGEST)
-            self._board.clear(rows, columns, tile=tile, left=LEFT, captions=True)
+            self._board.clear(rows, columns, tile=tile, left=LEFT, captions=1)
             self._cell = min(self._cell[0], len(rows) - 1), min(self._cell[1], len(columns) - 1)
+            self._board.mark(*self._cell)
         self._board.label(rows, columns)
-        before = self._drawn.get(self._cell)
         for number, found in enumerate(result.rows):
             if found.image.numel():
                 self._put((number, 0), (id(found.model),), photograph(found.image), "")
+            if found.problem:
+                start = int(found.image.numel() > 0)
+                self._write((number, start), found.problem, span=len(columns) - start)
             for column, one in enumerate(result.columns):
                 if result.done[number, column]:
                     # Until a new map is there, the one before stays: nothing flickers.
                     key = (id(found.model), repr(found.target), one, result.samples)
                     value = f"{result.value(number, column, *self.position):+.2g}"
                     self._put((number, column + 1), key, result, value)
-        if self._drawn.get(self._cell) is not before:
-            self._board.mark(*self._cell)  # a new picture covers the outline
+        for (number, column), reason in result.problems.items():
+            self._write((number, column + 1), reason)
+
+    def _write(self, cell: Cell, reason: str, span: int = 1) -> None:
+        """Say why cells are empty, if they do not say so already."""
+        if self._drawn.get(cell) == reason:
+            return
+        row, column = cell
+        for covered in range(column, column + span):
+            self._drawn.pop((row, covered), None)
+        self._drawn[cell] = reason
+        self._board.put(row, column, reason, span=span)
 
     def _put(self, cell: Cell, key: Any, shown: Any, caption: str) -> None:
         """Draw a tile, if it is not as wanted already."""
@@ -238,7 +256,7 @@ class Compare(Pictured, View):
         )
         zoom.add_class("pullback-zoom")
         bind(self, "zoom", zoom)
-        target = class_box(self, "the first network's own")
+        target = class_box(self, "top class")
         explore = w.Button(
             description="Explore",
             icon="search",
@@ -296,7 +314,10 @@ class Compare(Pictured, View):
             f"{result.rows[number].name}, {METHODS[result.columns[column].method].title}: {reason}"
             for (number, column), reason in sorted(result.problems.items())
         ]
-        missing = "".join(f"<br>{html.escape(one)}" for one in dict.fromkeys(problems))
+        missing = "".join(
+            f'<br><span class="pullback-plain">{html.escape(one)}</span>'
+            for one in dict.fromkeys(problems)
+        )
         return (
             "What speaks for the target: signed maps are mid-grey at zero and scaled each by "
             "itself, Grad-CAM is bright where it is high. Under each map its value at the cross, "

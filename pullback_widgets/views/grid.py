@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
@@ -11,13 +12,14 @@ import traitlets as t
 
 from ..figures import grid
 from ..figures.grid import EXTRA, Grid, Shown
+from ..image import SAMPLES
 from ..knobs import Given, Knobs
 from ..model import Model
 from ..picture import photograph
 from ..session import with_indices
 from ..target import as_target
-from ..wiring import bind, network_box, upload_button
-from .board import Board, tile_beside
+from ..wiring import bind, follow, listen, network_box, quietly, upload_button
+from .board import Board, counted, margin, tile_beside
 from .view import View, names_box, row, steps_box, temperature_row
 
 DEFAULT_IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")
@@ -58,7 +60,9 @@ class CounterfactualGrid(View):
         self._board = Board()
         self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
         self._drawn: tuple[Any, Any] = (None, None)
+        self._known = grid.photographs(list(SAMPLES))
         super().__init__(model=model, images=images, targets=targets, **choices)
+        self.observe(lambda change: self._board.opened(None), "explorer")
 
     def pick(self, row: int, column: int) -> None:
         """Open a cell in an Explorer under the grid; column 0 is the photograph."""
@@ -77,6 +81,7 @@ class CounterfactualGrid(View):
             radius=result.radius,
             view=self.shown if column else "pullback",
         )
+        self._board.opened((row, column))
 
     def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Grid]:
         wanted = ("images", "targets", "softening", "extra", "steps", "step_size", "radius")
@@ -86,7 +91,9 @@ class CounterfactualGrid(View):
         labels = [_two_lines(label) for label in ["photograph", *result.labels]]
         if self._drawn[0] is not result:
             rows = [_short(name) for name in result.names]
-            self._board.clear(rows, labels, tile=tile_beside(len(labels)), captions=True)
+            tile = tile_beside(len(labels), margin(rows))
+            self._board.clear(rows, labels, tile=tile, captions=1)
+            self._show_extra(result)
             self._drawn = result, None
             for row, image in enumerate(result.images):
                 self._board.put(row, 0, photograph(image))
@@ -111,10 +118,10 @@ class CounterfactualGrid(View):
             parse=_parsed,
             write=_written,
             description="Classes",
-            placeholder="each image's own; or names or numbers, divided by commas",
+            placeholder="each image's own; or: espresso, golf ball, 9",
             layout=w.Layout(width="430px"),
         )
-        extra = names_box(
+        self._extra = names_box(
             self,
             "extra",
             parse=lambda text: next(iter(_parsed(text) or ()), None),
@@ -129,25 +136,59 @@ class CounterfactualGrid(View):
         upload = upload_button(self, self._add, description="Add photographs", multiple=True)
         return [
             row(network, upload),
-            row(classes, extra),
+            self._rows_box(),
+            row(classes, self._extra),
             row(temperature_row(self), steps_box(self)),
             shown,
         ]
+
+    def _rows_box(self) -> w.HBox:
+        """A button for each sample and each photograph that ever was a row."""
+        box = row()
+        box.layout.max_height = "96px"  # folders have many
+        box.add_class("pullback-rows")
+        buttons: dict[str, w.ToggleButton] = {}
+
+        def show(images: Any) -> None:
+            given = grid.photographs(images)
+            self._known |= given
+            for name in self._known:
+                if name not in buttons:
+                    buttons[name] = button = w.ToggleButton(description=_short(name), tooltip=name)
+                    button.layout.width, button.layout.height = "auto", "26px"
+                    listen(button, functools.partial(self._switch, name))
+                buttons[name].value = name in given
+            box.children = [w.Label("Rows", layout=w.Layout(width="42px")), *buttons.values()]
+
+        follow(self, "images", show)
+        return box
+
+    def _switch(self, name: str, on: bool) -> None:
+        rows = {**grid.photographs(self.images), name: self._known[name]}
+        if not on:
+            del rows[name]
+        self.attempt("images", rows)
+
+    def _show_extra(self, result: Grid) -> None:
+        """The default is no column where the network has no such class."""
+        if self.extra == EXTRA:
+            known = any(label.startswith(EXTRA) for label in result.labels)
+            with quietly():
+                self._extra.value = EXTRA if known else ""
 
     def _add(self, name: str, content: bytes) -> None:
         self.images = {**grid.photographs(self.images), name: content}
 
     def caption(self, result: Grid) -> str:
-        walk = f"{result.steps} step{'s' if result.steps != 1 else ''} of ascent"
         what = (
             "What each photograph gained (mid-grey: nothing)"
             if self.shown == "difference"
             else "Each photograph"
         )
         return (
-            f"{what} after {walk} towards the class of the column, in "
-            f"{html.escape(result.model.name)}; under it the class's probability before and after. "
-            "Click a cell to explore it."
+            f"{what} after {counted(result.steps, 'step')} of ascent towards the class of the "
+            f"column, in {html.escape(result.model.name)}; under it the class's probability before "
+            "and after. Click a cell to explore it."
         )
 
     @t.validate("images")

@@ -18,7 +18,7 @@ from ..model import Model
 from ..session import layers as layers_of
 from ..target import LOGITS
 from ..wiring import image_box, listen, network_box, quietly, upload_button
-from .board import Board, tile_beside
+from .board import Board, counted, tile_beside
 from .view import View, row, steps_box, temperature_row
 
 LABELS = 88
@@ -56,7 +56,9 @@ class DepthJourney(Pictured, View):
         self._drawn: Journey | None = None
         self._anew = False
         self._known: tuple[Model, list[Layer]] | None = None
+        self._left: dict[str, Any] = {}
         super().__init__(model=model, image=image, **choices)
+        self.observe(lambda change: self._board.opened(None), "explorer")
 
     def pick(self, row: int, column: int) -> None:
         """Choose a stage, and open one of its tiles in an Explorer under the journey."""
@@ -64,7 +66,6 @@ class DepthJourney(Pictured, View):
         if not isinstance(result, Journey):
             return
         self.stage = column
-        self._board.mark(row, column)
         shown = SHOWN[row]
         self.explore(
             model=result.model,
@@ -76,6 +77,7 @@ class DepthJourney(Pictured, View):
             radius=result.radius,
             view="overlay" if shown == "activation" else shown,
         )
+        self._board.opened((row, column))
 
     def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Journey]:
         wanted = ("image", "layers", "channels", "softening", "steps", "step_size", "radius")
@@ -95,12 +97,14 @@ class DepthJourney(Pictured, View):
             rows = ["photograph", "activation", "pullback", f"{result.steps}-step\ndifference"]
             labels = [result.label(n) for n in range(len(result.stages))]
             tile = tile_beside(len(labels), LABELS)
-            self._board.clear(rows, labels, tile=tile, left=LABELS, captions=True)
+            self._board.clear(rows, labels, tile=tile, left=LABELS, captions=1)
             for n, values in enumerate(result.maps):
                 self._board.put(0, n, result.picture(n, "photograph"))
-                if values.numel() > 1:
-                    caption = f"at most {float(values.max()):.2g}"
-                    self._board.put(1, n, result.picture(n, "activation"), caption)
+                if values.numel() == 1:
+                    self._board.put(1, n, "one number,\nno map")
+                    continue
+                caption = f"at most {float(values.max()):.2g}"
+                self._board.put(1, n, result.picture(n, "activation"), caption)
             self._show_stages(result)
         reached = result.pulled + result.done - 1
         for n in map(int, (reached > self._steps).nonzero()[0]):
@@ -194,6 +198,7 @@ class DepthJourney(Pictured, View):
     def _show_stage(self, result: Journey) -> None:
         """What the chosen stage is."""
         stage = result.stages[self.stage]
+        self._board.mark(0, self.stage, len(SHOWN))
         with quietly():
             self._stage.value = self.stage
             self._layer.value = stage.layer.name
@@ -204,8 +209,9 @@ class DepthJourney(Pictured, View):
         return (
             "One channel of each stage, chosen by how strongly it answers to one place and not to "
             "another: where it is active (the photograph lit there, and the map), the pullback of "
-            f"its mean, and what the photograph gained in {result.steps} steps of ascent, with the "
-            "mean before and after. Click a tile to explore it and to choose its stage."
+            f"its mean, and what the photograph gained in {counted(result.steps, 'step')} of "
+            "ascent, with the mean before and after. Click a tile to explore it and to choose its "
+            "stage."
         )
 
     def _settlers(self) -> dict[str, Callable[[Any], None]]:
@@ -215,7 +221,15 @@ class DepthJourney(Pictured, View):
             "layers": self._settle_layers,
         }
 
+    def _failed(self, choices: dict[str, Any], error: BaseException) -> None:
+        super()._failed(choices, error)
+        came_back = self.result is not None and self.model is self.result.model
+        if isinstance(choices["model"], str) and came_back:
+            self._restore(self._left)
+
     def _settle_model(self, change: Any) -> None:
+        if isinstance(change["old"], Model):
+            self._left = {"layers": self.layers, "channels": self.channels}
         self.layers = self.channels = None
 
     def _settle_layers(self, change: Any) -> None:

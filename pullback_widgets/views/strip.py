@@ -20,12 +20,14 @@ from ..picture import RGB, photograph
 from ..session import with_indices
 from ..target import as_target
 from ..wiring import bind, image_box, network_box, quietly, upload_button
-from .board import GAP, Board, tile_beside
+from .board import GAP, Board, counted, tile_beside
 from .view import View, class_box, row, steps_box
 
 LABELS, LARGE = 88, 224
 FRAME_MS = 600
 CURVE_DPI = 200
+CURVE_FONT = 8
+"""In points: on the board, which shows two pixels as one, 11 CSS pixels."""
 
 
 class TemperatureStrip(Pictured, View):
@@ -72,6 +74,7 @@ class TemperatureStrip(Pictured, View):
         self._drawn: tuple[Any, Any] = (None, None)
         self._film_steps: Any = None
         super().__init__(model=model, image=image, target=target, **choices)
+        self.observe(lambda change: self._board.opened(None), "explorer")
 
     def pick(self, row: int, column: int) -> None:
         """Open a tile in an Explorer under the strip; a curve, or row -1, chooses a column only."""
@@ -81,7 +84,6 @@ class TemperatureStrip(Pictured, View):
         self.column = column
         if not 0 <= row < len(result.units):
             return
-        self._board.mark(row, column)
         self.explore(
             model=result.model,
             image=result.source,
@@ -92,6 +94,7 @@ class TemperatureStrip(Pictured, View):
             radius=result.radius,
             view=self.shown,
         )
+        self._board.opened((row, column))
 
     def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Strip]:
         wanted = ("image", "target", "temperatures", "steps", "step_size", "radius")
@@ -110,16 +113,17 @@ class TemperatureStrip(Pictured, View):
             self._drawn = result, self.shown
             rows = [*result.units, *(result.curve_title(curve) for curve in CURVES)]
             tile = tile_beside(columns, LABELS)
-            self._board.clear(rows, [""] * columns, tile=tile, left=LABELS, captions=True)
+            self._board.clear(rows, [""] * columns, tile=tile, left=LABELS, captions=2)
             self._steps = np.full(result.done.shape, -1)
             self._points = (-1, -1)
         # A tile changes with each step; without any it has a pullback at best.
         reached = result.pulled + result.done - 1
         for unit, column in np.argwhere(reached > self._steps).tolist():
             if self.shown == "pullback" or result.done[unit, column]:
-                caption = f"{result.label(unit, column)}  {result.result(unit, column)}"
+                caption = f"{result.label(unit, column)}\n{result.result(unit, column)}"
                 self._board.put(unit, column, result.picture(unit, column, self.shown), caption)
         self._steps = reached
+        self._board.mark(0, self.column, len(result.units))
         self._show_curves(result)
         self._show_film(result)
 
@@ -129,9 +133,9 @@ class TemperatureStrip(Pictured, View):
         points = int(walked.sum()), int(result.pulled.all())
         for number, curve in enumerate(CURVES):
             if points[number] != self._points[number]:
-                picture = _curve(result, curve, self._board.tile)
+                picture = _curve(result, curve, self._board)
                 below, span = len(result.units) + number, result.done.shape[1]
-                self._board.put(below, 0, picture, span=span)
+                self._board.put(below, 0, picture, caption=None, span=span)
         self._points = points
 
     def _show_film(self, result: Strip) -> None:
@@ -172,7 +176,7 @@ class TemperatureStrip(Pictured, View):
         return [*super().hidden(), self._link]
 
     def controls(self) -> Sequence[w.Widget]:
-        target = class_box(self, "the image's own")
+        target = class_box(self, "top class")
         shown = w.ToggleButtons(options=list(SHOWN), style={"button_width": "96px"})
         bind(self, "shown", shown)
         return [
@@ -190,8 +194,8 @@ class TemperatureStrip(Pictured, View):
         return (
             f"The {WORDS[self.shown]} <b>{target}</b> at "
             f"rising temperatures ({rows}). Under each tile its temperature and the target's "
-            f"{result.measure} after {result.steps} steps of ascent; dotted: before. "
-            "Click a tile to explore it."
+            f"{result.measure} after {counted(result.steps, 'step')} of ascent; dotted: before. "
+            "The outlined column is the one below; click a tile to explore it."
         )
 
     @t.validate("target")
@@ -218,18 +222,28 @@ class TemperatureStrip(Pictured, View):
         return column
 
 
-def _curve(result: Strip, curve: str, tile: int) -> RGB:
+def _curve(result: Strip, curve: str, board: Board) -> RGB:
     """A curve as wide as the board's tiles, every point under the middle of its own."""
     from matplotlib.figure import Figure
     from PIL import Image
 
-    width = result.done.shape[1] * (tile + GAP) - GAP
-    figure = Figure(figsize=(2 * width / CURVE_DPI, 2 * tile / CURVE_DPI), dpi=CURVE_DPI)
+    width, height = board.size(result.done.shape[1], tall=True)
+    figure = Figure(figsize=(2 * width / CURVE_DPI, 2 * height / CURVE_DPI), dpi=CURVE_DPI)
     axes = figure.add_axes((0, 0, 1, 1))
-    result.draw_curve(axes, curve, GAP / tile)
-    axes.tick_params(axis="y", direction="in", pad=-4, labelsize=5, length=2)
+    result.draw_curve(axes, curve, GAP / board.tile)
+    axes.tick_params(axis="y", direction="in", pad=-4, labelsize=CURVE_FONT, length=2)
+    axes.locator_params(axis="y", nbins=3)
+    low, high = axes.get_ylim()  # numbers at the edges have room
+    axes.set_ylim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+    axes.set_axisbelow(False)  # numbers over lines, on a ground of their own
     for label in axes.get_yticklabels():
         label.set_horizontalalignment("left")
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
+    legend = axes.get_legend()
+    if legend is not None:
+        legend.set_bbox_to_anchor((0.04, 0, 0.96, 1), axes.transAxes)  # right of the numbers
+        for text in legend.get_texts():
+            text.set_fontsize(CURVE_FONT)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return np.asarray(Image.open(file).convert("RGB"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import html
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,7 @@ from ..frame import Studio
 from ..knobs import Knobs
 from ..live import Live
 from ..model import Model
+from ..session import report
 from ..softening import Softening
 from ..takeaway import TakeawayPanel
 from ..wiring import bind, follow, listen
@@ -63,6 +65,7 @@ class View(Knobs, Live):
             ValueError: For a value that makes no sense.
         """
         self._studio = Studio(self._downloading)
+        self._exceptions: weakref.WeakKeyDictionary[Model, str] = weakref.WeakKeyDictionary()
         super().__init__()
         self.choose(**choices)
         self._build()
@@ -91,6 +94,10 @@ class View(Knobs, Live):
     def controls(self) -> Sequence[w.Widget]:
         """The controls over the screen, in rows."""
         raise NotImplementedError
+
+    def networks(self, result: Any) -> Sequence[Model]:
+        """The networks that a figure is about."""
+        return [result.model]
 
     def caption(self, result: Any) -> str:
         """One or two lines of HTML that tell a stranger what there is to see."""
@@ -210,11 +217,12 @@ class View(Knobs, Live):
         steps = self.steps_of(model, {**choices, "model": model})
         try:
             for result in steps:
-                self.set_trait("result", result)
+                self._set_result(result)
                 if not self._refused:
                     self._show_error(None)
                 self._draw(result)
                 self._show_progress(result.progress)
+                self._show_exceptions(self.networks(result))
                 yield
         finally:
             close = getattr(steps, "close", None)
@@ -223,6 +231,24 @@ class View(Knobs, Live):
             if self.result is not None and not (self._worker and self._worker.waiting):
                 self._show_progress(self.result.progress, idle=True)
                 self._keep_still()
+
+    def _set_result(self, result: Result) -> None:
+        """Set it, and tell its observers even if it is the same as before, with more in it."""
+        if result is self.result:
+            change = {"name": "result", "old": result, "new": result}
+            self.notify_change(t.Bunch(**change, owner=self, type="change"))
+        else:
+            self.set_trait("result", result)
+
+    def _show_exceptions(self, networks: Sequence[Model]) -> None:
+        """What of the networks is not softened; nothing where all is."""
+        lines = []
+        for network in networks:
+            if network not in self._exceptions:
+                self._exceptions[network] = report(network).exceptions
+            if self._exceptions[network]:
+                lines.append(html.escape(f"{network.name}: {self._exceptions[network]}"))
+        self._kept.value = "".join(f'<div class="pullback-note">{line}</div>' for line in lines)
 
     def _loaded(self, choices: dict[str, Any]) -> Model:
         """The chosen network."""
@@ -272,6 +298,7 @@ class View(Knobs, Live):
         )
         self._status = w.HTML(layout=w.Layout(margin="0"))
         self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
+        self._kept = w.HTML(layout=w.Layout(max_width="1000px"))
         self._problem.layout.width = "auto"
         self._below = w.VBox()
         self._nothing = w.HTML(layout=w.Layout(display="none"))
@@ -285,6 +312,7 @@ class View(Knobs, Live):
             self._problem,
             w.Box([screen], layout=w.Layout(overflow="auto", flex="0 0 auto")),
             self._caption,
+            self._kept,
             row(w.HTML('<div class="pullback-note">Take it away:</div>'), away.box),
             self._below,
         ]

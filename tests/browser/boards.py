@@ -64,6 +64,13 @@ def click_tile(lab: LabPage, board: str, row: int, column: int, index: int = 0) 
     lab.click_canvas(left + side / 2, top + side / 2, BOARD, index)
 
 
+def overflow(lab: LabPage, index: int = 0) -> int:
+    """CSS pixels of a board that the page is too narrow for."""
+    measure = "canvas => canvas.parentElement.scrollWidth - canvas.parentElement.clientWidth"
+    pixels: int = lab.canvas(BOARD, index).evaluate(measure)
+    return pixels
+
+
 def _place(lab: LabPage, board: str, row: int, column: int) -> tuple[int, int, int]:
     """Left, top and side of a tile in the canvas's own pixels."""
     left, top = lab.value(f"{board}._corner({row}, {column})")

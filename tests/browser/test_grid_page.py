@@ -71,11 +71,14 @@ def test_from_the_first_cells_to_the_explorer(lab_page: Callable[..., LabPage]) 
     lab.python("view.wait()")
     cell(lab, 0, 0)
 
-    # A click opens the cell.
+    # A click opens the cell, also where the page is too narrow for the board.
+    lab.page.set_viewport_size({"width": 1000, "height": 900})
+    lab.wait_until(lambda: boards.overflow(lab) == 0, "the board is as narrow as the page")
     boards.click_tile(lab, "view._board", 1, 1)
     lab.wait_until(lambda: lab.value("view.explorer is not None"), "an explorer is there")
     lab.wait_until_drawn(".pullback-screen")
     assert lab.value("view.explorer.result.title") == "spatula (class 813)"
+    assert lab.value("[*view._board._opened]") == [1, 1]
 
     # A reload shows it all again.
     lab.reload()

@@ -44,6 +44,8 @@ def test_from_the_first_tiles_to_the_film_and_the_explorer(
         for column in (0, 1, LAST):
             tile(lab, row, column)
 
+    assert boards.overflow(lab) == boards.overflow(lab, FILM) == 0
+
     # The film, from the coldest to the hottest.
     lab.page.locator(".pullback-film .noUi-handle").press("Home")
     film(lab, 0)

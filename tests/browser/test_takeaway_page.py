@@ -65,5 +65,14 @@ def test_a_picture_and_a_recipe(lab_page: Callable[..., LabPage], tmp_path: Path
     lab.wait_until(same, "the recipe's picture is the same, pixel for pixel")
 
     lab.page.locator("button").filter(has_text="Code").first.click()
-    lab.page.locator(".pullback-code").first.wait_for(state="visible")
-    assert "pw.Session(model, 'coffee')" in lab.page.locator(".pullback-code").first.inner_text()
+    lines = lab.page.locator(".pullback-code").first
+    lines.wait_for(state="visible")
+    assert "pw.Session(model, 'coffee')" in lines.inner_text()
+
+    # Another class: the link is gone, the code is new, the buttons are where they were.
+    button = lab.page.locator("button").filter(has_text="Code").first
+    place = button.bounding_box()
+    lab.python("explorer.target = 813")
+    lab.wait_until(lambda: "pullback(813," in lines.inner_text(), "the code of the new class")
+    assert not lab.page.locator(".pullback-download").filter(visible=True).count()
+    assert button.bounding_box() == place
