@@ -77,8 +77,15 @@ def of_softening(softening: Softening) -> str:
     return f"pw.Softening({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def in_words(softening: Softening) -> str:
     """A softening in a few words."""
+    if softening.is_hard:
+        return "plain gradient"
     t = f"{softening.temperature:.3g}"
     for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
         if softening == getattr(Softening, name)(softening.temperature):

@@ -120,7 +120,10 @@ class Explorer(Choices, Live):
         if self.view not in (*views, *ASCENDED):
             views.append(self.view)
         pictures = {view: frame.picture(view, self.colour) for view in views}
-        return picture.figure(pictures, f"{frame.title}, {frame.model.name}")
+        how = code.in_words(frame.state.softening)
+        return picture.figure(
+            pictures, f"{frame.title}, {frame.model.name}, {how}\n{frame.outcome}"
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write what is on the screen to a file; its ending says how.
@@ -350,7 +353,7 @@ class Explorer(Choices, Live):
             wipe=self.wipe,
         )
         softening = frame.state.softening
-        how = "plain gradient" if softening.is_hard else code.in_words(softening)
+        how = code.in_words(softening)
         words = _words(view, html.escape(frame.title), how)
         exceptions = html.escape(frame.report.exceptions)
         self._caption.value = (

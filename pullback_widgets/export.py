@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from .frame import Frame
 
-PRINT_DPI = 300
+PRINT_DPI, SCREEN_DPI = 300, 100
 SETTINGS = "settings"
 """Name under which an NPZ file holds its settings, as JSON."""
 
@@ -44,10 +45,28 @@ def checked_path(path: str | Path, endings: Sequence[str]) -> Path:
     return path.with_suffix(path.suffix.lower())
 
 
-def save_figure(path: Path, figure: Figure) -> Path:
-    """Write a matplotlib figure for print."""
-    figure.savefig(path, dpi=PRINT_DPI, bbox_inches="tight")
+def save_figure(path: Path, *figures: Figure) -> Path:
+    """Write matplotlib figures for print; more than one, as pages, into a PDF only."""
+    import matplotlib
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    # Fonts that publishers take (the default, Type 3, many refuse); text in an SVG stays text.
+    options: dict[str, Any] = {"dpi": PRINT_DPI, "bbox_inches": "tight"}
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
+        if path.suffix == ".pdf":
+            with PdfPages(path) as pages:
+                for figure in figures:
+                    pages.savefig(figure, **options)
+        else:
+            figures[0].savefig(path, **options)
     return path
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A matplotlib figure as a PNG file, for the screen."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=SCREEN_DPI)
+    return file.getvalue()
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> Path:

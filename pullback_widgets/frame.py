@@ -160,6 +160,18 @@ class Frame:
         """The target in words."""
         return describe(self.target, self.model)
 
+    @property
+    def outcome(self) -> str:
+        """The target's probability or score, and what became of it by the ascent."""
+        before, what = self.probability, "probability"
+        if before is None:
+            before, what = self.score, "score"
+        if self.step is None:
+            return f"{what} {before:.3g}"
+        after = self.step.probability if what == "probability" else self.step.score
+        steps = f"{self.step.index} step{'s' * (self.step.index != 1)}"
+        return f"{what} {before:.3g} → {after:.3g} after {steps} of ascent"
+
 
 def describe(target: Target, model: Model) -> str:
     """A target in a few words."""

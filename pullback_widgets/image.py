@@ -13,7 +13,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -188,14 +188,24 @@ def to_batch(source: Any, size: int) -> tuple[Tensor, bool]:
             images.append(to_tensor(item, size))
         except ImageError as error:
             raise ImageError(f"Image {number} of {len(source)}: {error}") from error
-    shapes = {tuple(image.shape[1:]) for image in images}
-    if len(shapes) > 1:
-        listed = ", ".join(f"{height} x {width}" for height, width in sorted(shapes))
-        raise ImageError(
-            f"The images of a batch must have one size, and these have {listed} (height x width); "
-            "resize the tensors to one size, or give the photographs themselves."
-        )
+    one_size((image.shape[1], image.shape[2]) for image in images)
     return torch.stack([image.to(images[0].device) for image in images]), False
+
+
+def one_size(sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The height and width that all images have.
+
+    Raises:
+        ImageError: If they have several.
+    """
+    different = set(sizes)
+    if len(different) > 1:
+        listed = ", ".join(f"{height} x {width}" for height, width in sorted(different))
+        raise ImageError(
+            f"The images must have one size, and these have {listed} (height x width); resize the "
+            "tensors to one size, or give the photographs themselves."
+        )
+    return different.pop()
 
 
 def _checked_path(source: str | os.PathLike[str]) -> Path:

@@ -124,7 +124,8 @@ def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
     """A matplotlib figure with the pictures side by side, each under its name."""
     from matplotlib.figure import Figure
 
-    result = Figure(figsize=(3.2 * len(pictures), 3.9), dpi=150, layout="constrained")
+    height = 3.5 + 0.15 * len(title.split("\n"))
+    result = Figure(figsize=(3.2 * len(pictures), height), dpi=150, layout="constrained")
     for axes, (name, picture) in zip(
         np.atleast_1d(result.subplots(1, len(pictures))), pictures.items(), strict=True
     ):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import code, export, nonlinearity, picture
-from ..image import SAMPLES, ImageError, to_tensor
+from ..image import SAMPLES, ImageError, one_size, to_tensor
 from ..layer import Layer
 from ..model import Model
 from ..picture import RGB
@@ -32,7 +32,16 @@ from ..softening import Softening
 from ..target import Channel, Direction
 from .grid import photographs
 from .journey import stage_layers
-from .result import Progress, Result, completed, default_batch
+from .result import (
+    Progress,
+    Result,
+    at_least_one,
+    checked_batch,
+    completed,
+    entitle,
+    note,
+    without_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +73,7 @@ class OtherSettingsError(ValueError):
     """An atlas cannot go on, because it was begun with other settings."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Atlas(Result):
     """C channels of a layer, and for each the image that excites it most.
 
@@ -221,6 +230,12 @@ class Atlas(Result):
     def settings(self) -> dict[str, Any]:
         return {**self.made_with, "skipped": self.skipped}
 
+    def summary(self) -> str:
+        channels = code.counted(len(self.channels), "channel")
+        images = code.counted(len(self.sources), "image")
+        how = code.in_words(self.softening)
+        return f"{channels} of {self.layer.name}, {self.model.name} on {images}, {how}"
+
     def figure(
         self, page: int | None = None, by: By | None = None, search: str | None = None
     ) -> Figure:
@@ -248,26 +263,37 @@ class Atlas(Result):
         figure = Figure(figsize=(7.6, 0.88 * rows + 0.7), dpi=100, layout="constrained")
         axes = figure.subplots(rows, ROWS, squeeze=False)
         for cell in axes.flat:
-            cell.set_axis_off()
+            without_axes(cell)
+            cell.patch.set_visible(False)
         for cell, channel in zip(axes.flat, shown, strict=False):
             row = self.row(channel)
             if self.done[row]:
                 gap = np.full((len(self.patches[row]), 3, 3), 255, np.uint8)
                 pair = np.concatenate([self.patches[row], gap, self.pullbacks[row]], axis=1)
                 cell.imshow(pair, interpolation="nearest")
+            else:
+                note(cell, "not computed")
             cell.set_title(self.label(channel), fontsize=6, pad=2)
-        how = "plain gradient" if self.softening.is_hard else code.in_words(self.softening)
+        how = code.in_words(self.softening)
         looked_at = self.seen - len(self.skipped)
         many = f", strongest of {looked_at} images" if looked_at > 1 else ""
         order = "strongest first" if by == "activation" else "by number"
         what = "photograph and pullback of each channel"
-        figure.suptitle(
+        title = (
             f"{self.model.name}, {self.layer.name} ({self.layer.size}): {what}{many}\n"
             f"{order}, with the mean activation; boxes of {self.box} px; {how}; "
-            f"page {page + 1} of {pages}",
-            fontsize=7.5,
+            f"page {page + 1} of {pages}"
         )
+        entitle(figure, title, self, size=7.5)
         return figure
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file, as every figure; a PDF has all pages of what is searched for."""
+        path = export.checked_path(path, self.ENDINGS)
+        if path.suffix != ".pdf":
+            return super().save(path)
+        pages = max(1, math.ceil(len(self.find(self.search, self.by)) / PER_PAGE))
+        return export.save_figure(path, *map(self.figure, range(pages)))
 
     def code(self) -> str:
         asked = {"page": self.page, "by": self.by, "search": self.search}
@@ -376,10 +402,8 @@ def gather(
     model = model if isinstance(model, Model) else Model(model)
     layer = layer or middle_layer(model)
     softening = Softening.checked(softening)
-    batch_size = default_batch(model) if batch_size is None else batch_size
-    for name, number in (("side", side), ("batch_size", batch_size)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
+    batch_size = checked_batch(batch_size, model)
+    side = at_least_one("side", side)
     if not softening.is_hard and not nonlinearity.is_known(model.module):
         nonlinearity.tell(Recording(model, torch.zeros(1, 3, model.size, model.size)))
     if earlier is not None and _same_survey(earlier, model, layer, images):
@@ -451,13 +475,7 @@ def _examined(
         pixels = to_tensor(source, model.size)
         sizes.add((pixels.shape[1], pixels.shape[2]))
         digest.update(f"{name} {pixels.dtype}".encode() + pixels.cpu().double().numpy().tobytes())
-    if len(sizes) > 1:
-        listed = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
-        raise ValueError(
-            f"The images of an atlas must have one size, and these have {listed} (height x width); "
-            "resize the tensors to one size, or give the photographs themselves."
-        )
-    return digest.hexdigest(), sizes.pop()
+    return digest.hexdigest(), one_size(sizes)
 
 
 def _layer_and_box(model: Model, name: str, size: tuple[int, int]) -> tuple[Layer, int]:

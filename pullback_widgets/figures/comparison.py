@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,18 @@ from ..picture import RGB
 from ..session import Session, TargetLike, with_indices
 from ..softening import Softening
 from ..target import Difference, Logit, Target, as_target
-from .result import Progress, Result, completed, default_batch, image_name, to_numpy
+from .result import (
+    Progress,
+    Result,
+    completed,
+    default_batch,
+    entitle,
+    image_name,
+    note,
+    to_numpy,
+    without_axes,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +106,7 @@ class Row:
         return f"{self.name}\n{describe(self.target, self.model)}\n{value}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Comparison(Result):
     """R networks by C methods on one image.
 
@@ -185,6 +195,10 @@ class Comparison(Result):
             "problems": [[*cell, reason] for cell, reason in sorted(self.problems.items())],
         }
 
+    def summary(self) -> str:
+        rows, columns = self.done.shape
+        return f"{code.counted(rows, 'network')} x {code.counted(columns, 'method')}"
+
     def figure(self) -> Figure:
         """The table for print: photographs on the left, a column for each method."""
         from matplotlib.figure import Figure
@@ -197,32 +211,30 @@ class Comparison(Result):
         for number, row in enumerate(self.rows):
             if row.image.numel():
                 axes[number, 0].imshow(picture.photograph(row.image), interpolation="nearest")
-            axes[number, 0].set_ylabel(row.label, fontsize=7)
+            label = "\n".join(wrapped(line, 22, lines=2) for line in row.label.split("\n"))
+            axes[number, 0].set_ylabel(label, fontsize=7)
             if row.problem:  # once for the whole row
-                reason = _wrapped(row.problem, 28 * columns)
+                reason = wrapped(row.problem, 28 * columns)
                 text = axes[number, 1].text(0, 0.5, reason, va="center", fontsize=6)
                 text.set_in_layout(False)  # it runs on over the empty cells
             for column in range(columns):
                 cell = axes[number, column + 1]
                 if self.done[number, column]:
                     cell.imshow(self.picture(number, column), interpolation="nearest")
-                elif (number, column) in self.problems:
-                    reason = _wrapped(self.problems[number, column], 27)
-                    cell.text(0.5, 0.5, reason, ha="center", va="center", fontsize=4.5)
+                elif (number, column) in self.problems or not row.problem:
+                    note(cell, self.problems.get((number, column), "not computed"))
         for column, title in enumerate(["Photograph", *(one.title for one in self.columns)]):
             axes[0, column].set_title(title, fontsize=7)
         for one in axes.flat:
             one.set_box_aspect(1)
             one.patch.set_visible(False)
-            one.set_xticks([])
-            one.set_yticks([])
-            one.spines[:].set_visible(False)
+            without_axes(one)
         name = image_name(self.source)
-        figure.suptitle(
+        title = (
             f"{name + ': what' if name else 'What'} speaks for the target\n"
-            "signed maps: mid-grey is zero, each scaled by itself; Grad-CAM: bright is high",
-            fontsize=7,
+            "signed maps: mid-grey is zero, each scaled by itself; Grad-CAM: bright is high"
         )
+        entitle(figure, title, self, size=7)
         return figure
 
     def code(self) -> str:
@@ -322,7 +334,14 @@ def columns_of(
         softenings = [Softening.checked(softenings)]
     softenings = [Softening.checked(one) for one in softenings]
     columns = [Column("pullback", softening) for softening in softenings]
-    for name in [methods] if isinstance(methods, str) else methods:
+    if isinstance(methods, str):
+        methods = [methods]
+    if not isinstance(methods, list | tuple):
+        raise TypeError(
+            f"methods is {methods!r}; expected a list of names such as {list(DEFAULT_METHODS)}, "
+            "which may be empty."
+        )
+    for name in methods:
         if method.checked(name).softened:
             columns += [Column(name, softening) for softening in softenings]
         else:
@@ -362,6 +381,11 @@ def comparing(
     """
     if isinstance(models, str | Model | nn.Module):
         models = [models]
+    if not isinstance(models, list | tuple):
+        raise TypeError(
+            f"models is {models!r}; expected a list of pw.Model objects, torch modules or names of "
+            "pw.CATALOGUE, or one of these."
+        )
     rows = [Row(_checked(model)) for model in models]
     if not rows:
         raise ValueError("There are no networks; give at least one.")
@@ -540,8 +564,3 @@ def _described(row: Row) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _wrapped(reason: str, width: int) -> str:
-    """A reason in at most seven lines."""
-    return textwrap.fill(textwrap.shorten(reason, 7 * width, placeholder=" ..."), width)

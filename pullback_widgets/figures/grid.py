@@ -21,7 +21,19 @@ from ..picture import RGB
 from ..session import Session, TargetLike, with_indices
 from ..softening import Softening
 from ..target import Logit, Target, as_target
-from .result import Progress, Result, completed, default_batch, image_names, to_numpy
+from .result import (
+    Progress,
+    Result,
+    checked_batch,
+    completed,
+    entitle,
+    image_names,
+    note,
+    partly,
+    to_numpy,
+    without_axes,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +46,7 @@ Shown = Literal["difference", "perturbed"]
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Grid(Result):
     """R images, C targets, and each image after ascent towards each target.
 
@@ -121,6 +133,11 @@ class Grid(Result):
             "radius": self.radius,
         }
 
+    def summary(self) -> str:
+        rows, columns = self.done.shape
+        of = f"{code.counted(rows, 'image')} x {code.counted(columns, 'target')}"
+        return f"{of}, {self.model.name}, {code.in_words(self.softening)}"
+
     def figure(self, shown: Shown = "difference") -> Figure:
         """The grid for print: photographs on the left, a column for each target.
 
@@ -136,22 +153,21 @@ class Grid(Result):
         axes = figure.subplots(rows, columns + 1, squeeze=False)
         for row, name in enumerate(self.names):
             axes[row, 0].imshow(picture.photograph(self.images[row]))
-            axes[row, 0].set_ylabel(name, fontsize=7)
+            axes[row, 0].set_ylabel(wrapped(name, 18, lines=2), fontsize=7)
             for column in range(columns):
-                cell = axes[row, column + 1]
+                cell, done = axes[row, column + 1], int(self.done[row, column])
+                if not done:
+                    note(cell, "not computed")
+                    continue
                 cell.imshow(self.picture(row, column, shown), interpolation="nearest")
-                if self.done[row, column]:
-                    cell.set_xlabel(self.change(row, column), fontsize=5.5, labelpad=1.5)
+                label = f"{self.change(row, column)}{partly(done, self.steps)}"
+                cell.set_xlabel(label, fontsize=5.5, labelpad=1.5)
         for column, title in enumerate(["photograph", *self.labels]):
-            axes[0, column].set_title(_broken(title), fontsize=7)
+            axes[0, column].set_title(_broken(title), fontsize=6.5)
         for one in axes.flat:
-            one.set_xticks([])
-            one.set_yticks([])
-            one.spines[:].set_visible(False)
-        how = "plain gradient" if self.softening.is_hard else code.in_words(self.softening)
-        figure.suptitle(
-            f"{shown} after {self.steps} steps of ascent, {self.model.name}, {how}", fontsize=8
-        )
+            without_axes(one)
+        walk = f"{shown} after {code.counted(self.steps, 'step')} of ascent"
+        entitle(figure, f"{walk}, {self.model.name}, {code.in_words(self.softening)}", self)
         return figure
 
     def change(self, row: int, column: int) -> str:
@@ -178,7 +194,7 @@ class Grid(Result):
 def counterfactual_grid(
     model: Model | nn.Module,
     images: Any,
-    targets: Sequence[TargetLike] | None = None,
+    targets: TargetLike | Sequence[TargetLike] = None,
     softening: Softening | None = None,
     *,
     extra: Target | int | str | None = EXTRA,
@@ -193,8 +209,8 @@ def counterfactual_grid(
     Args:
         model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
         images: A list of what ``Session`` takes, a mapping from names to such images, or a folder.
-        targets: The columns; None for each image's own top class, in the images' order, so that
-            the diagonal strengthens what an image shows already.
+        targets: The columns, a list or one; None for each image's own top class, in the images'
+            order, so that the diagonal strengthens what an image shows already.
         softening: ``Softening.relative(0.85)`` by default.
         extra: One more target, the last column; None for none. It is left out where it is a column
             already, the default also where the network has no such class.
@@ -231,7 +247,7 @@ def counterfactual_grid(
 def walk(
     model: Model | nn.Module,
     images: Any,
-    targets: Sequence[TargetLike] | None = None,
+    targets: TargetLike | Sequence[TargetLike] = None,
     softening: Softening | None = None,
     *,
     extra: Target | int | str | None = EXTRA,
@@ -243,17 +259,18 @@ def walk(
     """The grid after each step of ascent of each batch; see :func:`counterfactual_grid`."""
     model = model if isinstance(model, Model) else Model(model)
     softening = Softening.checked(softening)
-    batch_size = default_batch(model) if batch_size is None else batch_size
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size!r}; expected a whole number from 1 up.")
+    batch_size = checked_batch(batch_size, model)
     named = photographs(images)
     pixels, _ = to_batch(list(named.values()), model.size)
     if targets is None:
         targets = _own_classes(model, pixels, batch_size)
-    wanted = [with_indices(as_target(one), model) for one in targets]
+    columns = targets if isinstance(targets, list | tuple) else [targets]
+    wanted = [with_indices(as_target(one), model) for one in columns]
     if extra is not None and not (extra == EXTRA and not _knows(model, EXTRA)):
         last = with_indices(as_target(extra), model)
         wanted += [] if last in wanted else [last]
+    if not wanted:
+        raise ValueError("targets is empty; give at least one class or target, or None.")
     grid = Grid(model, named, pixels, wanted, softening, steps, step_size, radius)
     return _fill(grid, batch_size)
 
@@ -351,5 +368,6 @@ def _unique(names: Sequence[str]) -> Iterator[str]:
 
 
 def _broken(label: str) -> str:
-    """A column's title in two lines: the name, and its class."""
-    return label.replace(" (class", "\n(class")
+    """A column's title in lines: the name, and its class."""
+    name, number, rest = label.partition(" (class")
+    return wrapped(name, 17, lines=3) + (f"\n(class{rest}" if number else "")

@@ -21,7 +21,17 @@ from ..picture import RGB
 from ..session import Session
 from ..softening import Softening
 from ..target import LOGITS, Channel, Logit, Target
-from .result import Progress, Result, completed, image_name, to_numpy
+from .result import (
+    Progress,
+    Result,
+    completed,
+    entitle,
+    image_name,
+    note,
+    partly,
+    to_numpy,
+    without_axes,
+)
 from .strip import value
 
 if TYPE_CHECKING:
@@ -59,7 +69,7 @@ class Stage:
         return Channel(self.layer.name, self.channel)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Journey(Result):
     """S stages of a network on one image; the last is the class.
 
@@ -185,6 +195,10 @@ class Journey(Result):
             "radius": self.radius,
         }
 
+    def summary(self) -> str:
+        stages, how = code.counted(len(self.stages), "stage"), code.in_words(self.softening)
+        return f"{stages} of {self.model.name} on {self.name}, {how}"
+
     def figure(self) -> Figure:
         """The journey for print: a column for each stage, from the input to the class."""
         from matplotlib.figure import Figure
@@ -193,13 +207,15 @@ class Journey(Result):
         figure = Figure(figsize=(1.55 * count + 0.4, 7.5), dpi=100, layout="constrained")
         axes = figure.subplots(len(SHOWN), count, squeeze=False)
         rows = ("photograph", "activation", "pullback", f"{self.steps}-step difference")
+        there = {"pullback": self.pulled, "difference": self.done}
         height, width = self.image.shape[1:]
         for row, shown in enumerate(SHOWN):
             for column in range(count):
                 cell = axes[row, column]
-                cell.set_xticks([])
-                cell.set_yticks([])
-                cell.spines[:].set_visible(False)
+                without_axes(cell)
+                if shown in there and not there[shown][column]:
+                    note(cell, "not computed")
+                    continue
                 if shown == "activation" and self.maps[column].numel() == 1:
                     cell.text(0.5, 0.5, "one number,\nno map", ha="center", va="center", fontsize=7)
                     continue
@@ -211,9 +227,11 @@ class Journey(Result):
             axes[row, 0].set_ylabel(rows[row], fontsize=8)
         for column in range(count):
             axes[0, column].set_title(self.label(column), fontsize=6.5)
-            axes[-1, column].set_xlabel(self.change(column), fontsize=6.5)
-        how = "plain gradient" if self.softening.is_hard else code.in_words(self.softening)
-        figure.suptitle(f"{self.model.name} on {self.name}, {how}", fontsize=9)
+            done = int(self.done[column])
+            label = f"{self.change(column)}{partly(done, self.steps)}" if done else ""
+            axes[-1, column].set_xlabel(label, fontsize=6.5)
+        how = code.in_words(self.softening)
+        entitle(figure, f"{self.model.name} on {self.name}, {how}", self, size=9)
         return figure
 
     def code(self) -> str:
@@ -250,8 +268,8 @@ def depth_journey(
     Args:
         model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
         image: What ``Session`` takes, one image.
-        layers: The stages, dotted names or ``"logits"``; by default the last layer of each
-            resolution that enters a rectifier, and the logits (:func:`stage_layers`).
+        layers: The stages, dotted names or ``"logits"``, a list or one; by default the last layer
+            of each resolution that enters a rectifier, and the logits (:func:`stage_layers`).
         channels: One for each layer, or a mapping from some layers to channels; the others, and
             None, take the strongest channel on the image (:func:`strength`), the logits the top
             class.
@@ -302,6 +320,8 @@ def travel(
     model = model if isinstance(model, Model) else Model(model)
     softening = Softening.checked(softening)
     session = Session(model, to_tensor(image, model.size))
+    if isinstance(layers, str):
+        layers = [layers]
     names = stage_layers(session) if layers is None else list(layers)
     if not names:
         raise ValueError('layers is empty; name at least one layer, for instance "logits".')
@@ -435,6 +455,11 @@ def one_each(channels: Channels, names: Sequence[str]) -> list[int | None]:
                 f"{', '.join(names)}; name it in layers too."
             )
         return [channels.get(name) for name in names]
+    if not isinstance(channels, list | tuple):
+        raise TypeError(
+            f"channels is {channels!r}; expected a list with a channel (or None) for each stage, a "
+            "mapping from layers to channels, or None."
+        )
     if len(channels) != len(names):
         raise ValueError(
             f"There are {len(channels)} channels for {len(names)} layers ({', '.join(names)}); "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -16,6 +18,7 @@ from ..model import Model
 from ..picture import RGB
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Progress = Callable[[float], None]
@@ -42,6 +45,10 @@ class Result:
         """All that was chosen, in what JSON can hold, with versions and the weights' hash."""
         raise NotImplementedError
 
+    def summary(self) -> str:
+        """What the figure is of, in a few words."""
+        raise NotImplementedError
+
     def figure(self) -> Figure:
         """The figure, with labels, for print."""
         raise NotImplementedError
@@ -53,6 +60,18 @@ class Result:
     def frames(self) -> Sequence[RGB]:
         """The pictures of the animation, if the figure has one."""
         return []
+
+    @property
+    def state(self) -> str:
+        """``complete``, or how far it came."""
+        return "complete" if self.progress >= 1 else f"stopped at {100 * self.progress:.0f} %"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.summary()}; {self.state}>"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of it."""
+        return export.figure_png(self.figure())
 
     def save(self, path: str | Path) -> Path:
         """Write the figure to a file; its ending says how.
@@ -85,9 +104,58 @@ def completed(steps: Iterator[Filled], progress: Progress | None = None) -> Fill
     return result
 
 
+def entitle(figure: Figure, title: str, result: Result, size: float = 8, **options: Any) -> None:
+    """Write a title over a figure, in lines as wide as it is; an unfinished one says so."""
+    if result.progress < 1:
+        title = f"{title} ({result.state})"
+    letters = int(figure.get_figwidth() * 72 / (0.55 * size))
+    lines = [wrapped(line, letters) for line in title.split("\n")]
+    figure.suptitle("\n".join(lines), fontsize=size, **options)
+
+
+def without_axes(axes: Any) -> None:
+    """Leave nothing of axes but what is drawn in them."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def note(axes: Axes, text: str, width: int = 27) -> None:
+    """Write why a tile is empty into it."""
+    axes.set_box_aspect(1)
+    axes.patch.set_visible(False)
+    axes.text(0.5, 0.5, wrapped(text, width), ha="center", va="center", fontsize=4.5)
+
+
+def partly(done: int, steps: int) -> str:
+    """What is said under a tile whose ascent was stopped; empty for a whole one."""
+    return f", step {done} of {steps}" if done < steps else ""
+
+
+def wrapped(text: str, width: int, lines: int = 7) -> str:
+    """A text in at most so many lines."""
+    return textwrap.fill(textwrap.shorten(text, lines * width, placeholder=" ..."), width)
+
+
 def default_batch(model: Model) -> int:
     """How many images go through a network at once: as many as pay off and fit."""
     return 4 if model.device.type == "cpu" else 32
+
+
+def checked_batch(batch_size: int | None, model: Model) -> int:
+    """How many images go through a network at once, as asked for or by default."""
+    return default_batch(model) if batch_size is None else at_least_one("batch_size", batch_size)
+
+
+def at_least_one(name: str, number: Any) -> int:
+    """A whole number.
+
+    Raises:
+        ValueError: If it is none, or below 1.
+    """
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
+        raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
+    return int(number)
 
 
 def image_names(images: Sequence[Any] | Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,17 @@ from ..picture import RGB
 from ..session import Session, TargetLike
 from ..softening import Softening, Units
 from ..target import Logit, Target
-from .result import Progress, Result, completed, image_name, to_numpy
+from .result import (
+    Progress,
+    Result,
+    completed,
+    entitle,
+    image_name,
+    note,
+    partly,
+    to_numpy,
+    without_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +62,7 @@ WORDS: dict[str, str] = {
 CURVES = ("outcome", "cosine")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Strip(Result):
     """U units of temperature, K columns: the plain gradient, rising temperatures, the linear limit.
 
@@ -216,6 +226,11 @@ class Strip(Result):
             "radius": self.radius,
         }
 
+    def summary(self) -> str:
+        what = describe(self.target, self.model)
+        columns = code.counted(self.done.shape[1], "temperature")
+        return f"{what}, {self.model.name} on {self.name}, {columns}, {' and '.join(self.units)}"
+
     def figure(self, shown: Shown | None = None) -> Figure:
         """The film strip for print, and under its columns the two curves.
 
@@ -224,6 +239,8 @@ class Strip(Result):
         """
         from matplotlib.figure import Figure
 
+        shown = shown or self.shown
+        by_ascent = shown != "pullback"
         rows, columns = self.done.shape
         heights = [1.0] * rows + [0.95, 0.95]
         width, height = 0.98 * (columns + 1) + 0.85, 1.28 * len(heights) + 0.45
@@ -240,20 +257,25 @@ class Strip(Result):
             hspace=0.32,
         )
 
-        def show(row: int, column: int, pixels: RGB, label: str) -> Axes:
+        def show(row: int, column: int, pixels: RGB | None, label: str) -> Axes:
             axes = figure.add_subplot(cells[row, column])
-            axes.imshow(pixels, interpolation="nearest")
+            if pixels is not None:
+                axes.imshow(pixels, interpolation="nearest")
             axes.set_xlabel(label, fontsize=7, labelpad=2)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+            without_axes(axes)
             return axes
 
         show(0, 0, picture.photograph(self.image), "photograph")
         for row, unit in enumerate(self.units):
             for column in range(columns):
-                pixels = self.picture(row, column, shown or self.shown)
-                axes = show(row, column + 1, pixels, self.label(row, column))
+                done, label = int(self.done[row, column]), self.label(row, column)
+                if done if by_ascent else self.pulled[row, column]:
+                    pixels = self.picture(row, column, shown)
+                    part = partly(done, self.steps).strip(", ") if by_ascent else ""
+                    axes = show(row, column + 1, pixels, f"{label}\n{part}".strip())
+                else:
+                    axes = show(row, column + 1, None, label)
+                    note(axes, "not computed")
                 if column == 0:
                     axes.set_title(
                         f"{unit} temperature, {MEANING[unit]}",
@@ -267,19 +289,16 @@ class Strip(Result):
             self.draw_curve(axes, curve, SPACE)
             axes.set_ylabel(self.curve_title(curve), fontsize=7)
             axes.tick_params(labelsize=6, length=2)
-        figure.suptitle(
-            f"{WORDS[shown or self.shown]} {describe(self.target, self.model)}, from the plain "
-            f"gradient to the linear network, {self.model.name} on {self.name}",
-            fontsize=8,
-            y=1 - 0.14 / height,
-        )
+        what = f"{WORDS[shown]} {describe(self.target, self.model)}"
+        title = f"{what}, from the plain gradient to the linear network, {self.model.name} on"
+        entitle(figure, f"{title} {self.name}", self, y=1 - 0.14 / height)
         return figure
 
     def curve_title(self, curve: str) -> str:
         """What a curve shows, in two lines."""
         if curve == "cosine":
             return "cosine to\nthe gradient"
-        return f"{self.measure}\nafter {self.steps} steps"
+        return f"{self.measure}\nafter {code.counted(self.steps, 'step')}"
 
     def draw_curve(self, axes: Axes, curve: str, space: float) -> None:
         """One point under the middle of each tile.
@@ -486,11 +505,12 @@ def checked_temperatures(temperatures: Sequence[float]) -> tuple[float, ...]:
     Raises:
         ValueError: Unless they are finite, above 0 and rising.
     """
+    listed = isinstance(temperatures, Sequence | np.ndarray) and not isinstance(temperatures, str)
     good = [
         isinstance(t, numbers.Real) and not isinstance(t, bool) and 0 < t < math.inf
-        for t in temperatures
+        for t in (temperatures if listed else ())
     ]
-    values = tuple(float(t) for t in temperatures) if all(good) else ()
+    values = tuple(float(t) for t in temperatures) if listed and all(good) else ()
     if not values or list(values) != sorted(set(values)):
         raise ValueError(
             f"temperatures is {temperatures!r}; expected rising finite numbers above 0, such as "

@@ -46,11 +46,6 @@ def margin(rows: Sequence[str]) -> int:
     return 8 + math.ceil(STRONG_LETTER * longest) if longest else GAP
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 step``, ``2 steps``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 class Tile(NamedTuple):
     """What stands on a tile; see :meth:`Board.put`."""
 

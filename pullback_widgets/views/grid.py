@@ -10,6 +10,7 @@ from typing import Any, get_args
 import ipywidgets as w
 import traitlets as t
 
+from ..code import counted
 from ..figures import grid
 from ..figures.grid import EXTRA, Grid, Shown
 from ..image import SAMPLES
@@ -19,7 +20,7 @@ from ..picture import photograph
 from ..session import with_indices
 from ..target import as_target
 from ..wiring import bind, follow, listen, network_box, quietly, upload_button
-from .board import Board, counted, margin, tile_beside
+from .board import Board, margin, tile_beside
 from .view import View, names_box, row, steps_box, temperature_row
 
 DEFAULT_IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")

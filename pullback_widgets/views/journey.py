@@ -10,6 +10,7 @@ import numpy as np
 import traitlets as t
 
 from .. import picture
+from ..code import counted
 from ..figures import journey
 from ..figures.journey import SHOWN, Journey
 from ..knobs import Knobs, Pictured
@@ -18,7 +19,7 @@ from ..model import Model
 from ..session import layers as layers_of
 from ..target import LOGITS
 from ..wiring import image_box, listen, network_box, quietly, upload_button
-from .board import Board, counted, tile_beside
+from .board import Board, tile_beside
 from .view import View, row, steps_box, temperature_row
 
 LABELS = 88

@@ -11,6 +11,7 @@ import ipywidgets as w
 import numpy as np
 import traitlets as t
 
+from ..code import counted
 from ..figures import strip
 from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip
 from ..frame import describe
@@ -20,7 +21,7 @@ from ..picture import RGB, photograph
 from ..session import with_indices
 from ..target import as_target
 from ..wiring import bind, image_box, network_box, quietly, upload_button
-from .board import GAP, Board, counted, tile_beside
+from .board import GAP, Board, tile_beside
 from .view import View, class_box, row, steps_box
 
 LABELS, LARGE = 88, 224

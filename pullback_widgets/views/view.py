@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from ..explorer import Explorer
 
-STILL_DPI = 100
-
 STYLE = (Path(__file__).parent.parent / "explorer.css").read_text("utf-8")
 
 
@@ -188,7 +186,7 @@ class View(Knobs, Live):
         """The second output: an empty widget, and a PNG of the figure if there is one."""
         bundle = {**self._nothing._repr_mimebundle_(), "text/plain": self._words}
         if self.result is not None and self.result.progress > 0:
-            bundle["image/png"] = base64.b64encode(_png(self.result.figure())).decode("ascii")
+            bundle["image/png"] = base64.b64encode(self.result._repr_png_()).decode("ascii")
         return bundle
 
     def _keep_still(self) -> None:
@@ -372,7 +370,7 @@ def temperature_row(view: View) -> w.HBox:
 
     def show(softening: Softening) -> None:
         slider.value = 0 if softening.is_hard else nearest_stop(softening.temperature)
-        what = "plain gradient" if softening.is_hard else code.in_words(softening)
+        what = code.in_words(softening)
         words.value = f'<span class="pullback-number">{what}</span>'
 
     listen(slider, lambda position: view.attempt("temperature", STOPS[position]))
@@ -426,11 +424,3 @@ def class_box(view: View, empty: str) -> w.Text:
         placeholder=f"{empty}; or a name or number",
         layout=w.Layout(width="340px"),
     )
-
-
-def _png(figure: Figure) -> bytes:
-    import io
-
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=STILL_DPI)
-    return file.getvalue()

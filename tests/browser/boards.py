@@ -46,8 +46,9 @@ def shows(lab: LabPage, board: str, row: int, column: int, picture: str, index: 
         seen = tile(lab, board, row, column, index)
         size = seen.shape[1], seen.shape[0]
         wanted = np.asarray(_fitted(_picture(lab, picture), size), float)
-        inner = slice(8, -8)  # a marked tile has an outline
-        close = np.abs(wanted - seen)[inner, inner].mean() < 8  # enlarged, and JPEG
+        # A marked tile has an outline, an open one says so at its lower edge.
+        inner = np.abs(wanted - seen)[8:-36, 8:-8]
+        close = inner.mean() < 8  # enlarged, and JPEG
         return bool(close and seen.std() > 1)
 
     lab.wait_until(alike, f"tile {row}, {column} shows {picture}")
