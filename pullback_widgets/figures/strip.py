@@ -309,7 +309,8 @@ class Strip(Result):
             space: Between two tiles, as a share of a tile.
         """
         columns = self.done.shape[1]
-        values = self.outcome if curve == "outcome" else self.cosine
+        walked = np.where(self.done == self.steps, self.outcome, np.nan)
+        values = walked if curve == "outcome" else self.cosine
         for row, unit in enumerate(self.units):
             axes.plot(values[row], ".-", color=COLOURS[unit], label=unit, lw=1.2, ms=4)
         if curve == "outcome":

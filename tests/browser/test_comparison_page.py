@@ -94,7 +94,7 @@ def test_one_temperature_one_place_one_zoom(lab_page: Callable[..., LabPage]) ->
 
     # The outlined tile opens in an Explorer.
     boards.click_tile(lab, "view._board", 0, 1)
-    lab.page.get_by_role("button", name="Explore").click()
+    lab.page.get_by_title("Open the outlined tile in an Explorer").click()
     lab.wait_until(lambda: lab.value("view.explorer is not None"), "an explorer is there")
     lab.wait_until_drawn(".pullback-screen")
     assert lab.value("view.explorer.result.title") == "espresso (class 967)"
