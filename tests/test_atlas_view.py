@@ -12,14 +12,13 @@ import torch.nn.functional as F
 from networks import CLASSES, image, seeded, wrap
 from PIL import Image
 from torch import Tensor, nn
-from widgets import Page, click, find, text_with, upload
+from widgets import SECONDS, Page, click, find, making, text_with, upload
 
 import pullback_widgets as pw
 from pullback_widgets.figures.atlas import EVERY_SAMPLE, Atlas
 from pullback_widgets.picture import RGB
 from pullback_widgets.views.atlas import COLUMNS, PAIRS, ROWS
 
-SECONDS = 60.0
 SIZE, CHANNELS = 16, 50
 IMAGES = {f"photo {n}": image(seed=n, size=SIZE) for n in range(3)}
 
@@ -52,20 +51,13 @@ def wide() -> pw.Model:
 @pytest.fixture
 def make(page: Page) -> Iterator[Make]:
     """Makes views that have drawn their figure."""
-    made: list[pw.LayerAtlas] = []
 
-    def make(
+    def build(
         model: Any = None, layer: str | None = "conv1", images: Any = IMAGES, **choices: Any
     ) -> pw.LayerAtlas:
-        made.append(pw.LayerAtlas(model or wide(), layer, images, **choices))
-        assert made[-1].wait(SECONDS)
-        return made[-1]
+        return pw.LayerAtlas(model or wide(), layer, images, **choices)
 
-    yield make
-    for view in made:
-        view.stop()
-        assert view.wait(SECONDS)
-        view.close()
+    yield from making(build)
 
 
 @pytest.fixture

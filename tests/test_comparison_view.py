@@ -13,14 +13,13 @@ import torch
 from networks import CATEGORIES, SIZE, image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
-from widgets import Page, click, find, text_with
+from widgets import SECONDS, Page, click, find, making, text_with
 
 import pullback_widgets as pw
 from pullback_widgets.figures.comparison import Comparison, Row
 from pullback_widgets.picture import photograph
 from pullback_widgets.views.comparison import _row_label
 
-SECONDS = 60.0
 METHODS = ("gradient", "grad_cam")
 SOFT = (pw.Softening.relative(0.85), pw.Softening.paper_v3(0.3))
 
@@ -49,21 +48,14 @@ def model_of(module: nn.Module, name: str, categories: Any = CATEGORIES) -> pw.M
 @pytest.fixture
 def make(page: Page) -> Iterator[Make]:
     """Makes views that have drawn their figure."""
-    made: list[pw.Compare] = []
 
-    def make(models: Any = None, picture: Any = None, **choices: Any) -> pw.Compare:
+    def build(models: Any = None, picture: Any = None, **choices: Any) -> pw.Compare:
         if models is None:
             models = [model_of(network(name), name) for name in ("mobile", "residual")]
         options = {"target": 1, "methods": METHODS, "softenings": SOFT, **choices}
-        made.append(pw.Compare(models, image(1) if picture is None else picture, **options))
-        assert made[-1].wait(SECONDS)
-        return made[-1]
+        return pw.Compare(models, image(1) if picture is None else picture, **options)
 
-    yield make
-    for view in made:
-        view.stop()
-        assert view.wait(SECONDS)
-        view.close()
+    yield from making(build)
 
 
 @pytest.fixture

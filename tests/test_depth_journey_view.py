@@ -10,7 +10,7 @@ import pytest
 import torch
 from networks import image, network, wrap
 from PIL import Image
-from widgets import Page, click, find
+from widgets import SECONDS, Page, click, find, making
 
 import pullback_widgets as pw
 from pullback_widgets.figures.journey import SHOWN, Journey
@@ -18,7 +18,6 @@ from pullback_widgets.frame import Studio
 from pullback_widgets.picture import RGB
 from pullback_widgets.views.board import Board
 
-SECONDS = 60.0
 WALK: dict[str, Any] = {"steps": 2, "step_size": 1.5}
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
@@ -27,18 +26,11 @@ pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 @pytest.fixture
 def make(page: Page) -> Iterator[Callable[..., pw.DepthJourney]]:
     """Makes views that have drawn their figure."""
-    made: list[pw.DepthJourney] = []
 
-    def make(**choices: Any) -> pw.DepthJourney:
-        made.append(pw.DepthJourney(wrap(network("residual")), image(), **WALK, **choices))
-        assert made[-1].wait(SECONDS)
-        return made[-1]
+    def build(**choices: Any) -> pw.DepthJourney:
+        return pw.DepthJourney(wrap(network("residual")), image(), **WALK, **choices)
 
-    yield make
-    for view in made:
-        view.stop()
-        assert view.wait(SECONDS)
-        view.close()
+    yield from making(build)
 
 
 @pytest.fixture

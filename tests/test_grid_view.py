@@ -14,14 +14,13 @@ import torch
 from networks import image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
-from widgets import Page, click, find, text_with, upload, upload_all
+from widgets import SECONDS, Page, click, find, making, text_with, upload, upload_all
 
 import pullback_widgets as pw
 from pullback_widgets.figures.grid import Grid
 from pullback_widgets.picture import RGB, photograph
 from pullback_widgets.views.board import GAP, Board
 
-SECONDS = 60.0
 IMAGES = {"one": image(seed=1), "two": image(seed=2)}
 SETTINGS: dict[str, Any] = {"targets": [0, "spoon"], "extra": None, "steps": 2, "step_size": 1.5}
 
@@ -33,19 +32,12 @@ Make = Callable[..., pw.CounterfactualGrid]
 @pytest.fixture
 def make(page: Page) -> Iterator[Make]:
     """Makes views that have drawn their figure."""
-    made: list[pw.CounterfactualGrid] = []
 
-    def make(model: Any = None, images: Any = IMAGES, **choices: Any) -> pw.CounterfactualGrid:
+    def build(model: Any = None, images: Any = IMAGES, **choices: Any) -> pw.CounterfactualGrid:
         model = wrap(network("residual")) if model is None else model
-        made.append(pw.CounterfactualGrid(model, images, **{**SETTINGS, **choices}))
-        assert made[-1].wait(SECONDS)
-        return made[-1]
+        return pw.CounterfactualGrid(model, images, **{**SETTINGS, **choices})
 
-    yield make
-    for view in made:
-        view.stop()
-        assert view.wait(SECONDS)
-        view.close()
+    yield from making(build)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import torch
 from networks import image, network, wrap
 from PIL import Image
-from widgets import Page, click, find
+from widgets import SECONDS, Page, click, find, making
 
 import pullback_widgets as pw
 from pullback_widgets.export import load_npz
@@ -19,7 +19,6 @@ from pullback_widgets.figures.strip import Strip
 from pullback_widgets.picture import RGB, photograph
 from pullback_widgets.views.board import Board
 
-SECONDS = 60.0
 SETTINGS: dict[str, Any] = {"target": "spoon", "temperatures": [3.0], "steps": 1}
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
@@ -30,19 +29,12 @@ Make = Callable[..., pw.TemperatureStrip]
 @pytest.fixture
 def make(page: Page) -> Iterator[Make]:
     """Makes views that have drawn their figure."""
-    made: list[pw.TemperatureStrip] = []
 
-    def make(**choices: Any) -> pw.TemperatureStrip:
+    def build(**choices: Any) -> pw.TemperatureStrip:
         options = {"step_size": 1.5, **SETTINGS, **choices}
-        made.append(pw.TemperatureStrip(wrap(network("residual")), image(), **options))
-        assert made[-1].wait(SECONDS)
-        return made[-1]
+        return pw.TemperatureStrip(wrap(network("residual")), image(), **options)
 
-    yield make
-    for view in made:
-        view.stop()
-        assert view.wait(SECONDS)
-        view.close()
+    yield from making(build)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -79,6 +79,26 @@ class Page:
             wanted.append(frame.picture(widget.compare, widget.colour))
         seen = self.screen(widget)
         return len(seen) == len(wanted) and all(map(np.array_equal, seen, wanted))
+
+
+SECONDS = 60.0
+"""How long a view may take to draw its figure."""
+
+
+def making(build: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """For fixtures: a function that builds a view and waits for its figure; at last all close."""
+    made: list[Any] = []
+
+    def make(*arguments: Any, **choices: Any) -> Any:
+        made.append(build(*arguments, **choices))
+        assert made[-1].wait(SECONDS)
+        return made[-1]
+
+    yield make
+    for view in made:
+        view.stop()
+        assert view.wait(SECONDS)
+        view.close()
 
 
 def everything(widget: w.Widget) -> Iterator[w.Widget]:

@@ -7,7 +7,6 @@ is there is enough to go on from, so a long computation may be stopped, or die.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code, export, nonlinearity, picture
+from .. import code, export, nonlinearity
 from ..image import SAMPLES, ImageError, one_size, to_tensor
 from ..layer import Layer
 from ..model import Model
@@ -29,7 +27,9 @@ from ..picture import RGB
 from ..recording import Recording
 from ..session import Session
 from ..softening import Softening
-from ..target import Channel, Direction
+from ..target import Channel
+from . import folder as folders
+from . import thumbnail
 from .grid import photographs
 from .journey import stage_layers
 from .result import (
@@ -56,21 +56,8 @@ COLUMNS, ROWS = 8, 5
 PER_PAGE = COLUMNS * ROWS
 """Channels on a page."""
 
-ENERGY = 0.95
-"""Share of a pullback's energy that lies in the box."""
-
-WHOLE = 0.75
-"""A box larger than this share of the image becomes the whole image."""
-
-SETTINGS, STATE = "settings.json", "state.json"
-SETTINGS_PART = "settings.part"
-
 OF_THUMBNAILS = ("channels", "softening", "side", "batch_size")
 """The settings that the strongest examples do not depend on."""
-
-
-class OtherSettingsError(ValueError):
-    """An atlas cannot go on, because it was begun with other settings."""
 
 
 @dataclass(eq=False, repr=False)
@@ -131,13 +118,8 @@ class Atlas(Result):
             "patches": (np.uint8, (count, side, side, 3)),
             "done": (np.bool_, (count,)),
         }
-        kept = None if self.folder is None else _kept(self.folder, shapes)
-        if kept is not None:
-            arrays, state = kept
-            self.seen, self.skipped = state["seen"], state["skipped"]
-        else:
-            arrays = {name: _zeros(self.folder, name, *one) for name, one in shapes.items()}
-        for name, values in arrays.items():
+        arrays, state = folders.arrays(self.folder, shapes)
+        for name, values in {**arrays, **state}.items():
             setattr(self, name, values)
         if self.seen == 0:
             self.example[:] = -1
@@ -414,7 +396,7 @@ def gather(
     else:
         earlier, sources = None, photographs(images)
         digest, size = _examined(sources, model, in_folder=_is_folder(images))
-        found, box = _layer_and_box(model, layer, size)
+        found, box = thumbnail.layer_and_box(model, layer, size)
         of_survey = {
             **export.provenance(model),
             "layer": found.name,
@@ -431,7 +413,7 @@ def gather(
         "side": side,
         "batch_size": batch_size,
     }
-    place = None if folder is None else _opened(Path(folder).expanduser(), made_with)
+    place = None if folder is None else folders.opened(Path(folder).expanduser(), made_with)
     if earlier is not None and earlier.folder == place and earlier.made_with == made_with:
         return _fill(earlier, first)
     atlas = Atlas(model, found, images, sources, softening, made_with, chosen, box, place)
@@ -478,35 +460,6 @@ def _examined(
     return digest.hexdigest(), one_size(sizes)
 
 
-def _layer_and_box(model: Model, name: str, size: tuple[int, int]) -> tuple[Layer, int]:
-    """The layer, and the side of the box that most of its units' pullbacks fit into."""
-    recording = Recording(model, torch.zeros(1, 3, *size), until={name})
-    layer = next(one for one in recording.layers if one.name == name)
-    whole = min(size)
-    if len(layer.shape) < 2:
-        return layer, whole
-    # All gates half open, so that it depends neither on an image nor on a temperature; all
-    # channels at once, with random weights, so that they do not cancel.
-    weights = torch.randn(layer.shape[0], generator=torch.Generator().manual_seed(0))
-    middle = tuple(length // 2 for length in layer.shape[1:])
-    linear = Softening(1e9, units="absolute")
-    pulled = recording.pull([Direction(name, weights, middle)], linear, last=True)
-    energy = pulled.double().cpu().square().sum(1)
-    wanted, box = ENERGY * float(energy.sum()), 1
-    if not 0 < wanted < math.inf:  # grey as it is, this image tells nothing of what a unit sees
-        return layer, whole
-    while box < whole and float(_box_sums(energy, box).max()) < wanted:
-        box += 1
-    return layer, whole if box > WHOLE * whole else box
-
-
-def _box_sums(values: Tensor, box: int) -> Tensor:
-    """Sums over all squares of a side: (N, H, W) to (N, H - box + 1, W - box + 1)."""
-    sums = F.pad(values.cumsum(1).cumsum(2), (1, 0, 1, 0))
-    tall = sums[:, box:] - sums[:, :-box]
-    return tall[:, :, box:] - tall[:, :, :-box]
-
-
 def _checked_channels(channels: Sequence[int] | None, layer: Layer) -> NDArray[np.int64]:
     count = layer.shape[0]
     if channels is None:
@@ -520,73 +473,6 @@ def _checked_channels(channels: Sequence[int] | None, layer: Layer) -> NDArray[n
             f"{layer.name!r}, or None for all."
         )
     return np.array(chosen, np.int64)
-
-
-def _opened(folder: Path, made_with: dict[str, Any]) -> Path:
-    """A folder with these settings, made where there is none.
-
-    Raises:
-        ValueError: If it holds something else.
-    """
-    settings = folder / SETTINGS
-    if settings.exists():
-        try:
-            there = json.loads(settings.read_text("utf-8"))
-        except ValueError as error:
-            raise ValueError(
-                f"{str(settings)!r} cannot be read, so it is not known whose atlas this is; give "
-                "an empty or new folder."
-            ) from error
-        _check_same(there, made_with, f"The atlas in {str(folder)!r} was begun")
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(path.name != SETTINGS_PART for path in folder.iterdir()):
-        raise ValueError(f"The folder {str(folder)!r} holds other files; give an empty or new one.")
-    _write(settings, made_with)
-    return folder
-
-
-def _zeros(folder: Path | None, name: str, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Zeros in memory, or in a file."""
-    if folder is None:
-        return np.zeros(shape, kind)
-    return np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, shape)
-
-
-def _kept(
-    folder: Path, shapes: dict[str, tuple[Any, tuple[int, ...]]]
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
-    """The arrays and the state of an atlas that was begun; None if anything is missing of it."""
-    try:
-        state = json.loads((folder / STATE).read_text("utf-8"))
-        arrays: dict[str, NDArray[Any]] = {}
-        for name in shapes:
-            path = folder / f"{name}.npy"
-            np.load(path, mmap_mode="r")  # raises for a file cut short, which "r+" would fill up
-            arrays[name] = np.load(path, mmap_mode="r+")
-    except (OSError, ValueError, EOFError):  # not there, or cut short
-        return None
-    found = {name: (values.dtype, values.shape) for name, values in arrays.items()}
-    whole = all(found[name] == (np.dtype(kind), shape) for name, (kind, shape) in shapes.items())
-    return (arrays, state) if whole and {"seen", "skipped"} <= set(state) else None
-
-
-def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
-    for name, value in wanted.items():
-        old = there.get(name) if isinstance(there, dict) else None
-        if old != value:
-            short = all(len(str(one)) < 40 for one in (old, value))
-            how = f"{name} {old} instead of {value}" if short else f"other {name}"
-            raise OtherSettingsError(
-                f"{what} with {how}; go back to that, or start a new one somewhere else."
-            )
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    """Write JSON so that the file is always whole."""
-    whole = path.with_suffix(".part")
-    whole.write_text(export.as_json(values, indent=1), "utf-8")
-    whole.replace(path)
 
 
 def _fill(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atlas]:
@@ -681,13 +567,9 @@ def _next_rows(atlas: Atlas, first: Sequence[int], size: int) -> list[int]:
 
 def _put(atlas: Atlas, row: int, pulled: Tensor, image: Tensor) -> None:
     """Make the thumbnails of a pullback and of the image at the same place."""
-    box, side = atlas.box, atlas.made_with["side"]
-    sums = _box_sums(pulled.double().square().sum(0, keepdim=True), box)[0]
-    top, left = divmod(int(sums.argmax()), sums.shape[1])
-    place = (slice(None), slice(top, top + box), slice(left, left + box))
-    atlas.corner[row] = top, left
-    atlas.pullbacks[row] = picture.signed_map(_resized(pulled[place], side))
-    atlas.patches[row] = picture.photograph(_resized(image[place], side))
+    corner, *pictures = thumbnail.cut(pulled, image, atlas.box, atlas.made_with["side"])
+    atlas.corner[row] = corner
+    atlas.pullbacks[row], atlas.patches[row] = pictures
 
 
 def _check_finite(values: NDArray[Any], atlas: Atlas, image: int) -> None:
@@ -698,18 +580,10 @@ def _check_finite(values: NDArray[Any], atlas: Atlas, image: int) -> None:
         )
 
 
-def _resized(values: Tensor, side: int) -> Tensor:
-    """(3, box, box) to (3, side, side)."""
-    values = values.float()[None]
-    return F.interpolate(values, (side, side), mode="bilinear", antialias=True)[0]
-
-
 def _keep(atlas: Atlas, rows: Sequence[int] = ()) -> None:
     """Note what is there; in a folder, only once it is written."""
     if atlas.folder is not None:
-        for values in atlas.arrays().values():
-            if isinstance(values, np.memmap):
-                values.flush()
-        _write(atlas.folder / STATE, {"seen": atlas.seen, "skipped": atlas.skipped})
+        state = {"seen": atlas.seen, "skipped": atlas.skipped}
+        folders.keep(atlas.folder, atlas.arrays(), state)
     atlas.done[list(rows)] = True
     atlas.count()
