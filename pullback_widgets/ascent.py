@@ -73,6 +73,20 @@ def ascend(
     Raises:
         ValueError: For numbers out of range, unknown layers or classes.
     """
+    walk = checked_walk(steps, step_size, radius)
+    targets = session.resolve(target)
+    for one in targets:
+        for term in one.terms():
+            session._recording.value(term.layer)  # an unknown layer raises here, not at a step
+    return _walk(session, targets, Softening.checked(softening), *walk)
+
+
+def checked_walk(steps: Any, step_size: Any, radius: Any) -> tuple[int, float, float | None]:
+    """The numbers of an ascent as Python's own.
+
+    Raises:
+        ValueError: If one is out of range, or none.
+    """
     if isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 1:
         raise ValueError(f"steps is {steps!r}; expected a whole number from 1 up.")
     for name, value in (("step_size", step_size), ("radius", radius)):
@@ -81,11 +95,7 @@ def ascend(
         number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or value <= 0:
             raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-    targets = session.resolve(target)
-    for one in targets:
-        for term in one.terms():
-            session._recording.value(term.layer)  # an unknown layer raises here, not at a step
-    return _walk(session, targets, Softening.checked(softening), int(steps), step_size, radius)
+    return int(steps), float(step_size), None if radius is None else float(radius)
 
 
 def _walk(

@@ -119,11 +119,13 @@ class Explorer(Choices, Live):
         views = ["photograph", "pullback", *(ASCENDED if frame.step is not None else ())]
         if self.view not in (*views, *ASCENDED):
             views.append(self.view)
-        pictures = {view: frame.picture(view, self.colour) for view in views}
-        how = code.in_words(frame.state.softening)
-        return picture.figure(
-            pictures, f"{frame.title}, {frame.model.name}, {how}\n{frame.outcome}"
-        )
+        pictures = {
+            f"{view}\n{_legend(frame, view, self.colour)}": frame.picture(view, self.colour)
+            for view in views
+        }
+        what = f"{frame.title}, {frame.model.name}, {code.in_words(frame.state.softening)}"
+        title = f"{what}\n{frame.outcome}\n{frame.report.exceptions}".rstrip()
+        return picture.figure(pictures, title)
 
     def save(self, path: str | Path) -> Path:
         """Write what is on the screen to a file; its ending says how.

@@ -7,6 +7,7 @@ slider is dragged.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,17 +125,41 @@ def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
     """A matplotlib figure with the pictures side by side, each under its name."""
     from matplotlib.figure import Figure
 
-    height = 3.5 + 0.15 * len(title.split("\n"))
-    result = Figure(figsize=(3.2 * len(pictures), height), dpi=150, layout="constrained")
-    for axes, (name, picture) in zip(
-        np.atleast_1d(result.subplots(1, len(pictures))), pictures.items(), strict=True
+    side, size, width = 3.2, 9, 3.2 * len(pictures)
+    names = [wrapped(name, side, size) for name in pictures]
+    title = wrapped(title, width, size)
+    lines = max(name.count("\n") for name in names) + title.count("\n") + 2
+    height = side + 0.15 * (lines + 1)
+    result = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    for axes, name, picture in zip(
+        np.atleast_1d(result.subplots(1, len(pictures))), names, pictures.values(), strict=True
     ):
         axes.imshow(picture, interpolation="nearest")
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name, fontsize=size)
         axes.set_axis_off()
     if title:
-        result.suptitle(title, fontsize=9)
+        result.suptitle(title, fontsize=size)
     return result
+
+
+def wrapped(text: str, inches: float, size: float, most: int = 7) -> str:
+    """A text for a figure, each of its lines in at most so many; a cut one ends in "…".
+
+    Args:
+        text: One line or several.
+        inches: How wide it may become.
+        size: Of the letters, in points; on average they are 0.6 times as wide.
+        most: Lines that each of its lines may become.
+    """
+    width = int(inches * 72 / (0.6 * size))
+    found = []
+    for line in text.split("\n"):
+        lines = textwrap.wrap(line, width) or [""]
+        # Not max_lines: it leaves nothing of a file name in one long word.
+        if len(lines) > most:
+            lines[most - 1 :] = [f"{lines[most - 1][: width - 1]}…"]
+        found += lines
+    return "\n".join(found)
 
 
 def save(picture: RGB, path: str | Path) -> Path:

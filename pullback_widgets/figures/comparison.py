@@ -18,7 +18,7 @@ from ..frame import Studio, _same_target, describe
 from ..image import to_tensor
 from ..method import METHODS, NOISE, attribute
 from ..model import Model
-from ..picture import RGB
+from ..picture import RGB, wrapped
 from ..session import Session, TargetLike, with_indices
 from ..softening import Softening
 from ..target import Difference, Logit, Target, as_target
@@ -32,7 +32,6 @@ from .result import (
     note,
     to_numpy,
     without_axes,
-    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -211,10 +210,9 @@ class Comparison(Result):
         for number, row in enumerate(self.rows):
             if row.image.numel():
                 axes[number, 0].imshow(picture.photograph(row.image), interpolation="nearest")
-            label = "\n".join(wrapped(line, 22, lines=2) for line in row.label.split("\n"))
-            axes[number, 0].set_ylabel(label, fontsize=7)
+            axes[number, 0].set_ylabel(wrapped(row.label, 1.3, 7, most=2), fontsize=7)
             if row.problem:  # once for the whole row
-                reason = wrapped(row.problem, 28 * columns)
+                reason = wrapped(row.problem, 1.4 * columns, 6)
                 text = axes[number, 1].text(0, 0.5, reason, va="center", fontsize=6)
                 text.set_in_layout(False)  # it runs on over the empty cells
             for column in range(columns):
@@ -330,8 +328,8 @@ def columns_of(
         ValueError: For an unknown method, or if there is no column at all.
         TypeError: If a softening is none.
     """
-    if softenings is None or isinstance(softenings, Softening):
-        softenings = [Softening.checked(softenings)]
+    if not isinstance(softenings, list | tuple):
+        softenings = [softenings]  # type: ignore[list-item]  # checked next
     softenings = [Softening.checked(one) for one in softenings]
     columns = [Column("pullback", softening) for softening in softenings]
     if isinstance(methods, str):

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import code, export, picture
+from ..ascent import checked_walk
 from ..frame import describe
 from ..image import to_batch
 from ..model import Model
-from ..picture import RGB
+from ..picture import RGB, wrapped
 from ..session import Session, TargetLike, with_indices
 from ..softening import Softening
 from ..target import Logit, Target, as_target
@@ -32,7 +33,6 @@ from .result import (
     partly,
     to_numpy,
     without_axes,
-    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Grid(Result):
         axes = figure.subplots(rows, columns + 1, squeeze=False)
         for row, name in enumerate(self.names):
             axes[row, 0].imshow(picture.photograph(self.images[row]))
-            axes[row, 0].set_ylabel(wrapped(name, 18, lines=2), fontsize=7)
+            axes[row, 0].set_ylabel(wrapped(name, 1.1, 7, most=2), fontsize=7)
             for column in range(columns):
                 cell, done = axes[row, column + 1], int(self.done[row, column])
                 if not done:
@@ -163,7 +163,8 @@ class Grid(Result):
                 label = f"{self.change(row, column)}{partly(done, self.steps)}"
                 cell.set_xlabel(label, fontsize=5.5, labelpad=1.5)
         for column, title in enumerate(["photograph", *self.labels]):
-            axes[0, column].set_title(_broken(title), fontsize=6.5)
+            title = wrapped(title.replace(" (class", "\n(class"), 1, 6.5, most=3)
+            axes[0, column].set_title(title, fontsize=6.5)
         for one in axes.flat:
             without_axes(one)
         walk = f"{shown} after {code.counted(self.steps, 'step')} of ascent"
@@ -215,7 +216,8 @@ def counterfactual_grid(
         extra: One more target, the last column; None for none. It is left out where it is a column
             already, the default also where the network has no such class.
         steps: Steps of ascent, 1 or more.
-        step_size: L2 length of a step in image units, above 0.
+        step_size: L2 length of a step in image units, above 0; 20 at 224 px is like 2.9 at 32 px
+            (:func:`pullback_widgets.ascent.ascend`), and radii likewise.
         radius: L2 radius around the image, above 0; None for no limit.
         batch_size: Cells computed at once; by default 4 on a CPU, 32 elsewhere.
         progress: Called with the share that is done, 0 to 1.
@@ -259,6 +261,7 @@ def walk(
     """The grid after each step of ascent of each batch; see :func:`counterfactual_grid`."""
     model = model if isinstance(model, Model) else Model(model)
     softening = Softening.checked(softening)
+    steps, step_size, radius = checked_walk(steps, step_size, radius)
     batch_size = checked_batch(batch_size, model)
     named = photographs(images)
     pixels, _ = to_batch(list(named.values()), model.size)
@@ -365,9 +368,3 @@ def _unique(names: Sequence[str]) -> Iterator[str]:
         free = next(one for one in numbered if one not in taken)
         taken.add(free)
         yield free
-
-
-def _broken(label: str) -> str:
-    """A column's title in lines: the name, and its class."""
-    name, number, rest = label.partition(" (class")
-    return wrapped(name, 17, lines=3) + (f"\n(class{rest}" if number else "")

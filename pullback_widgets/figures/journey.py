@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import code, export, picture
+from ..ascent import checked_walk
 from ..image import to_tensor
 from ..layer import Layer, unknown_layer
 from ..model import Model
-from ..picture import RGB
+from ..picture import RGB, wrapped
 from ..session import Session
 from ..softening import Softening
 from ..target import LOGITS, Channel, Logit, Target
@@ -226,7 +227,8 @@ class Journey(Result):
                 )
             axes[row, 0].set_ylabel(rows[row], fontsize=8)
         for column in range(count):
-            axes[0, column].set_title(self.label(column), fontsize=6.5)
+            title = wrapped(self.label(column), 1.45, 6.5, most=2)
+            axes[0, column].set_title(title, fontsize=6.5)
             done = int(self.done[column])
             label = f"{self.change(column)}{partly(done, self.steps)}" if done else ""
             axes[-1, column].set_xlabel(label, fontsize=6.5)
@@ -319,16 +321,20 @@ def travel(
     """
     model = model if isinstance(model, Model) else Model(model)
     softening = Softening.checked(softening)
-    session = Session(model, to_tensor(image, model.size))
+    steps, step_size, radius = checked_walk(steps, step_size, radius)
     if isinstance(layers, str):
         layers = [layers]
+    if layers is not None and not isinstance(layers, list | tuple):
+        raise TypeError(
+            f"layers is {layers!r}; expected a list of names of layers, one name, or None."
+        )
+    session = Session(model, to_tensor(image, model.size))
     names = stage_layers(session) if layers is None else list(layers)
     if not names:
         raise ValueError('layers is empty; name at least one layer, for instance "logits".')
     stages, maps = [], []
     for name, channel in zip(names, one_each(channels, names), strict=True):
         stage, values = _stage(session, name, channel)
-        session.ascend(stage.target, steps=steps, step_size=step_size, radius=radius)  # checks them
         stages.append(stage)
         maps.append(values)
     journey = Journey(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 from .. import export
 from ..image import SAMPLES
 from ..model import Model
-from ..picture import RGB
+from ..picture import RGB, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 Progress = Callable[[float], None]
 """Called with the share that is done, 0 to 1."""
@@ -104,13 +104,11 @@ def completed(steps: Iterator[Filled], progress: Progress | None = None) -> Fill
     return result
 
 
-def entitle(figure: Figure, title: str, result: Result, size: float = 8, **options: Any) -> None:
+def entitle(figure: Figure, title: str, result: Result, size: float = 8) -> Text:
     """Write a title over a figure, in lines as wide as it is; an unfinished one says so."""
     if result.progress < 1:
-        title = f"{title} ({result.state})"
-    letters = int(figure.get_figwidth() * 72 / (0.55 * size))
-    lines = [wrapped(line, letters) for line in title.split("\n")]
-    figure.suptitle("\n".join(lines), fontsize=size, **options)
+        title = f"{title}\n{result.state}"
+    return figure.suptitle(wrapped(title, figure.get_figwidth(), size), fontsize=size)
 
 
 def without_axes(axes: Any) -> None:
@@ -120,21 +118,16 @@ def without_axes(axes: Any) -> None:
     axes.spines[:].set_visible(False)
 
 
-def note(axes: Axes, text: str, width: int = 27) -> None:
+def note(axes: Axes, text: str) -> None:
     """Write why a tile is empty into it."""
     axes.set_box_aspect(1)
     axes.patch.set_visible(False)
-    axes.text(0.5, 0.5, wrapped(text, width), ha="center", va="center", fontsize=4.5)
+    axes.text(0.5, 0.5, wrapped(text, 1, 4.5), ha="center", va="center", fontsize=4.5)
 
 
 def partly(done: int, steps: int) -> str:
-    """What is said under a tile whose ascent was stopped; empty for a whole one."""
-    return f", step {done} of {steps}" if done < steps else ""
-
-
-def wrapped(text: str, width: int, lines: int = 7) -> str:
-    """A text in at most so many lines."""
-    return textwrap.fill(textwrap.shorten(text, lines * width, placeholder=" ..."), width)
+    """The line under a tile whose ascent was stopped; empty for a whole one."""
+    return f"\nstep {done} of {steps}" if done < steps else ""
 
 
 def default_batch(model: Model) -> int:

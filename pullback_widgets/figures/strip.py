@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import code, export, picture
+from ..ascent import checked_walk
 from ..frame import describe
 from ..image import to_tensor
 from ..model import Model
@@ -243,15 +244,22 @@ class Strip(Result):
         by_ascent = shown != "pullback"
         rows, columns = self.done.shape
         heights = [1.0] * rows + [0.95, 0.95]
-        width, height = 0.98 * (columns + 1) + 0.85, 1.28 * len(heights) + 0.45
-        figure = Figure(figsize=(width, height), dpi=100)
+        width = 0.98 * (columns + 1) + 0.85
+        figure = Figure(figsize=(width, 1), dpi=100)
+        what = f"{WORDS[shown]} {describe(self.target, self.model)}"
+        title = f"{what}, from the plain gradient to the linear network, {self.model.name} on"
+        text = entitle(figure, f"{title} {self.name}", self)
+        above = 0.51 + 0.13 * text.get_text().count("\n")  # the title and the first row's name
+        height = 1.28 * len(heights) - 0.06 + above
+        figure.set_figheight(height)
+        text.set_y(1 - 0.14 / height)
         cells = figure.add_gridspec(
             len(heights),
             columns + 1,
             height_ratios=heights,
             left=0.6 / width,
             right=1 - 0.25 / width,
-            top=1 - 0.5 / height,
+            top=1 - above / height,
             bottom=0.2 / height,
             wspace=SPACE,
             hspace=0.32,
@@ -271,8 +279,8 @@ class Strip(Result):
                 done, label = int(self.done[row, column]), self.label(row, column)
                 if done if by_ascent else self.pulled[row, column]:
                     pixels = self.picture(row, column, shown)
-                    part = partly(done, self.steps).strip(", ") if by_ascent else ""
-                    axes = show(row, column + 1, pixels, f"{label}\n{part}".strip())
+                    part = partly(done, self.steps) if by_ascent else ""
+                    axes = show(row, column + 1, pixels, f"{label}{part}")
                 else:
                     axes = show(row, column + 1, None, label)
                     note(axes, "not computed")
@@ -288,10 +296,6 @@ class Strip(Result):
             axes = figure.add_subplot(cells[rows + number, 1:])
             self.draw_curve(axes, curve, SPACE)
             axes.set_ylabel(self.curve_title(curve), fontsize=7)
-            axes.tick_params(labelsize=6, length=2)
-        what = f"{WORDS[shown]} {describe(self.target, self.model)}"
-        title = f"{what}, from the plain gradient to the linear network, {self.model.name} on"
-        entitle(figure, f"{title} {self.name}", self, y=1 - 0.14 / height)
         return figure
 
     def curve_title(self, curve: str) -> str:
@@ -300,13 +304,14 @@ class Strip(Result):
             return "cosine to\nthe gradient"
         return f"{self.measure}\nafter {code.counted(self.steps, 'step')}"
 
-    def draw_curve(self, axes: Axes, curve: str, space: float) -> None:
+    def draw_curve(self, axes: Axes, curve: str, space: float, size: float = 6) -> None:
         """One point under the middle of each tile.
 
         Args:
             axes: As wide as the tiles.
             curve: ``"outcome"`` or ``"cosine"``.
             space: Between two tiles, as a share of a tile.
+            size: Of its text, in points.
         """
         columns = self.done.shape[1]
         walked = np.where(self.done == self.steps, self.outcome, np.nan)
@@ -315,7 +320,7 @@ class Strip(Result):
             axes.plot(values[row], ".-", color=COLOURS[unit], label=unit, lw=1.2, ms=4)
         if curve == "outcome":
             axes.axhline(self.before, color="#6b6b6b", ls=":", lw=1, label="before the ascent")
-            axes.legend(fontsize=6, frameon=False, ncols=3)
+            axes.legend(fontsize=size, frameon=False, ncols=3)
         # Half a tile beyond the first and last middle, in steps of a tile and a gap.
         half = 0.5 / (1 + space)
         axes.set_xlim(-half, columns - 1 + half)
@@ -323,6 +328,7 @@ class Strip(Result):
         if curve == "cosine" or self.measure == "probability":
             axes.set_ylim(-0.08, 1.08)
             axes.set_yticks([0, 0.5, 1])
+        axes.tick_params(labelsize=size, length=2)
         axes.grid(axis="y", lw=0.3)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
 
@@ -410,19 +416,30 @@ def sweep(
     model = model if isinstance(model, Model) else Model(model)
     chosen = _checked_units(units)
     given = None if temperatures is None else checked_temperatures(temperatures)
+    steps, step_size, radius = checked_walk(steps, step_size, radius)
     session = Session(model, to_tensor(image, model.size))
     wanted = session.resolve(target)[0]
-    session.ascend(wanted, steps=steps, step_size=step_size, radius=radius)  # checks them
+    before = value(session, wanted)  # an unknown layer raises here, not at a step
     scale = typical_scale(session) if given is None and "absolute" in chosen else 1.0
     columns: dict[Units, tuple[float, ...]] = {
         unit: given or _default(scale if unit == "absolute" else 1.0) for unit in chosen
     }
-    strip = Strip(model, image, session.image, wanted, chosen, columns, steps, step_size, radius)
+    strip = Strip(
+        model,
+        image,
+        session.image,
+        wanted,
+        chosen,
+        columns,
+        steps,
+        step_size,
+        radius,
+        before=before,
+    )
     return _fill(strip, session)
 
 
 def _fill(strip: Strip, session: Session) -> Iterator[Strip]:
-    strip.before = value(session, strip.target)
     yield strip
     rows, columns = strip.done.shape
     # The two ends know no units: computed once, shown in every row.
@@ -492,8 +509,10 @@ def value(session: Session, target: Target) -> float:
 
 
 def _checked_units(units: Sequence[Units]) -> tuple[Units, ...]:
-    chosen: tuple[Units, ...] = (units,) if isinstance(units, str) else tuple(units)  # type: ignore[assignment]
-    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(UNITS):
+    listed: Any = [units] if isinstance(units, str) else units
+    chosen: tuple[Units, ...] = tuple(listed) if isinstance(listed, list | tuple) else ()
+    unknown = [unit for unit in chosen if unit not in UNITS]
+    if not chosen or unknown or len(set(chosen)) < len(chosen):
         raise ValueError(
             f'units is {units!r}; expected "relative", "absolute", or both in the order of rows.'
         )
@@ -506,18 +525,17 @@ def checked_temperatures(temperatures: Sequence[float]) -> tuple[float, ...]:
     Raises:
         ValueError: Unless they are finite, above 0 and rising.
     """
-    listed = isinstance(temperatures, Sequence | np.ndarray) and not isinstance(temperatures, str)
-    good = [
-        isinstance(t, numbers.Real) and not isinstance(t, bool) and 0 < t < math.inf
-        for t in (temperatures if listed else ())
-    ]
-    values = tuple(float(t) for t in temperatures) if listed and all(good) else ()
-    if not values or list(values) != sorted(set(values)):
+    listed = isinstance(temperatures, list | tuple) or getattr(temperatures, "ndim", 0) == 1
+    given = tuple(temperatures) if listed else ()
+    good = all(
+        isinstance(t, numbers.Real) and not isinstance(t, bool) and 0 < t < math.inf for t in given
+    )
+    if not given or not good or list(given) != sorted(set(given)):
         raise ValueError(
             f"temperatures is {temperatures!r}; expected rising finite numbers above 0, such as "
             "[0.1, 1.0, 10.0]: the two ends, plain gradient and linear network, come by themselves."
         )
-    return values
+    return tuple(float(t) for t in given)
 
 
 def _written(text: str, width: int) -> RGB:

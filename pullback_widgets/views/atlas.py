@@ -143,6 +143,11 @@ class LayerAtlas(View):
 
     # What is seen.
 
+    def is_seen(self, result: Atlas) -> bool:
+        return result.surveyed and all(
+            result.done[result.row(channel)] for channel in self._visible(result)
+        )
+
     def show(self, result: Atlas) -> None:
         # The channels' order is settled when all images have been looked at.
         visible = self._visible(result) if result.surveyed else []

@@ -25,6 +25,7 @@ from ..softening import Softening
 from ..takeaway import TakeawayPanel
 from ..wiring import bind, follow, listen
 from ..worker import Worker
+from .turn import TURNS, give_memory_back
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,6 +93,10 @@ class View(Knobs, Live):
     def controls(self) -> Sequence[w.Widget]:
         """The controls over the screen, in rows."""
         raise NotImplementedError
+
+    def is_seen(self, result: Any) -> bool:
+        """Whether all that is on the screen is computed, so that other figures can begin."""
+        return bool(result.progress >= 1)
 
     def networks(self, result: Any) -> Sequence[Model]:
         """The networks that a figure is about."""
@@ -210,7 +215,29 @@ class View(Knobs, Live):
     _model: Model | None = None
     """The network that was there last."""
 
+    _begun = False
+    """Whether a figure was ever asked for; the first one waits for its turn."""
+
     def _compute(self, choices: dict[str, Any]) -> Iterator[None]:
+        first, self._begun = not self._begun, True
+        try:
+            if first:
+                yield from self._wait_for_turn()
+            yield from self._draw_all(choices)
+        finally:
+            TURNS.leave(self)
+            give_memory_back()
+
+    def _wait_for_turn(self) -> Iterator[None]:
+        for _ in TURNS.wait(self):
+            self._status.value = (
+                '<div class="pullback-status"><span class="pullback-idle">●</span> '
+                "waits for the figure before; Run starts at once</div>"
+            )
+            yield
+        self._show_progress(0.0)
+
+    def _draw_all(self, choices: dict[str, Any]) -> Iterator[None]:
         model = self._loaded(choices)
         steps = self.steps_of(model, {**choices, "model": model})
         try:
@@ -221,6 +248,8 @@ class View(Knobs, Live):
                 self._draw(result)
                 self._show_progress(result.progress)
                 self._show_exceptions(self.networks(result))
+                if self.is_seen(result):
+                    TURNS.leave(self)
                 yield
         finally:
             close = getattr(steps, "close", None)
