@@ -129,7 +129,7 @@ def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
     names = [wrapped(name, side, size) for name in pictures]
     title = wrapped(title, width, size)
     lines = max(name.count("\n") for name in names) + title.count("\n") + 2
-    height = side + 0.15 * (lines + 1)
+    height = side + 0.1 + 0.18 * lines
     result = Figure(figsize=(width, height), dpi=150, layout="constrained")
     for axes, name, picture in zip(
         np.atleast_1d(result.subplots(1, len(pictures))), names, pictures.values(), strict=True

@@ -969,12 +969,20 @@ def test_a_figure(explorer: pw.Explorer, view: str, titles: list[str]) -> None:
     explorer.choose(view=view, steps=2, colour="diverging")
     figure = explorer.figure()
     assert isinstance(figure, matplotlib_figure.Figure)
-    assert [axes.get_title() for axes in figure.axes] == titles
+    written = [axes.get_title().split("\n", 1) for axes in figure.axes]
+    assert [title for title, _ in written] == titles
+    assert all(
+        "full strength ±" in legend
+        for title, legend in written
+        if title in ("pullback", "difference")
+    )
     expected = fresh(explorer)
     for axes, title in zip(figure.axes, titles, strict=True):
         shown = axes.get_images()[0].get_array()
         assert np.array_equal(shown, expected.picture(title, "diverging"))
-    assert expected.title in figure.get_suptitle()
+    words = " ".join(figure.get_suptitle().split())
+    assert words.startswith(f"{expected.title}, {expected.model.name}, relative T = 0.85 ")
+    assert expected.outcome in words and ("after 2 steps" in words) == (view == "difference")
 
 
 @pytest.mark.parametrize(

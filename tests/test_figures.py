@@ -91,33 +91,82 @@ def test_an_unfinished_figure_says_what_is_missing(name: str) -> None:
     assert share in " ".join(written[0].split()) and "not computed" in written
 
 
-def test_a_tile_whose_walk_was_stopped_says_how_far_it_came() -> None:
-    for result in MAKE["grid"][0]():
-        if result.progress > 0:
+@pytest.mark.parametrize("name", ["grid", "strip", "journey"])
+def test_a_tile_whose_walk_was_stopped_says_how_far_it_came(name: str) -> None:
+    *_, whole = MAKE[name][0]()
+    for result in MAKE[name][0]():
+        if result.arrays()["done"].any():
             break
-    assert any(text.endswith(", step 1 of 2") for text in texts(result))
+    shown = {"shown": "difference"} if name == "strip" else {}
+    for one, there in ((result, True), (whole, False)):
+        labels = [axes.get_xlabel() for axes in one.figure(**shown).axes]
+        assert any(label.endswith("\nstep 1 of 2") for label in labels) == there
 
 
-def test_long_names_are_broken_into_lines_that_fit() -> None:
+def test_one_step_is_no_steps() -> None:
+    one = {"steps": 1, "step_size": 1.5}
+    titles = [
+        pw.counterfactual_grid(model(), image(), 1, extra=None, **one).figure().get_suptitle(),
+        pw.temperature_strip(model(), image(), temperatures=[1.0], **one).curve_title("outcome"),
+    ]
+    for title in titles:
+        assert "after 1 step" in title and "steps" not in title
+
+
+LONG = "American Staffordshire terrier and German short-haired pointer"
+FILE = "IMG_20241103_123456_a_photograph_whose_name_goes_on_and_on_and_on"
+
+
+def long_named() -> pw.Model:
+    names = (LONG, LONG.replace(" ", "_"), *(f"class {n}" for n in range(2, 6)))
+    calibration = image(seed=9, batch=3).float()
+    module = network("residual").float()  # as files are
+    return pw.Model(
+        module, size=8, name="a_rather_long_name_v2", categories=names, calibration=calibration
+    )
+
+
+LONG_NAMES: dict[str, Callable[[Path], Result]] = {
+    "grid": lambda file: pw.counterfactual_grid(
+        long_named(), {FILE: file, LONG: file}, [0, 1, pw.Difference(0, 1)], extra=None, **WALK
+    ),
+    "a grid of one": lambda file: pw.counterfactual_grid(
+        long_named(), {FILE: file}, 0, extra=None, **WALK
+    ),
+    "strip": lambda file: pw.temperature_strip(long_named(), file, 0, temperatures=[1.0], **WALK),
+    "journey": lambda file: pw.depth_journey(
+        long_named(), file, layers=["layer1", "logits"], **WALK
+    ),
+    "a journey of one": lambda file: pw.depth_journey(long_named(), file, layers="logits", **WALK),
+    "comparison": lambda file: pw.compare([long_named(), long_named()], file, 0, methods=[]),
+}
+
+
+@pytest.mark.parametrize("name", LONG_NAMES)
+def test_long_names_fit(name: str, tmp_path: Path) -> None:
+    """No text leaves the figure, lies over another, or over a picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    long = "American Staffordshire terrier and German short-haired pointer"
-    names = (long, *(f"class {n}" for n in range(1, 6)))
-    module = network("residual")
-    named = pw.Model(module, size=8, categories=names, calibration=image(seed=9, batch=3))
-    photographs = {f"a photograph with a very long name {n}": image(seed=n) for n in range(2)}
-    result = pw.counterfactual_grid(named, photographs, [0, 1], extra=None, **WALK)
+    file = tmp_path / f"{FILE}.png"
+    Image.new("RGB", (8, 8), "red").save(file)
+    result = LONG_NAMES[name](file)
+    result.progress = 0.5  # which makes one line more
     figure = result.figure()
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
-    titles = [axes.title.get_window_extent(renderer) for axes in figure.axes if axes.get_title()]
-    for left, right in itertools.pairwise(titles):
-        assert left.x1 <= right.x0
-    labels = [
-        axes.yaxis.label.get_window_extent(renderer) for axes in figure.axes if axes.get_ylabel()
-    ]
-    assert labels[0].y0 >= labels[1].y1
-    assert max(len(line) for line in figure.get_suptitle().split("\n")) < 70
+    written = list(figure.texts)
+    for axes in figure.axes:
+        written += [axes.title, axes.xaxis.label, axes.yaxis.label]
+    boxes = {
+        text.get_text(): text.get_window_extent(renderer) for text in written if text.get_text()
+    }
+    assert figure.get_suptitle() in boxes and "…" not in boxes
+    for text, box in boxes.items():
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width, text
+        assert box.y0 >= 0 and box.y1 <= figure.bbox.height, text
+    pictures = [axes.get_window_extent(renderer) for axes in figure.axes if axes.images]
+    for one, other in itertools.combinations([*boxes.values(), *pictures], 2):
+        assert not one.padded(-1).overlaps(other)
 
 
 def test_a_pdf_has_fonts_that_publishers_take_and_all_pages_of_an_atlas(
@@ -141,6 +190,34 @@ ODD: dict[str, tuple[Callable[[], object], str]] = {
     "a batch of none": (
         lambda: pw.counterfactual_grid(model(), TWO, [1], batch_size=0),
         "batch_size is 0; expected a whole number from 1 up",
+    ),
+    "a walk of no steps": (
+        lambda: grid.walk(model(), TWO, [1], steps=0),  # at the call: nobody takes a step
+        "steps is 0; expected a whole number from 1 up",
+    ),
+    "a number in an array": (
+        lambda: strip.sweep(model(), image(), temperatures=np.array(0.5)),  # type: ignore[arg-type]
+        "temperatures is array(0.5); expected rising finite numbers above 0",
+    ),
+    "a number for units": (
+        lambda: strip.sweep(model(), image(), units=3),  # type: ignore[arg-type]
+        'units is 3; expected "relative", "absolute", or both',
+    ),
+    "a hidden layer that is none": (
+        lambda: strip.sweep(model(), image(), pw.Channel("b", 0)),
+        "There is no layer 'b'",
+    ),
+    "a number for layers": (
+        lambda: journey.travel(model(), image(), layers=3),  # type: ignore[arg-type]
+        "layers is 3; expected a list of names",
+    ),
+    "a list in the layers": (
+        lambda: journey.travel(model(), image(), layers=[["layer1"]]),  # type: ignore[list-item]
+        "layers is [['layer1']]; expected a list of names",
+    ),
+    "a number for softenings": (
+        lambda: pw.compare(model(), image(), softenings=3),  # type: ignore[arg-type]
+        "softening is 3; expected a pw.Softening",
     ),
     "one temperature": (
         lambda: pw.temperature_strip(model(), image(), temperatures=0.5),  # type: ignore[arg-type]

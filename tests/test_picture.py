@@ -244,3 +244,28 @@ def test_a_figure_has_the_pictures_under_their_names() -> None:
     assert figure.get_suptitle() == "a title"
     figure.savefig(io.BytesIO())
     assert len(picture.figure({"one": a_picture()}).axes) == 1
+
+
+def test_a_figure_breaks_long_titles_and_has_no_empty_band() -> None:
+    figure = picture.figure({"one\nof a few words": a_picture()}, "a title of many words " * 5)
+    figure.canvas.draw()
+    assert "\n" in figure.get_suptitle()
+    (axes,) = figure.axes
+    assert axes.bbox.y0 < 0.1 * figure.bbox.height
+    title = figure.texts[0].get_window_extent()
+    assert axes.title.get_window_extent().y1 <= title.y0
+    assert title.x0 >= 0 and title.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("short", ["short"]),
+        ("two\nlines", ["two", "lines"]),
+        ("some words that go on and on", ["some words", "that go o…"]),
+        ("IMG_20241103_123456_HDR.jpg", ["IMG_202411", "03_123456…"]),
+        ("", [""]),
+    ],
+)
+def test_long_text_is_broken_and_cut(text: str, lines: list[str]) -> None:
+    assert picture.wrapped(text, 10 * 0.6 * 10 / 72 + 0.001, 10, most=2).split("\n") == lines

@@ -210,6 +210,18 @@ def test_figure_has_the_curves_under_the_tiles(result: Strip) -> None:
     assert outcome.lines[2].get_ydata()[0] == result.before
 
 
+def test_curves_have_text_of_the_wanted_size(result: Strip) -> None:
+    from matplotlib.figure import Figure
+
+    for options, size in (({}, 6), ({"size": 11.0}, 11)):
+        axes = Figure().subplots()
+        result.draw_curve(axes, "outcome", 0.1, **options)
+        legend = axes.get_legend()
+        assert legend is not None
+        written = [*legend.get_texts(), *axes.get_yticklabels()]
+        assert {text.get_fontsize() for text in written} == {size}
+
+
 def test_files(result: Strip, tmp_path: Path) -> None:
     arrays, settings = load_npz(result.save(tmp_path / "strip.npz"))
     np.testing.assert_array_equal(arrays["pullbacks"], result.pullbacks.numpy())

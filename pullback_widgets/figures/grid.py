@@ -147,13 +147,19 @@ class Grid(Result):
         from matplotlib.figure import Figure
 
         rows, columns = self.done.shape
-        figure = Figure(
-            figsize=(1.15 * (columns + 1) + 0.2, 1.22 * rows + 0.6), dpi=100, layout="constrained"
-        )
+        figure = Figure(figsize=(1.15 * (columns + 1) + 0.2, 1), dpi=100, layout="constrained")
+        walk = f"{shown} after {code.counted(self.steps, 'step')} of ascent"
+        text = entitle(figure, f"{walk}, {self.model.name}, {code.in_words(self.softening)}", self)
+        titles = [
+            wrapped(title.replace(" (class", "\n(class"), 1, 6.5, most=3)
+            for title in ("photograph", *self.labels)
+        ]
+        lines = text.get_text().count("\n") + max(title.count("\n") for title in titles)
+        figure.set_figheight(1.22 * rows + 0.45 + 0.11 * lines)
         axes = figure.subplots(rows, columns + 1, squeeze=False)
         for row, name in enumerate(self.names):
             axes[row, 0].imshow(picture.photograph(self.images[row]))
-            axes[row, 0].set_ylabel(wrapped(name, 1.1, 7, most=2), fontsize=7)
+            axes[row, 0].set_ylabel(wrapped(name, 0.95, 7, most=2), fontsize=7)
             for column in range(columns):
                 cell, done = axes[row, column + 1], int(self.done[row, column])
                 if not done:
@@ -162,13 +168,10 @@ class Grid(Result):
                 cell.imshow(self.picture(row, column, shown), interpolation="nearest")
                 label = f"{self.change(row, column)}{partly(done, self.steps)}"
                 cell.set_xlabel(label, fontsize=5.5, labelpad=1.5)
-        for column, title in enumerate(["photograph", *self.labels]):
-            title = wrapped(title.replace(" (class", "\n(class"), 1, 6.5, most=3)
+        for column, title in enumerate(titles):
             axes[0, column].set_title(title, fontsize=6.5)
         for one in axes.flat:
             without_axes(one)
-        walk = f"{shown} after {code.counted(self.steps, 'step')} of ascent"
-        entitle(figure, f"{walk}, {self.model.name}, {code.in_words(self.softening)}", self)
         return figure
 
     def change(self, row: int, column: int) -> str:

@@ -324,7 +324,8 @@ def travel(
     steps, step_size, radius = checked_walk(steps, step_size, radius)
     if isinstance(layers, str):
         layers = [layers]
-    if layers is not None and not isinstance(layers, list | tuple):
+    listed = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
+    if not (listed or layers is None):
         raise TypeError(
             f"layers is {layers!r}; expected a list of names of layers, one name, or None."
         )

@@ -1,1 +1,1 @@
-"""The figures as live widgets: ``view`` and ``board`` are shared, then one file for each figure."""
+"""The figures as live widgets: one file for each; ``view``, ``board``, ``turn`` are shared."""
