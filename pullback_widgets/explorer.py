@@ -236,8 +236,7 @@ class Explorer(Choices, Live):
             if isinstance(state.model, str) and self.model == state.model:
                 self._restore({"model": frame.model})  # a name became its network: no new choice
             self.set_trait("result", frame)
-            if not self._refused:
-                self._show_error(None)
+            self._computed()
             self._draw()
             for panel in (self._neuron, self._temperature, self._ascent, self._source):
                 panel.show(frame)

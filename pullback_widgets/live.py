@@ -31,7 +31,7 @@ class Live(w.VBox):
 
     def __init__(self, **options: Any) -> None:
         self._followers: dict[str, list[Callable[[Any], None]]] = {}
-        self._drawing = threading.RLock()
+        self._drawing, self._saying = threading.RLock(), threading.RLock()
         self._problem = w.HTML(layout=w.Layout(width="512px", display="none"))
         super().__init__(**options)
 
@@ -70,8 +70,7 @@ class Live(w.VBox):
         try:
             action()
         except Exception as error:
-            self._show_error(error)
-            self._refused = True
+            self._show_error(error, refused=True)
             return False
         return True
 
@@ -86,10 +85,21 @@ class Live(w.VBox):
         self.observe(newest, name)
         newest()
 
-    def _show_error(self, error: BaseException | None) -> None:
+    def _computed(self) -> None:
+        """A computation went well: what it said before is over, what was refused since is not."""
+        with self._saying:
+            if not self._refused:
+                self._show_error(None)
+
+    def _show_error(self, error: BaseException | None, refused: bool = False) -> None:
+        # The main thread refuses while the worker's computes: neither may overtake the other.
+        with self._saying:
+            self._say(error, refused)
+
+    def _say(self, error: BaseException | None, refused: bool) -> None:
         if error is None and not self.error:
             return
-        self._refused = False
+        self._refused = refused
         self.set_trait("error", "" if error is None else sentence(error))
         if error is None:
             self._problem.layout.display = "none"

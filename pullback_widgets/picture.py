@@ -129,7 +129,7 @@ def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
     names = [wrapped(name, side, size) for name in pictures]
     title = wrapped(title, width, size)
     lines = max(name.count("\n") for name in names) + title.count("\n") + 2
-    height = side + 0.1 + 0.18 * lines
+    height = side + 0.18 * lines
     result = Figure(figsize=(width, height), dpi=150, layout="constrained")
     for axes, name, picture in zip(
         np.atleast_1d(result.subplots(1, len(pictures))), names, pictures.values(), strict=True
@@ -139,6 +139,7 @@ def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
         axes.set_axis_off()
     if title:
         result.suptitle(title, fontsize=size)
+    result.draw_without_rendering()  # the layout leaves room for all titles the second time
     return result
 
 
@@ -148,10 +149,10 @@ def wrapped(text: str, inches: float, size: float, most: int = 7) -> str:
     Args:
         text: One line or several.
         inches: How wide it may become.
-        size: Of the letters, in points; on average they are 0.6 times as wide.
+        size: Of the letters, in points; capitals and digits are 0.65 times as wide.
         most: Lines that each of its lines may become.
     """
-    width = int(inches * 72 / (0.6 * size))
+    width = int(inches * 72 / (0.65 * size))
     found = []
     for line in text.split("\n"):
         lines = textwrap.wrap(line, width) or [""]

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from networks import CLASSES, SIZE, SOFTENINGS, image, network, plain_gradient, seeded, wrap
@@ -315,3 +317,11 @@ def test_bad_arguments_are_refused(bad: dict[str, Any]) -> None:
     session = pw.Session(wrap(network("chain")), image(1))
     with pytest.raises((ValueError, TypeError)):
         list(session.ascend(1, **bad))
+
+
+@pytest.mark.parametrize("number", [np.int64(2), np.float32(2), Fraction(2), 2])
+def test_all_kinds_of_numbers_are_the_same_step(number: Any) -> None:
+    session = pw.Session(wrap(network("chain")), image(1))
+    (expected,) = session.ascend(1, steps=1, step_size=2.0, radius=2.0)
+    (found,) = session.ascend(1, steps=np.int64(1), step_size=number, radius=number)  # type: ignore[arg-type]
+    assert torch.equal(found.perturbed, expected.perturbed)

@@ -483,6 +483,15 @@ def test_a_layer_that_is_silent_on_grey_shows_the_whole_image() -> None:
     assert atlas.box == SIZE
 
 
+def test_images_may_have_another_size_than_the_model_says(model: pw.Model) -> None:
+    module = seeded(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
+    )
+    oblong = pw.Model(module, size=99)  # photographs would not fit, these tensors do
+    atlas = pw.layer_atlas(oblong, "0", image(size=8), side=SIDE)
+    assert atlas.done.all() and atlas.box == 3
+
+
 def test_images_may_be_in_half_precision(model: pw.Model) -> None:
     float_model = pw.Model(model.module.float(), size=SIZE)
     atlas = pw.layer_atlas(float_model, LAYER, image(size=SIZE).bfloat16(), side=SIDE)

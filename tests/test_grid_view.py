@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,37 @@ def test_results_come_out(view: pw.CounterfactualGrid, tmp_path: Path) -> None:
     with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as still:
         assert min(still.size) > 200
     assert "Counterfactual grid" in bundle["text/plain"]
+
+
+def test_it_is_shown_at_once_and_its_still_follows(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs: list[dict[str, Any]] = []
+
+    class Handle:
+        def update(self, bundle: dict[str, Any], raw: bool) -> None:
+            outputs[1] = bundle
+
+    def display(bundle: dict[str, Any], raw: bool, display_id: bool = False) -> Handle | None:
+        outputs.append(bundle)
+        return Handle() if display_id else None
+
+    monkeypatch.setattr("IPython.display.display", display)
+    slow, allowed = Slow(network("residual")), threading.Event()
+    slow.before_pass = lambda: allowed.wait(SECONDS)
+    view = pw.CounterfactualGrid(wrap(slow), IMAGES, **SETTINGS)
+    view._ipython_display_()
+    live = "application/vnd.jupyter.widget-view+json"
+    assert [live in bundle and "image/png" not in bundle for bundle in outputs] == [True, True]
+    allowed.set()
+    assert view.wait(SECONDS)
+    assert "image/png" in outputs[1] and outputs[1][live]["model_id"] == view._nothing.model_id
+    first = outputs[1]
+    view.temperature = 0.2
+    assert view.wait(SECONDS) and outputs[1] is first  # one is enough, and costs nothing more
+    view._ipython_display_()  # in another cell, where it is complete already
+    assert "image/png" in outputs[3] or "image/png" in outputs[1]
+    view.close()
 
 
 def test_unknown_choices_are_refused(make: Make) -> None:

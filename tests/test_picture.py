@@ -268,4 +268,4 @@ def test_a_figure_breaks_long_titles_and_has_no_empty_band() -> None:
     ],
 )
 def test_long_text_is_broken_and_cut(text: str, lines: list[str]) -> None:
-    assert picture.wrapped(text, 10 * 0.6 * 10 / 72 + 0.001, 10, most=2).split("\n") == lines
+    assert picture.wrapped(text, 10 * 0.65 * 10 / 72 + 0.001, 10, most=2).split("\n") == lines

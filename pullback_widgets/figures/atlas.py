@@ -386,8 +386,6 @@ def gather(
     softening = Softening.checked(softening)
     batch_size = checked_batch(batch_size, model)
     side = at_least_one("side", side)
-    if not softening.is_hard and not nonlinearity.is_known(model.module):
-        nonlinearity.tell(Recording(model, torch.zeros(1, 3, model.size, model.size)))
     if earlier is not None and _same_survey(earlier, model, layer, images):
         sources, found, box = earlier.sources, earlier.layer, earlier.box
         of_survey = {
@@ -396,6 +394,8 @@ def gather(
     else:
         earlier, sources = None, photographs(images)
         digest, size = _examined(sources, model, in_folder=_is_folder(images))
+        if not softening.is_hard and not nonlinearity.is_known(model.module):
+            nonlinearity.tell(Recording(model, torch.zeros(1, 3, *size)))
         found, box = thumbnail.layer_and_box(model, layer, size)
         of_survey = {
             **export.provenance(model),

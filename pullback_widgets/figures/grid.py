@@ -172,6 +172,7 @@ class Grid(Result):
             axes[0, column].set_title(title, fontsize=6.5)
         for one in axes.flat:
             without_axes(one)
+        figure.draw_without_rendering()  # the layout leaves room for all titles the second time
         return figure
 
     def change(self, row: int, column: int) -> str:

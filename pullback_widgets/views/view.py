@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import html
 import weakref
@@ -177,7 +178,8 @@ class View(Knobs, Live):
 
         display({**super()._repr_mimebundle_(**options), "text/plain": self._words}, raw=True)
         self._awaiting_still = display(self._still(), raw=True, display_id=True)
-        if self._worker is not None and not self._worker.busy:
+        idle = self._worker is not None and not self._worker.busy
+        if idle or (self.result is not None and self.result.progress >= 1):
             self._keep_still()
 
     @property
@@ -243,8 +245,7 @@ class View(Knobs, Live):
         try:
             for result in steps:
                 self._set_result(result)
-                if not self._refused:
-                    self._show_error(None)
+                self._computed()
                 self._draw(result)
                 self._show_progress(result.progress)
                 self._show_exceptions(self.networks(result))
@@ -272,7 +273,10 @@ class View(Knobs, Live):
         lines = []
         for network in networks:
             if network not in self._exceptions:
-                self._exceptions[network] = report(network).exceptions
+                self._exceptions[network] = ""
+                # One that takes images of another size than it says cannot be asked.
+                with contextlib.suppress(Exception):
+                    self._exceptions[network] = report(network).exceptions
             if self._exceptions[network]:
                 lines.append(html.escape(f"{network.name}: {self._exceptions[network]}"))
         self._kept.value = "".join(f'<div class="pullback-note">{line}</div>' for line in lines)

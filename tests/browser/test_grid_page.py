@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import boards
+import nbformat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,14 @@ def test_from_the_first_cells_to_the_explorer(lab_page: Callable[..., LabPage]) 
     for row in range(2):
         for column in range(2):
             cell(lab, row, column)
+
+    # The notebook keeps a still of it, in an output of its own that nobody sees here.
+    def stored() -> bool:
+        lab.save()
+        outputs = nbformat.read(lab.path, as_version=4).cells[0].outputs
+        return len(outputs) == 2 and "image/png" in outputs[1].data
+
+    lab.wait_until(stored, "the still is in the notebook")
 
     # Another look, by mouse.
     lab.page.get_by_role("button", name="perturbed").first.click()
