@@ -158,6 +158,7 @@ def test_long_names_fit(name: str, tmp_path: Path) -> None:
     written = [text for text in figure.findobj(Text) if text.get_text()]
     assert not any(text.get_text() in ("…", "...") for text in written)
     boxes = [text.get_window_extent(renderer) for text in written]
+    boxes = [box for box in boxes if box.width > 1]  # labels of ticks that are not drawn have none
     for box in boxes:
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width
         assert box.y0 >= 0 and box.y1 <= figure.bbox.height
