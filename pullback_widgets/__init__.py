@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .catalogue import CATALOGUE as CATALOGUE
     from .catalogue import DownloadError as DownloadError
     from .catalogue import load_model as load_model
+    from .course.exercise import check as check
+    from .course.exercise import hint as hint
     from .explorer import Explorer as Explorer
     from .figures.atlas import layer_atlas as layer_atlas
     from .figures.comparison import compare as compare
@@ -83,10 +85,12 @@ _HOME = {
     "Target": "target",
     "TemperatureStrip": "views.strip",
     "Unit": "target",
+    "check": "course.exercise",
     "compare": "figures.comparison",
     "counterfactual_grid": "figures.grid",
     "depth_journey": "figures.journey",
     "get_device": "model",
+    "hint": "course.exercise",
     "layer_atlas": "figures.atlas",
     "layers": "session",
     "load_model": "catalogue",
