@@ -24,31 +24,16 @@ class Given(t.Any):
     allow_none = False
 
 
-class Knobs(t.HasTraits):
-    """Traits for the network, the softening and the ascent, and how several are set at once.
+class Choices(t.HasTraits):
+    """Traits that are checked when they are set and agree with each other, and can be set together.
 
-    Attributes:
-        model: The network: a ``Model``, a bare module, or a name that ``pw.load_model`` takes.
-        softening: How gates are softened in the backward pass.
-        temperature: The softening's temperature; 0 is the plain gradient.
-        units: ``"relative"`` or ``"absolute"`` temperature.
-        steps, step_size, radius: Of the ascent; lengths are L2 norms in image units.
+    Attributes: those that ``NAMES`` lists.
     """
 
-    NAMES: ClassVar[tuple[str, ...]] = (
-        "model", "softening", "units", "temperature", "steps", "step_size", "radius",
-    )  # fmt: skip
+    NAMES: ClassVar[tuple[str, ...]] = ()
     """The choices, in the order in which they must be set: some reset those that follow."""
     LOOKS: ClassVar[tuple[str, ...]] = ()
     """Choices that change what is drawn but not what is computed."""
-
-    model = Given()
-    softening = t.Instance(Softening, Softening.relative().__reduce__()[1])
-    temperature = t.Float(0.85)
-    units = t.Enum(["relative", "absolute"], "relative")
-    steps = t.Integer(5)
-    step_size = t.Float(20.0)
-    radius = t.Float(100.0, allow_none=True)
 
     _deferred = False
 
@@ -56,7 +41,6 @@ class Knobs(t.HasTraits):
         # Of each thread: a network that arrives in the worker's must not hide a choice
         # that is made meanwhile.
         self._local = threading.local()
-        self._family = Softening.relative()
         super().__init__(**options)
         self.observe(self._chosen, list(self.NAMES))
 
@@ -117,6 +101,38 @@ class Knobs(t.HasTraits):
             self._settling = False
         if not self._deferred:
             self.changed(looks_only=change["name"] in self.LOOKS)
+
+    def _settlers(self) -> dict[str, Callable[[Any], None]]:
+        """Choice -> what sets the others that follow from it."""
+        return {}
+
+
+class Knobs(Choices):
+    """Traits for the network, the softening and the ascent, which figures of networks have.
+
+    Attributes:
+        model: The network: a ``Model``, a bare module, or a name that ``pw.load_model`` takes.
+        softening: How gates are softened in the backward pass.
+        temperature: The softening's temperature; 0 is the plain gradient.
+        units: ``"relative"`` or ``"absolute"`` temperature.
+        steps, step_size, radius: Of the ascent; lengths are L2 norms in image units.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = (
+        "model", "softening", "units", "temperature", "steps", "step_size", "radius",
+    )  # fmt: skip
+
+    model = Given()
+    softening = t.Instance(Softening, Softening.relative().__reduce__()[1])
+    temperature = t.Float(0.85)
+    units = t.Enum(["relative", "absolute"], "relative")
+    steps = t.Integer(5)
+    step_size = t.Float(20.0)
+    radius = t.Float(100.0, allow_none=True)
+
+    def __init__(self, **options: Any) -> None:
+        self._family = Softening.relative()
+        super().__init__(**options)
 
     def _settlers(self) -> dict[str, Callable[[Any], None]]:
         return {

@@ -21,7 +21,8 @@ from ..session import layers as layers_of
 from ..target import Channel
 from ..wiring import bind, listen, network_box, quietly, upload_button
 from .board import Board, tile_beside
-from .view import View, names_box, row, temperature_row
+from .stage import row
+from .view import View, names_box, temperature_row
 
 COLUMNS, ROWS = 8, 5
 PAIRS = "photograph and pullback"

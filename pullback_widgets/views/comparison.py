@@ -32,7 +32,8 @@ from ..target import as_target
 from ..timm_network import cached_timm
 from ..wiring import bind, entry_label, follow, image_box, listen, upload_button
 from .board import Board, tile_beside
-from .view import View, class_box, row, temperature_row
+from .stage import row
+from .view import View, class_box, temperature_row
 
 LEFT, LARGEST = 150, 136
 MAX_ZOOM = 8

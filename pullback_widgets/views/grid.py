@@ -21,7 +21,8 @@ from ..session import with_indices
 from ..target import as_target
 from ..wiring import bind, follow, listen, network_box, quietly, upload_button
 from .board import Board, margin, tile_beside
-from .view import View, names_box, row, steps_box, temperature_row
+from .stage import row
+from .view import View, names_box, steps_box, temperature_row
 
 DEFAULT_IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")
 

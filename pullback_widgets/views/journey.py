@@ -20,7 +20,8 @@ from ..session import layers as layers_of
 from ..target import LOGITS
 from ..wiring import image_box, listen, network_box, quietly, upload_button
 from .board import Board, tile_beside
-from .view import View, row, steps_box, temperature_row
+from .stage import row
+from .view import View, steps_box, temperature_row
 
 LABELS = 88
 

@@ -22,7 +22,8 @@ from ..session import with_indices
 from ..target import as_target
 from ..wiring import bind, image_box, network_box, quietly, upload_button
 from .board import GAP, Board, tile_beside
-from .view import View, class_box, row, steps_box
+from .stage import row
+from .view import View, class_box, steps_box
 
 LABELS, LARGE = 88, 224
 FRAME_MS = 600
