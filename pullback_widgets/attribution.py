@@ -90,9 +90,9 @@ class ExcitationPullback:
                 of what [-1, 1] is normalised to is moved to the nearest one inside first.
 
         Returns:
-            A tensor of the inputs' shape, type and device, in a tuple if the inputs are: the
-            pullback, in units of the target per unit of input; with ``steps`` the input after that
-            many steps minus the input, in units of the input.
+            A tensor of the inputs' shape, type and device, in a tuple if the inputs are. It is the
+            pullback, in units of the target per unit of input; with ``steps`` it is the input after
+            that many steps minus the input, in units of the input.
 
         Raises:
             TypeError: If the inputs are no tensor, or a target is none of the known kinds.

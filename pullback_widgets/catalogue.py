@@ -34,7 +34,7 @@ class Entry:
     """A network that comes by name.
 
     Attributes:
-        name: What :func:`load_model` takes.
+        name: What ``load_model`` takes.
         title: What people call it.
         source: Where the weights come from, in words.
         size: Bytes to download; 0 if the weights are installed with the package, or if only their

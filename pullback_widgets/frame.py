@@ -53,7 +53,9 @@ class State:
         position: (y, x) in the hidden layer's grid; None for the whole map.
         softening: How gates are softened.
         views: The views on screen.
-        steps, step_size, radius: Of the ascent.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
         play: Counts the presses of Play: a new number walks the ascent anew.
         stopped: Whether an ascent that was cut short is shown as far as it came.
     """

@@ -115,7 +115,9 @@ class Knobs(Choices):
         softening: How gates are softened in the backward pass.
         temperature: The softening's temperature; 0 is the plain gradient.
         units: ``"relative"`` or ``"absolute"`` temperature.
-        steps, step_size, radius: Of the ascent; lengths are L2 norms in image units.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = (

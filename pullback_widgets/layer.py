@@ -22,7 +22,7 @@ class Layer(NamedTuple):
 
     @property
     def size(self) -> str:
-        """The shape in words: ``672x14x14``."""
+        """The shape in words, such as ``672x14x14``."""
         return "x".join(map(str, self.shape))
 
     def __str__(self) -> str:

@@ -72,11 +72,13 @@ class Atlas(Result):
         source: The images as they were given.
         sources: I images by name.
         softening: Of the pullbacks.
-        made_with: What :meth:`settings` returns.
+        made_with: What ``settings`` returns.
         channels: The C channels, ascending or as they were asked for.
         box: Side of the square that the thumbnails show, in pixels of the image.
         folder: Where the arrays are; None for the memory.
-        page, by, search: What :meth:`figure` shows where it is not told.
+        page: What :meth:`figure` shows where it is not told.
+        by: Likewise, the order.
+        search: Likewise, which channels.
         activation: Each channel's activation on its image: mean positive value, (C,), 0 or more.
         example: Index of each channel's strongest image, (C,); -1 before the first.
         corner: Top and left of the box in the image, (C, 2).
@@ -327,7 +329,8 @@ def layer_atlas(
 
     Args:
         model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
-        layer: Dotted layer name, see ``pw.layers``; None for :func:`middle_layer`.
+        layer: Dotted layer name, see ``pw.layers``; None for one half way through the
+            network.
         images: What ``Session`` takes, a list or a mapping of such, or a folder, whose unreadable
             files are skipped. All of one size. By default all sample photographs.
         channels: Some channels; None for all.

@@ -58,7 +58,9 @@ class Grid(Result):
         images: What the network saw, (R, 3, H, W) in [-1, 1].
         targets: C targets, class names resolved.
         softening: Of the pullbacks.
-        steps, step_size, radius: Of the ascent.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
         differences: Image after ascent minus image, (R, C, 3, H, W).
         before: The target's value before, (R, C): the class's probability, 0 to 1; scores, if a
             target is hidden.

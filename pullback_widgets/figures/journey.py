@@ -55,7 +55,8 @@ class Stage:
     Attributes:
         layer: The layer; the logits with the shape (K,).
         channel: Index of the channel or class.
-        strongest: All channels, strongest on the image first (:func:`strength`).
+        strongest: All channels, strongest on the image first: by the standard deviation of
+            their positive values over positions.
     """
 
     layer: Layer
@@ -83,7 +84,9 @@ class Journey(Result):
         stages: The S columns.
         maps: The channels' values on the image, S arrays (h, w); (1, 1) for the class.
         softening: Of the pullbacks.
-        steps, step_size, radius: Of the ascent.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
         before: The channels' means, or the class's probability, (S,).
         pullbacks: (S, 3, H, W).
         differences: Image after ascent minus image, (S, 3, H, W).
@@ -271,10 +274,10 @@ def depth_journey(
         model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
         image: What ``Session`` takes, one image.
         layers: The stages, dotted names or ``"logits"``, a list or one; by default the last layer
-            of each resolution that enters a rectifier, and the logits (:func:`stage_layers`).
+            of each resolution that enters a rectifier, and the logits.
         channels: One for each layer, or a mapping from some layers to channels; the others, and
-            None, take the strongest channel on the image (:func:`strength`), the logits the top
-            class.
+            None, take the channel whose positive values vary most over positions, the logits the
+            top class.
         softening: ``Softening.relative(0.85)`` by default.
         steps: Steps of ascent, 1 or more.
         step_size: L2 length of a step in image units, above 0.

@@ -76,7 +76,9 @@ class Strip(Result):
         target: What is pulled back, class names resolved.
         units: U of ``"relative"``, ``"absolute"``.
         temperatures: For each unit the K - 2 temperatures between the two ends.
-        steps, step_size, radius: Of the ascent.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
         shown: What the figure's tiles show: ``"pullback"``, ``"difference"`` or ``"perturbed"``.
         pullbacks: (U, K, 3, H, W).
         differences: Image after ascent minus image, (U, K, 3, H, W).

@@ -48,7 +48,9 @@ class LayerAtlas(View):
         images: Where strongest examples are looked for: what ``Session`` takes, a list or a
             mapping from names to such, or a folder.
         channels: Some channels; None for all.
-        softening, temperature, units: Of the pullbacks; see ``Explorer``.
+        softening: How gates are softened in the backward pass.
+        temperature: The softening's temperature; 0 is the plain gradient.
+        units: ``"relative"`` or ``"absolute"`` temperature.
         folder: Keeps the atlas on disk; None for the memory.
         by: ``"activation"`` for the strongest first, or ``"channel"``.
         search: A channel, a range such as ``"0-63"``, or a part of an image's name.

@@ -56,7 +56,8 @@ class Compare(Pictured, View):
         target: A class or target; None for the first network's top class. See ``pw.compare``.
         softenings: One column with the pullback for each.
         temperature: Of all of them at once; 0 is the plain gradient.
-        softening, units: The first of them, and its units.
+        softening: The first of them.
+        units: ``"relative"`` or ``"absolute"`` temperature, of the first of them.
         methods: Further columns, names of ``pw.METHODS``.
         samples: For the methods that average; None for each one's own number.
         position: The place that is marked in all tiles, (x, y), 0 to 1 from the upper left.

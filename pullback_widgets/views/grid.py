@@ -35,8 +35,12 @@ class CounterfactualGrid(View):
         images: The rows: a list of what ``Session`` takes, a mapping from names to such, a folder.
         targets: The columns: a list of classes or targets; None for each image's own top class.
         extra: The last column: one more target, or None.
-        softening, temperature, units: Of the pullbacks; see ``Explorer``.
-        steps, step_size, radius: Of the ascent.
+        softening: How gates are softened in the backward pass.
+        temperature: The softening's temperature; 0 is the plain gradient.
+        units: ``"relative"`` or ``"absolute"`` temperature.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
         shown: ``"difference"`` or ``"perturbed"``.
         result: A ``Grid``, as far as it is computed.
     """

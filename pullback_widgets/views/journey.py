@@ -34,8 +34,12 @@ class DepthJourney(Pictured, View):
         image: What ``Session`` takes.
         layers: The stages; None for the last gates of each resolution, and the logits.
         channels: One for each stage, or a mapping from layers to channels; None for the strongest.
-        softening, temperature, units: Of the pullbacks; see ``Explorer``.
-        steps, step_size, radius: Of the ascent.
+        softening: How gates are softened in the backward pass.
+        temperature: The softening's temperature; 0 is the plain gradient.
+        units: ``"relative"`` or ``"absolute"`` temperature.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
         stage: The column that the controls change, from 0.
         result: A ``Journey``, as far as it is computed.
     """

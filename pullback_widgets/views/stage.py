@@ -29,8 +29,8 @@ class Stage(Choices, Live):
     """A figure as a live widget: it appears while it is computed.
 
     A stage says what its choices are (``NAMES``, each a trait), how they are computed
-    (:meth:`steps`) and how the figure is drawn (:meth:`show`). Every change computes anew; the
-    newest wins.
+    (``figures``) and how the figure is drawn (``show``). Every change computes anew; the newest
+    wins.
 
     Attributes:
         result: The figure as far as it is computed (read only); observe it to follow the

@@ -41,7 +41,9 @@ class TemperatureStrip(Pictured, View):
         target: A class or target; None for the image's top class.
         temperatures: Rising numbers between the two ends, for both rows; None for the default of
             each.
-        steps, step_size, radius: Of the ascent.
+        steps: Steps of ascent.
+        step_size: L2 length of a step, in image units.
+        radius: L2 radius of the ascent, in image units; None for no limit.
         shown: ``"pullback"``, ``"difference"`` or ``"perturbed"``.
         column: The temperature of the large pictures, from 0, the plain gradient; 6 is t = 1.
         result: A ``Strip``, as far as it is computed.
