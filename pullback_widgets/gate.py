@@ -7,7 +7,7 @@ pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,11 +30,14 @@ class Settings:
         softening: How gradients that pass now are softened.
         calibrated: The calibrated scale of the channels that enter a gate, shape (C,).
         last: Whether no other gradient will follow, so that what was kept may go.
+        states: What rectifiers pass on instead of what the softening says, by their turn: shares
+            from 0 to 1, of the shape of their inputs.
     """
 
     softening: Softening
     calibrated: Callable[[GateKey], Tensor]
     last: bool = False
+    states: Mapping[int, Tensor] | None = None
 
 
 class GateKey(NamedTuple):
@@ -120,11 +123,14 @@ class Gate:
 
     def backward(self, z: Tensor, grad: Tensor) -> Tensor:
         """``grad * (a + (1 - a) g(z / T))``, or the operation's own derivative when hard."""
-        softening = self.settings.softening
-        if softening.gate == "hard":
+        softening, states = self.settings.softening, self.settings.states
+        if states is not None:
+            gate = states[self.key.turn].to(z, copy=True)
+        elif softening.gate == "hard":
             return own_derivative(self.own, z, grad)
-        gate = z / _shaped(self._temperature(softening), z, channel_dim=1)
-        gate = gate.sigmoid_() if softening.gate == "sigmoid" else torch.special.ndtr(gate)
+        else:
+            gate = z / _shaped(self._temperature(softening), z, channel_dim=1)
+            gate = gate.sigmoid_() if softening.gate == "sigmoid" else torch.special.ndtr(gate)
         if isinstance(self.slope, Tensor) or self.slope != 0.0:
             slope = self.slope
             if isinstance(slope, Tensor) and slope.numel() > 1:
@@ -136,7 +142,11 @@ class Gate:
         t = softening.temperature * softening.factor(self.key.path)
         if softening.units == "absolute":
             return t
-        return t * (self.settings.calibrated(self.key) if self.scale is None else self.scale())
+        return t * self.channel_scale()
+
+    def channel_scale(self) -> Tensor:
+        """The scale of its channels, (C,): followed from a batch norm, or calibrated."""
+        return self.settings.calibrated(self.key) if self.scale is None else self.scale()
 
 
 @dataclass

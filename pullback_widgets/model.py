@@ -244,6 +244,21 @@ class Model:
             return self._scales[1]
 
 
+class Direct(Model):
+    """A network that takes its inputs as they are: of any shape, and without preprocessing."""
+
+    def normalise(self, x: Tensor) -> Tensor:
+        return x
+
+    def calibration_batch(self, height: int, width: int) -> Tensor:
+        if self._calibration is None:
+            raise ValueError(
+                "A relative temperature needs inputs to measure scales on; give calibration=... a "
+                "tensor of inputs, or use an absolute temperature."
+            )
+        return torch.as_tensor(self._calibration).to(self.device, self.dtype)
+
+
 def modules_inside(module: nn.Module) -> list[nn.Module]:
     """What ``module.modules()`` gives, several times faster: every forward pass needs it."""
     found = {id(module): module}

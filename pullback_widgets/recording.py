@@ -340,6 +340,11 @@ class Recording:
         return self._trace.gates
 
     @property
+    def rectifiers(self) -> list[Gate]:
+        """Those gates that are rectifiers, in forward order."""
+        return [gate for gate in self.gates if isinstance(gate, Gate)]
+
+    @property
     def cut(self) -> Counter[str]:
         """How many operations cut what depends on the image off the gradient, by name."""
         return self._trace.cut
@@ -376,8 +381,7 @@ class Recording:
         entry = self._trace.entries.get(layer)
         if entry is None or entry.gate is None:
             return None
-        gate = entry.gate
-        return self._settings.calibrated(gate.key) if gate.scale is None else gate.scale()
+        return entry.gate.channel_scale()
 
     def last_gated(self) -> str | None:
         """The last layer whose value enters a rectifier."""
@@ -385,7 +389,12 @@ class Recording:
         return gated[-1] if gated else None
 
     def pull(
-        self, targets: Sequence[Target], softening: Softening, *, last: bool = False
+        self,
+        targets: Sequence[Target],
+        softening: Softening,
+        *,
+        last: bool = False,
+        states: Mapping[int, Tensor] | None = None,
     ) -> Tensor:
         """One backward pass: the gradient of each image's target with respect to the image.
 
@@ -393,6 +402,7 @@ class Recording:
             targets: One for each image, class names resolved.
             softening: How the gates on the way are softened.
             last: Whether no other pullback will follow, so that the graph is freed on the way.
+            states: What rectifiers pass on instead, by their turn; see ``gate.Settings``.
 
         Returns:
             The pullbacks, same shape as ``x``.
@@ -407,6 +417,7 @@ class Recording:
         reached = [layer for layer in seeds if self.value(layer).requires_grad]
         with self._lock, torch.inference_mode(False):
             self._settings.softening, self._settings.last = softening, last
+            self._settings.states = states
             pullback = None
             if reached:
                 try:

