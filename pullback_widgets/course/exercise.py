@@ -42,8 +42,9 @@ class Exercise:
     _given: int = field(default=0, repr=False)
 
     def check(self, answer: Any) -> Verdict:
-        """Look at an answer."""
-        if answer is None or answer is ...:
+        """Look at an answer; a tuple with a part that is missing is none."""
+        parts = answer if isinstance(answer, tuple) else (answer,)
+        if any(part is None or part is ... for part in parts):
             return Verdict(False, "Not answered yet: replace the three dots, then run the cell.")
         try:
             wrong = self.checker(answer)
