@@ -22,7 +22,8 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "browser"))
 
 import chromium
-from labpage import LabPage, LabServer
+from labpage import LabPage
+from servers import LabServer
 
 CELL = "import pullback_widgets as pw\n\nexplorer = pw.Explorer()\nexplorer"
 SCREEN = ".pullback-screen"

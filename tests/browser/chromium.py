@@ -19,10 +19,11 @@ OPTIONS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    # nothing that calls home
+    # nothing that calls home, no page of another machine
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 
 

@@ -1,4 +1,4 @@
-"""JupyterLab and Chromium, started once; every test opens a notebook of its own."""
+"""JupyterLab and Chromium, started once; every test opens pages of its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import chromium as chromium_browser
 import pytest
-from labpage import LabPage, LabServer
+from labpage import LabPage
+from servers import LabServer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "test-results"
 
@@ -56,24 +57,44 @@ def lab_server(
 
 
 @pytest.fixture
+def new_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """``new_page()`` is an empty page; ``scale=2`` is a HiDPI screen.
+
+    A test that fails leaves a screenshot of each.
+    """
+    contexts: list[BrowserContext] = []
+
+    def open_page(scale: float = 1.0) -> Page:
+        context = chromium.new_context(
+            viewport={"width": 1280, "height": 900}, device_scale_factor=scale
+        )
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_page
+    if request.node.stash[failed]:
+        RESULTS.mkdir(exist_ok=True)
+        for number, context in enumerate(contexts, 1):
+            for page in context.pages:
+                page.screenshot(path=RESULTS / f"{_name(request)}-{number}.png")
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
 def lab_page(
-    request: pytest.FixtureRequest, chromium: Browser, lab_server: LabServer
+    request: pytest.FixtureRequest, new_page: Callable[..., Page], lab_server: LabServer
 ) -> Iterator[Callable[..., LabPage]]:
     """``lab_page("code", "more code")`` opens a notebook of these cells and runs them.
 
     ``run=False`` only opens it; ``scale=2`` is a HiDPI screen. Whatever went wrong in the page or
     in the kernel by the end of the test fails it.
     """
-    name = re.sub(r"\W+", "-", request.node.name)
-    contexts: list[BrowserContext] = []
     pages: list[LabPage] = []
 
     def open_page(*cells: str, run: bool = True, scale: float = 1.0) -> LabPage:
-        context = chromium.new_context(
-            viewport={"width": 1280, "height": 900}, device_scale_factor=scale
-        )
-        contexts.append(context)
-        lab = LabPage(context.new_page(), lab_server, f"{name}-{len(contexts)}", cells)
+        name = f"{_name(request)}-{len(pages) + 1}"
+        lab = LabPage(new_page(scale), lab_server, name, cells)
         pages.append(lab)
         if run:
             lab.run_all()
@@ -82,15 +103,14 @@ def lab_page(
     yield open_page
     try:
         if request.node.stash[failed]:
-            RESULTS.mkdir(exist_ok=True)
-            for number, context in enumerate(contexts, 1):
-                for page in context.pages:
-                    page.screenshot(path=RESULTS / f"{name}-{number}.png")
             print(lab_server.log.read_text()[-4000:])
         else:
             for lab in pages:
                 lab.check()
     finally:
-        for context in contexts:
-            context.close()
         lab_server.shut_kernels_down()
+
+
+def _name(request: pytest.FixtureRequest) -> str:
+    """The test's name as a file can have it."""
+    return re.sub(r"\W+", "-", request.node.name)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import nbformat
 import numpy as np
 import pytest
-from labpage import LabPage, LabServer
+from labpage import LabPage
 from PIL import Image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
+    from servers import LabServer
 
 SCREEN = ".pullback-screen"
 SIZE = 224

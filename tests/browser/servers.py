@@ -1,0 +1,130 @@
+"""The servers behind the front ends, on free ports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+CI = Path(__file__).resolve().parent.parent.parent / ".ci"
+
+
+class Server:
+    """A program that serves notebooks; its files lie in ``folder``.
+
+    Attributes:
+        notebooks: The folder with the notebooks.
+        log: The file with what the program says.
+        url: Where the server is, with a slash at the end.
+    """
+
+    url: str
+
+    def __init__(self, folder: Path, *command: str) -> None:
+        """Start it with a Python program and its options."""
+        self.notebooks = folder / "notebooks"
+        self.notebooks.mkdir(exist_ok=True)
+        self.log = folder / "server.log"
+        self.runtime = folder / "runtime"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "JUPYTER_CONFIG_DIR": str(folder / "config"),
+                    "JUPYTER_DATA_DIR": str(folder / "data"),
+                    "JUPYTER_RUNTIME_DIR": str(self.runtime),
+                    "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+                    "IPYTHONDIR": str(folder / "ipython"),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait_until_ready(self) -> None:
+        """Return once the server answers, and ``url`` is known."""
+        raise NotImplementedError
+
+    def _wait_for(self, ask: Callable[[], T], timeout: float = 60.0) -> T:
+        """The answer, as soon as asking raises no OSError and no ValueError."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError, ValueError):
+                return ask()
+            time.sleep(0.05)
+        raise RuntimeError(f"{type(self).__name__} did not start:\n{self.log.read_text()}")
+
+    def close(self) -> None:
+        """Stops the server and its kernels."""
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class JupyterServer(Server):
+    """What JupyterLab and Notebook 7 have in common."""
+
+    def _wait_until_ready(self) -> None:
+        path = self.runtime / f"jpserver-{self._process.pid}.json"
+        info: Any = self._wait_for(lambda: json.loads(path.read_text()))
+        self.url, self.token = info["url"], info["token"]
+
+    def address(self, name: str) -> str:
+        """Where a notebook opens."""
+        raise NotImplementedError
+
+    def request(self, method: str, path: str) -> bytes:
+        """One request to the server's REST interface; the body of the answer."""
+        request = urllib.request.Request(
+            self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            body: bytes = answer.read()
+        return body
+
+    def shut_kernels_down(self) -> None:
+        """Ends every notebook's session and kernel, and with them their memory."""
+        for session in json.loads(self.request("GET", "api/sessions")):
+            self.request("DELETE", f"api/sessions/{session['id']}")
+
+
+class LabServer(JupyterServer):
+    """JupyterLab as ``make lab`` starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        # No question about news, which would fetch them.
+        settings = folder / "config/lab/user-settings/@jupyterlab/apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text(
+            json.dumps({"checkForUpdates": False, "fetchNews": "false"})
+        )
+        super().__init__(
+            folder,
+            *(str(CI / "lab.py"), "--no-browser", "--expose-app-in-browser"),
+            f"--ServerApp.root_dir={folder / 'notebooks'}",
+            "--LabApp.default_url=/lab",
+        )
+
+    def address(self, name: str) -> str:
+        return f"{self.url}lab/tree/{name}?reset&token={self.token}"
