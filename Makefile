@@ -10,16 +10,17 @@ RUN := $(VENV)/bin/python
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab test lint format types notebooks clean
+.PHONY: help lab test lint format types notebooks notebooks-small clean
 
 help:
-	@echo "make lab        environment, package, JupyterLab on notebooks/explore.ipynb"
-	@echo "make test       environment, package, a Chromium if none is there, all tests"
-	@echo "make lint       formatting and lint"
-	@echo "make format     formats, and mends what lint can mend"
-	@echo "make types      type check"
-	@echo "make notebooks  runs every notebook top to bottom"
-	@echo "make clean      removes the environment and everything generated"
+	@echo "make lab              environment, package, JupyterLab on notebooks/explore.ipynb"
+	@echo "make test             environment, package, a Chromium if none is there, all tests"
+	@echo "make lint             formatting, lint, and how notebooks are stored"
+	@echo "make format           formats, and mends what lint can mend"
+	@echo "make types            type check"
+	@echo "make notebooks        runs every notebook top to bottom, then its solutions"
+	@echo "make notebooks-small  the same on one core with 2 GB, and a table"
+	@echo "make clean            removes the environment and everything generated"
 
 lab: $(VENV)/installed-lab
 	@exec $(RUN) .ci/lab.py $(ARGS)
@@ -31,6 +32,7 @@ test: $(VENV)/installed-test
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(RUN) .ci/notebooks.py --check
 
 format: $(VENV)/installed-dev
 	$(RUN) -m ruff format .
@@ -41,6 +43,9 @@ types: $(VENV)/installed-dev
 
 notebooks: $(VENV)/installed-test
 	$(RUN) .ci/notebooks.py $(ARGS)
+
+notebooks-small: $(VENV)/installed-test
+	$(RUN) .ci/notebooks.py --limits $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist test-results .pytest_cache .mypy_cache .ruff_cache
