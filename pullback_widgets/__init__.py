@@ -50,6 +50,13 @@ if TYPE_CHECKING:
     from .target import Logit as Logit
     from .target import Target as Target
     from .target import Unit as Unit
+    from .teaching.gates import gate_paths as gate_paths
+    from .teaching.paths import record_paths as record_paths
+    from .teaching.playground import GatePlayground as GatePlayground
+    from .teaching.region_map import RegionMap as RegionMap
+    from .teaching.regions import linear_regions as linear_regions
+    from .teaching.stability import path_stability as path_stability
+    from .teaching.stability_lab import PathStabilityLab as PathStabilityLab
     from .views.atlas import LayerAtlas as LayerAtlas
     from .views.comparison import Compare as Compare
     from .views.grid import CounterfactualGrid as CounterfactualGrid
@@ -70,13 +77,16 @@ _HOME = {
     "DownloadError": "catalogue",
     "ExcitationPullback": "attribution",
     "Explorer": "explorer",
+    "GatePlayground": "teaching.playground",
     "ImageError": "image",
     "Layer": "layer",
     "LayerAtlas": "views.atlas",
     "Logit": "target",
     "METHODS": "method",
     "Model": "model",
+    "PathStabilityLab": "teaching.stability_lab",
     "Prediction": "session",
+    "RegionMap": "teaching.region_map",
     "Report": "nonlinearity",
     "SAMPLES": "image",
     "Session": "session",
@@ -89,19 +99,24 @@ _HOME = {
     "compare": "figures.comparison",
     "counterfactual_grid": "figures.grid",
     "depth_journey": "figures.journey",
+    "gate_paths": "teaching.gates",
     "get_device": "model",
     "hint": "course.exercise",
     "layer_atlas": "figures.atlas",
     "layers": "session",
+    "linear_regions": "teaching.regions",
     "load_model": "catalogue",
     "open_recipe": "recipe",
+    "path_stability": "teaching.stability",
     "pullback": "session",
+    "record_paths": "teaching.paths",
     "report": "session",
     "set_device": "model",
     "temperature_strip": "figures.strip",
 }
 _NEEDS_JUPYTER = {
-    "Compare", "CounterfactualGrid", "DepthJourney", "Explorer", "LayerAtlas", "TemperatureStrip",
+    "Compare", "CounterfactualGrid", "DepthJourney", "Explorer", "GatePlayground", "LayerAtlas",
+    "PathStabilityLab", "RegionMap", "TemperatureStrip",
 }  # fmt: skip
 
 __all__ = sorted(_HOME)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TEMPERATURES = tuple(float(t) for t in np.round(np.geomspace(0.05, 5.0, 21), 4))
+TEMPERATURES = tuple(float(t) for t in np.round(np.geomspace(0.01, 5.0, 25), 4))
 """Relative temperatures at which pullbacks are compared."""
 
 FITTED = np.geomspace(0.005, 20.0, 73)
@@ -89,6 +89,8 @@ class Paths(Result):
     plain_cosines: NDArray[np.float64] | None = None
     fitted_cosines: NDArray[np.float64] | None = None
     curve: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    model: Model | None = None
+    """The final network, where it was trained here."""
     made_by: str = ""
     """The line of Python that computes it."""
     chosen: dict[str, Any] = field(default_factory=dict)
@@ -222,7 +224,7 @@ class Paths(Result):
         for layer, name in enumerate(self.layers):
             axes.plot(places, self.agreement[layer], label=name, **_look(layer))
         axes.axhline(0.5, **_GUIDE)
-        axes.annotate("chance", (places[-1], 0.5), ha="right", va="bottom", fontsize=8)
+        axes.annotate("chance: 0.5", (places[-1], 0.5), ha="right", va="bottom", fontsize=8)
         axes.set(
             title="Gates that stand as in the final network",
             xlabel=f"checkpoint ({self.names[0]} to {self.names[-1]})",
@@ -342,7 +344,10 @@ def record_paths(
     loop = training_loop() if callable(training_loop) else training_loop
     for number, state in enumerate(loop):
         recorder.add(_network_of(state, shell), str(number))
-    *_, paths = recorder.report(progress)
+    paths = recorder.states()
+    for share in recorder.pullbacks(paths):
+        if progress is not None:
+            progress(share)
     return paths
 
 
@@ -431,43 +436,38 @@ class PathRecorder:
             self._sums.append(torch.zeros(z.shape, dtype=torch.int32, device=z.device))
             self._states.append([])
 
-    def report(self, progress: Progress | None = None) -> Iterator[Paths]:
-        """What the checkpoints say, the last one taken as final; then with the cosines.
+    def pullbacks(self, paths: Paths) -> Iterator[float]:
+        """Fill in the cosines of a report on all checkpoints.
 
         Yields:
-            The report without cosines, and the complete one.
+            The share that is done.
+        """
+        assert self._last is not None
+        _, recording = self._last
+        targets, count = self._targets(recording), len(self._names)
+        means = {
+            key.turn: s.double() / count for key, s in zip(self._keys, self._sums, strict=True)
+        }
+        mean = recording.pull(targets, Softening.hard(), states=means).flatten(1).double()
+
+        def cosine(softening: Softening) -> NDArray[np.float64]:
+            pulled = recording.pull(targets, softening).flatten(1).double()
+            return to_numpy(F.cosine_similarity(pulled, mean, dim=1))
+
+        cosines = np.empty((len(self._inputs), len(self._temperatures)))
+        for number, temperature in enumerate(self._temperatures):
+            cosines[:, number] = cosine(Softening.relative(temperature))
+            yield (number + 1) / len(self._temperatures)
+        paths.plain_cosines = cosine(Softening.hard())
+        paths.fitted_cosines = cosine(Softening.relative(paths.temperature.value))
+        paths.cosines = cosines
+
+    def states(self) -> Paths:
+        """The report without cosines; the last checkpoint is taken as the final network.
 
         Raises:
             ValueError: If there are fewer than two checkpoints.
         """
-        paths = self.states()
-        yield paths
-        assert self._last is not None
-        paths.cosines = np.full((len(self._inputs), len(self._temperatures)), np.nan)
-        _, recording = self._last
-        targets = self._targets(recording)
-        count = len(self._names)
-        means = {
-            key.turn: s.double() / count for key, s in zip(self._keys, self._sums, strict=True)
-        }
-        mean = recording.pull(targets, Softening.hard(), states=means).flatten(1)
-        softenings = [Softening.relative(t) for t in self._temperatures]
-
-        def cosine(softening: Softening) -> NDArray[np.float64]:
-            pulled = recording.pull(targets, softening).flatten(1)
-            return to_numpy(F.cosine_similarity(pulled.double(), mean.double(), dim=1))
-
-        plain = cosine(Softening.hard())
-        fitted = cosine(Softening.relative(paths.temperature.value))
-        for number, softening in enumerate(softenings):
-            paths.cosines[:, number] = cosine(softening)
-            if progress is not None:
-                progress((number + 1) / len(softenings))
-        paths.plain_cosines, paths.fitted_cosines = plain, fitted
-        yield paths
-
-    def states(self) -> Paths:
-        """The report without cosines."""
         if len(self._names) < 2 or self._last is None:
             raise ValueError(
                 f"There are {len(self._names)} checkpoints; expected at least two. Let the "
