@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab test lint format types notebooks notebooks-small clean
+.PHONY: help lab test lint format types notebooks notebooks-small docs links clean
 
 help:
 	@echo "make lab              environment, package, JupyterLab on notebooks/explore.ipynb"
@@ -20,6 +20,8 @@ help:
 	@echo "make types            type check"
 	@echo "make notebooks        runs every notebook top to bottom, then its solutions"
 	@echo "make notebooks-small  the same on one core with 2 GB, and a table"
+	@echo "make docs             the site, into docs/_build/html; a warning is an error"
+	@echo "make links            whether the links of the site to other sites work"
 	@echo "make clean            removes the environment and everything generated"
 
 lab: $(VENV)/installed-lab
@@ -47,8 +49,15 @@ notebooks: $(VENV)/installed-test
 notebooks-small: $(VENV)/installed-test
 	$(RUN) .ci/notebooks.py --limits $(ARGS)
 
+docs: $(VENV)/installed-docs
+	$(RUN) -m sphinx -n -W --keep-going -q $(ARGS) docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+links: $(VENV)/installed-docs
+	$(RUN) -m sphinx -q -b linkcheck $(ARGS) docs docs/_build/links
+
 clean:
-	rm -rf $(VENV) dist test-results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build docs/notebooks dist test-results .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One empty file per set of dependencies: newer than pyproject.toml means nothing to do.
