@@ -53,7 +53,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 # Imported for type checkers only, where these names would stay unresolved.
 autodoc_type_aliases = {"Figure": "matplotlib.figure.Figure", "Axes": "matplotlib.axes.Axes"}
-python_maximum_signature_line_length = 88
+python_maximum_signature_line_length = 110
 python_use_unqualified_type_names = True
 
 # Every name must lead somewhere, but for those of packages whose own sites these are.

@@ -69,8 +69,9 @@ class Model:
 
     Attributes:
         module: The network as given (or its copy on ``device``, if one was asked for).
-        mean, std: Per-channel normalisation; the network sees ``((x + 1) / 2 - mean) / std`` of an
-            image ``x`` in [-1, 1].
+        mean: Of each colour channel; the network sees ``((x + 1) / 2 - mean) / std`` of an image
+            ``x`` in [-1, 1].
+        std: Likewise.
         size: Side in pixels to which photographs are resized and cropped.
         categories: Class names, or None.
         name: A short name for labels.

@@ -1,4 +1,4 @@
-"""The site and the other texts: they quote what is raised, run as they stand, and link to what is there.
+"""The texts: they quote what is raised, run as they stand, and link to what is there.
 
 `make docs` checks the rest: names, anchors and links within the site.
 """
