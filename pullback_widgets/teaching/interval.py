@@ -16,7 +16,8 @@ class Interval(NamedTuple):
 
     Attributes:
         value: As measured on the whole sample.
-        low, high: 2.5 % and 97.5 % quantiles over resampled samples (percentile bootstrap).
+        low: 2.5 % quantile over resampled samples (percentile bootstrap).
+        high: 97.5 % quantile, likewise.
     """
 
     value: float

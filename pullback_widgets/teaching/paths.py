@@ -101,7 +101,7 @@ class Paths(Result):
 
     @property
     def margin_effect(self) -> Interval:
-        """Stability of the units with the largest quarter of |z| less that of the smallest.
+        """Stability of the units with the largest quarter of ``|z|`` less that of the smallest.
 
         Quarters are of each layer; the interval is over inputs.
         """
@@ -160,7 +160,7 @@ class Paths(Result):
     # Curves.
 
     def stability_curve(self, layer: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Mean |z| and mean stability in bins of as many units each."""
+        """Mean ``|z|`` and mean stability in bins of as many units each."""
         return _binned(np.abs(self.z[layer]), self.stability[layer])
 
     def state_curve(self, layer: int) -> tuple[NDArray[Any], NDArray[Any]]:

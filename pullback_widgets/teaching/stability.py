@@ -36,7 +36,8 @@ def path_stability(
     """Train a small ReLU network and report how stable its activation states were.
 
     Args:
-        data: ``"digits"``, ``"mnist"``, or a pair of images and labels; see :func:`checked_data`.
+        data: ``"digits"``, ``"mnist"``, or a pair: images (N, 3, S, S), or grey (N, S, S), in
+            [-1, 1], and their classes (N,), of which a fifth is kept for testing.
         batch_norm: Whether the network has a batch norm before each ReLU.
         epochs: Of the training; a checkpoint is taken before the first and after each.
         learning_rate: Of stochastic gradient descent.
