@@ -50,7 +50,7 @@ notebooks-small: $(VENV)/installed-test
 	$(RUN) .ci/notebooks.py --limits $(ARGS)
 
 docs: $(VENV)/installed-docs
-	$(RUN) -m sphinx -n -W --keep-going -q $(ARGS) docs docs/_build/html
+	$(RUN) -m sphinx -E -n -W --keep-going -q $(ARGS) docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 links: $(VENV)/installed-docs
