@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from skimage import data, io
 
 import pullback_widgets as pw
+from pullback_widgets.live import Live
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCS = REPOSITORY / "docs"
@@ -45,8 +47,8 @@ def named(path: Path) -> str:
 
 
 def in_one_line(text: str) -> str:
-    """Without line breaks, and with one … for all that stands side by side."""
-    return re.sub(rf"{ANYTHING}+", ANYTHING, " ".join(text.split()))
+    """Without line breaks, and with one … for several that nothing stands between."""
+    return re.sub(rf"{ANYTHING}(\s*{ANYTHING})+", ANYTHING, " ".join(text.split()))
 
 
 def messages() -> set[str]:
@@ -82,21 +84,26 @@ def examples(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
+def close_widgets() -> None:
+    """An example need not keep its widget in a name."""
+    for widget in [one for one in gc.get_objects() if issubclass(type(one), Live)]:
+        if not widget._closed:
+            widget.close()
+
+
 @pytest.mark.parametrize("page", [page for page in OURS if examples(page)], ids=named)
 def test_examples_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.chdir(tmp_path)
     request.addfinalizer(lambda: pw.set_device(None))
+    request.addfinalizer(close_widgets)
     (tmp_path / "photographs").mkdir()
     for name in ("coffee", "rocket"):
         io.imsave(tmp_path / "photographs" / f"{name}.jpg", getattr(data, name)()[::2, ::2])
     names: dict[str, object] = {"__name__": "example"}
     for number, block in enumerate(examples(page), start=1):
         exec(compile(block, f"{named(page)}, example {number}", "exec"), names)
-    for widget in names.values():
-        if isinstance(widget, pw.Explorer):
-            widget.close()
 
 
 @pytest.mark.parametrize("page", [*OURS, REPOSITORY / "README.md"], ids=named)
