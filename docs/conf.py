@@ -28,7 +28,7 @@ copyright = f"{author}, BSD-3-Clause"  # noqa: A001  # Sphinx's name for it
 version = release = pw.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "myst_nb"]
-exclude_patterns = ["_build", "notebooks/explore.ipynb", "notebooks/solutions"]
+exclude_patterns = ["_build"]
 root_doc = "index"
 
 html_theme = "furo"
@@ -65,14 +65,23 @@ nitpick_ignore_regex = [
 
 def copy_notebooks() -> None:
     """Copies, because the notebooks belong to the course and Sphinx reads only what lies here."""
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "solutions", "explore.ipynb")
     shutil.rmtree(COPY, ignore_errors=True)
-    shutil.copytree(NOTEBOOKS, COPY, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.copytree(NOTEBOOKS, COPY, ignore=left_out)
     for file in [*COPY.glob("*.ipynb"), *COPY.glob("*.md")]:
         text = file.read_text("utf-8")
-        # A link from notebooks/ into docs/ stays inside of the site.
-        moved = re.sub(r"\]\(\.\./docs/", "](../", text)
-        if moved != text:
-            file.write_text(moved, "utf-8")
+        file.write_text(re.sub(r"\[([^\[\]]*)\]\(([^()\s]+)\)", link_in_site, text), "utf-8")
+
+
+def link_in_site(link: re.Match[str]) -> str:
+    """A notebook's link as it has to be here; only words for what the site has not."""
+    words, target = link[1], link[2].partition("#")[0]
+    if not target:  # another place of the same page
+        return link[0]
+    if target.startswith("../docs/"):
+        return link[0].replace("../docs/", "../", 1)
+    elsewhere = not (COPY / target).is_file() and (NOTEBOOKS / target).exists()
+    return words if elsewhere else link[0]  # if it is nowhere, Sphinx will complain of it
 
 
 def all_public_names(app: Sphinx, environment: BuildEnvironment) -> None:
