@@ -55,9 +55,11 @@ class Regions(Result):
             pattern; what is missing to 1 are patterns that no point of the map has.
         here: The probe's own region, -1 if no point of the map is in it.
         value: The score at the probe.
-        gradient, pullback: At the probe, (2,).
+        gradient: The plain gradient at the probe, (2,).
+        pullback: The pullback at the probe, (2,).
         places: Where arrows stand, (A, 2).
-        gradients, pullbacks: There, (A, 2).
+        gradients: The plain gradients there, (A, 2).
+        pullbacks: The pullbacks there, (A, 2).
         centres: A point of each region that is far from its borders, (R, 2).
         centre_gradients: The gradient there, (R, 2).
         points: What the network was trained on, or None.
