@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from . import embedded
 from .exercise import exercise
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..session import Session
 
 CAT = "Egyptian cat"
 LAYER = "blocks.4.2.bn2.act"
@@ -70,7 +66,9 @@ def temperature(answer: Any) -> str | None:
 )
 def thing(answer: Any) -> str | None:
     """A class that is no animal, with the cat's picture."""
-    session = _session("chelsea")
+    from ..figures.strip import cosine
+
+    session = embedded.session("chelsea")
     model = session.model
     if isinstance(answer, bool) or not isinstance(answer, int | str):
         return (
@@ -87,7 +85,7 @@ def thing(answer: Any) -> str | None:
     name = model.label(answer)
     if answer < ANIMALS:
         return f"{name} is an animal; look for a thing, which makes it more surprising."
-    alike = _cosine(session.pullback(answer), session.pullback(CAT))
+    alike = cosine(session.pullback(answer), session.pullback(CAT))
     if alike < -ALIKE:
         return (
             f"The pullback of {name} shows the same places with the opposite sign, cosine "
@@ -126,7 +124,7 @@ def neuron(answer: Any) -> str | None:
             "No place is chosen yet, so that the Explorer shows the mean over the whole map; click "
             "on the picture."
         )
-    values = _session("chelsea").activations(LAYER)
+    values = embedded.session("chelsea").activations(LAYER)
     row, column = position
     here = values[channel]
     most, value = float(here.max()), float(here[row, column])
@@ -146,24 +144,13 @@ def neuron(answer: Any) -> str | None:
     )
 
 
-def _session(image: str) -> Session:
-    from ..frame import Studio
-    from ..session import Session
-
-    # The network of the notebook's widgets, not another copy of it.
-    return Session(Studio().model("efficientnet_lite0"), image)
-
-
 def _with_the_gradient(temperature: float) -> float:
     """The cosine of the pullback of the coffee's top class with its gradient."""
+    from ..figures.strip import cosine
     from ..softening import Softening
 
-    session = _session("coffee")
-    return _cosine(
+    session = embedded.session("coffee")
+    return cosine(
         session.pullback(softening=Softening.relative(temperature)),
         session.pullback(softening=Softening.hard()),
     )
-
-
-def _cosine(first: Tensor, second: Tensor) -> float:
-    return float((first * second).sum() / (first.norm() * second.norm()))

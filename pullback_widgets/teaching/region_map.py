@@ -38,6 +38,13 @@ PROBE = -1
 
 COLOURS = ("#1f4e9c", "#b35900")
 
+_ARROWS = {
+    "gradient": "Arrows: the gradient, longer where it is larger.",
+    "pullback": "Arrows: the pullback, longer where it is larger.",
+    "blend": "Regions are coloured by their weight at the cross; there the blue arrow is the "
+    "gradient, the purple one the pullback.",
+}
+
 
 class RegionMap(Stage):
     """A ReLU network of two inputs on a canvas: its linear regions, gradients and pullbacks.
@@ -281,7 +288,8 @@ class RegionMap(Stage):
         chance = 1 / (1 + math.exp(-min(max(result.value, -50), 50)))
         lines = [
             f"<b>{counted(result.count, 'linear region')}</b> on the map (thin lines); thick line: "
-            "where the score is 0. Drag the points, press elsewhere to move the cross.",
+            f"where the score is 0. {_ARROWS[result.shown]} Drag the points, press elsewhere to move "
+            "the cross.",
             f"At the cross ({x:.2f}, {y:.2f}): score {result.value:.2f}, orange squares with "
             f"probability {100 * chance:.0f} %. Gradient {_pair(result.gradient)}, the same all "
             f"over its region; {_pullback_words(result)}",

@@ -29,7 +29,7 @@ from .toy import EXTENT, Points
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIDE = 160
+SIDE = 192
 """Points of the map in each direction."""
 
 ARROWS = 13
@@ -114,7 +114,10 @@ class Regions(Result):
         return np.rint(np.where(boundary, 20.0, colours)).astype(np.uint8)
 
     def arrows(self, shown: str | None = None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Where arrows start, where they point (longest 1), and how heavy they are, 0 to 1."""
+        """Where arrows start, where they point, and how heavy they are, 0 to 1.
+
+        The longest is 1; lengths are square roots, so that weak gradients are seen too.
+        """
         shown = shown or self.shown
         if shown == "blend":
             heavy = self.weight > 0.02 * self.weight.max(initial=0)
@@ -124,8 +127,9 @@ class Regions(Result):
             places = self.places
             vectors = self.gradients if shown == "gradient" else self.pullbacks
             weights = np.ones(len(places))
-        longest = float(np.linalg.norm(vectors, axis=1).max(initial=0)) or 1.0
-        return places, vectors / longest, weights
+        sizes = np.linalg.norm(vectors, axis=1, keepdims=True)
+        longest = float(sizes.max(initial=0)) or 1.0
+        return places, vectors / np.sqrt(np.maximum(sizes, 1e-12) * longest), weights
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         names = (

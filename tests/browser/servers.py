@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -128,3 +129,32 @@ class LabServer(JupyterServer):
 
     def address(self, name: str) -> str:
         return f"{self.url}lab/tree/{name}?reset&token={self.token}"
+
+
+class NotebookServer(JupyterServer):
+    """Jupyter Notebook 7 as ``jupyter notebook`` starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            *("-m", "notebook", "--no-browser", "--expose-app-in-browser", "--allow-root"),
+            *("--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder / 'notebooks'}"),
+        )
+
+    def address(self, name: str) -> str:
+        return f"{self.url}notebooks/{name}?token={self.token}"
+
+
+class VoilaServer(Server):
+    """Voila as ``make voila`` starts it, with one notebook at its root."""
+
+    def __init__(self, folder: Path, notebook: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._address = free.getsockname()
+        command = (str(CI / "voila.py"), str(notebook), "--no-browser")
+        super().__init__(folder, *command, f"--port={self._address[1]}")
+
+    def _wait_until_ready(self) -> None:
+        self._wait_for(lambda: socket.create_connection(self._address, 1)).close()
+        self.url = f"http://127.0.0.1:{self._address[1]}/"

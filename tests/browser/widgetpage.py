@@ -23,7 +23,11 @@ ERROR = ".pullback-error"
 
 # Of JupyterLab itself: a kernel that restarts cancels what was still asked of it (the debugger's
 # state; after a reload, one subshell per widget), and JupyterLab reports each as an error.
-NOISE = re.compile("Canceled future for (debug|create_subshell)_request message")
+# Of Notebook 7 itself, on every notebook: a plugin's settings that it does not have.
+NOISE = re.compile(
+    "Canceled future for (debug|create_subshell)_request message"
+    r"|Cannot read properties of undefined \(reading 'schema'\)"
+)
 
 TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
