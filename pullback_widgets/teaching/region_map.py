@@ -288,8 +288,8 @@ class RegionMap(Stage):
         chance = 1 / (1 + math.exp(-min(max(result.value, -50), 50)))
         lines = [
             f"<b>{counted(result.count, 'linear region')}</b> on the map (thin lines); thick line: "
-            f"where the score is 0. {_ARROWS[result.shown]} Drag the points, press elsewhere to move "
-            "the cross.",
+            f"where the score is 0. {_ARROWS[result.shown]} Drag the points, press elsewhere to "
+            "move the cross.",
             f"At the cross ({x:.2f}, {y:.2f}): score {result.value:.2f}, orange squares with "
             f"probability {100 * chance:.0f} %. Gradient {_pair(result.gradient)}, the same all "
             f"over its region; {_pullback_words(result)}",
