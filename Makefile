@@ -25,7 +25,7 @@ help:
 	@echo "make clean            removes the environment and everything generated"
 
 lab: $(VENV)/installed-lab
-	@exec $(RUN) .ci/lab.py $(ARGS)
+	@exec $(RUN) -m pullback_widgets lab notebooks --open explore.ipynb $(ARGS)
 
 test: $(VENV)/installed-test
 	@$(RUN) tests/browser/chromium.py

@@ -122,9 +122,8 @@ class LabServer(JupyterServer):
         )
         super().__init__(
             folder,
-            *(str(CI / "lab.py"), "--no-browser", "--expose-app-in-browser"),
-            f"--ServerApp.root_dir={folder / 'notebooks'}",
-            "--LabApp.default_url=/lab",
+            *("-m", "pullback_widgets", "lab", str(folder / "notebooks")),
+            *("--no-browser", "--expose-app-in-browser"),
         )
 
     def address(self, name: str) -> str:

@@ -1,0 +1,7 @@
+"""``python -m pullback_widgets`` is ``pullback-widgets``."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())
