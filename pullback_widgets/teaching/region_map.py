@@ -73,7 +73,7 @@ class RegionMap(Stage):
     points = t.Any("moons")
     width = t.Integer(8)
     depth = t.Integer(2)
-    seed = t.Integer(0)
+    seed = t.Integer(3)
     temperature = t.Float(0.2)
     probe = t.Any((0.2, -0.1))
     shown = t.Enum(SHOWN, "gradient")
