@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,7 @@ class Exercise:
         """Look at an answer; a tuple with a part that is missing is none."""
         parts = answer if isinstance(answer, tuple) else (answer,)
         if any(part is None or part is ... for part in parts):
-            return Verdict(False, "Not answered yet: replace the three dots, then run the cell.")
+            return Verdict(None, _to_do())
         try:
             wrong = self.checker(answer)
         except Exception as error:
@@ -91,19 +92,23 @@ class Verdict(Note):
     """What a check says of an answer.
 
     Attributes:
-        right: Whether the answer is right.
+        right: Whether the answer is right; None while there is none.
     """
 
-    right: bool
+    right: bool | None
 
-    def __init__(self, right: bool, text: str) -> None:
+    def __init__(self, right: bool | None, text: str) -> None:
         # The sign differs as well as the colour.
-        title, colour = ("✔ Right.", "#1a7f37") if right else ("✘ Not yet.", "#b35900")
+        title, colour = {
+            True: ("✔ Right.", "#1a7f37"),
+            False: ("✘ Not yet.", "#b35900"),
+            None: ("○ To do.", "#767676"),
+        }[right]
         super().__init__(title, text, colour)
         object.__setattr__(self, "right", right)
 
     def __bool__(self) -> bool:
-        return self.right
+        return bool(self.right)
 
     def __repr__(self) -> str:
         return f"{self.title} {self.text}"
@@ -165,6 +170,13 @@ def hint(number: str) -> Note:
         ValueError: For an exercise that does not exist.
     """
     return find(number).hint()
+
+
+def _to_do() -> str:
+    # Voila shows a notebook without its cells, and says in their kernel that it does.
+    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+        return "A question to play with; in the notebook itself your answer is checked."
+    return "Not answered yet: replace the three dots, then run the cell."
 
 
 def _short(answer: Any) -> str:
