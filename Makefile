@@ -10,10 +10,11 @@ RUN := $(VENV)/bin/python
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab test lint format types notebooks notebooks-small docs links clean
+.PHONY: help lab voila test lint format types notebooks notebooks-small docs links clean
 
 help:
 	@echo "make lab              environment, package, JupyterLab on notebooks/explore.ipynb"
+	@echo "make voila            environment, package, notebook 1 as a web page without code"
 	@echo "make test             environment, package, a Chromium if none is there, all tests"
 	@echo "make lint             formatting, lint, and how notebooks are stored"
 	@echo "make format           formats, and mends what lint can mend"
@@ -26,6 +27,9 @@ help:
 
 lab: $(VENV)/installed-lab
 	@exec $(RUN) -m pullback_widgets lab notebooks --open explore.ipynb $(ARGS)
+
+voila: $(VENV)/installed-lab
+	@exec $(RUN) .ci/voila.py $(ARGS)
 
 test: $(VENV)/installed-test
 	@$(RUN) tests/browser/chromium.py
