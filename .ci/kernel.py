@@ -26,8 +26,8 @@ class Kernel:
     widget sends its picture.
 
     Attributes:
-        first_picture: Seconds from the first code until an image/png, or pixels on a canvas, came
-            out; None before. Curves and text on a canvas do not count.
+        first_picture: Seconds from the first code until an image/png, a chart, or pixels on a
+            canvas came out; None before. Curves and text on a canvas do not count.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,5 +110,7 @@ class Kernel:
             outputs.clear()
         # A canvas gets its commands in one buffer, and each picture in one more.
         pixels = kind == "comm_msg" and len(message["buffers"]) > 1
-        if self.first_picture is None and (pixels or "image/png" in content.get("data", {})):
+        data = content.get("data", {})
+        chart = kind == "comm_msg" and "<svg" in str(data.get("state", {}).get("value"))
+        if self.first_picture is None and (pixels or chart or "image/png" in data):
             self.first_picture = time.perf_counter() - (self._began or 0.0)
