@@ -22,7 +22,10 @@ NOTEBOOKS = {
 """Number of a notebook -> the file of this folder that has its exercises."""
 
 Checker = Callable[[Any], "str | None"]
-"""From an answer to what is wrong with it, in one sentence; None for a right one."""
+"""From an answer to what is wrong with it, in one sentence; None for a right one. A function that
+returns nothing yet is no wrong answer: its sentence begins with ``NOT_ANSWERED``."""
+
+NOT_ANSWERED = "Not answered yet"
 
 
 @dataclass
@@ -55,7 +58,9 @@ class Exercise:
                 f"The answer is {_short(answer)}, which cannot be checked "
                 f"({type(error).__name__}: {problem}); give what the exercise asks for."
             )
-        return Verdict(wrong is None, self.praise if wrong is None else wrong)
+        if wrong is None:
+            return Verdict(True, self.praise)
+        return Verdict(None if wrong.startswith(NOT_ANSWERED) else False, wrong)
 
     def hint(self) -> Note:
         """The next hint; the last one again when there is no other."""
@@ -176,7 +181,7 @@ def _to_do() -> str:
     # Voila shows a notebook without its cells, and says in their kernel that it does.
     if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
         return "A question to play with; in the notebook itself your answer is checked."
-    return "Not answered yet: replace the three dots, then run the cell."
+    return f"{NOT_ANSWERED}: replace the three dots, then run the cell."
 
 
 def _short(answer: Any) -> str:
