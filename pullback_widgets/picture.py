@@ -123,14 +123,14 @@ def png(picture: RGB) -> bytes:
 
 def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
     """A matplotlib figure with the pictures side by side, each under its name."""
-    from matplotlib.figure import Figure
+    from .paper import Paper
 
     side, size, width = 3.2, 9, 3.2 * len(pictures)
     names = [wrapped(name, side, size) for name in pictures]
     title = wrapped(title, width, size)
     lines = max(name.count("\n") for name in names) + title.count("\n") + 2
     height = side + 0.18 * lines
-    result = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    result = Paper(figsize=(width, height), dpi=150, layout="constrained")
     for axes, name, picture in zip(
         np.atleast_1d(result.subplots(1, len(pictures))), names, pictures.values(), strict=True
     ):

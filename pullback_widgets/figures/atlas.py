@@ -233,7 +233,7 @@ class Atlas(Result):
         Raises:
             ValueError: If there is no such page.
         """
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
         page = self.page if page is None else page
         by = self.by if by is None else by
@@ -244,7 +244,7 @@ class Atlas(Result):
             raise ValueError(f"page is {page}; there are pages 0 to {pages - 1}.")
         shown = found[page * PER_PAGE :][:PER_PAGE]
         rows = max(1, math.ceil(len(shown) / ROWS))
-        figure = Figure(figsize=(7.6, 0.88 * rows + 0.7), dpi=100, layout="constrained")
+        figure = Paper(figsize=(7.6, 0.88 * rows + 0.7), dpi=100, layout="constrained")
         axes = figure.subplots(rows, ROWS, squeeze=False)
         for cell in axes.flat:
             without_axes(cell)

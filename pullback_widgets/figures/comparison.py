@@ -200,10 +200,10 @@ class Comparison(Result):
 
     def figure(self) -> Figure:
         """The table for print: photographs on the left, a column for each method."""
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
         rows, columns = self.done.shape
-        figure = Figure(
+        figure = Paper(
             figsize=(1.45 * (columns + 1) + 0.5, 1.5 * rows + 0.75), dpi=100, layout="constrained"
         )
         axes = figure.subplots(rows, columns + 1, squeeze=False)

@@ -146,10 +146,10 @@ class Grid(Result):
         Args:
             shown: ``"difference"`` or ``"perturbed"``.
         """
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
         rows, columns = self.done.shape
-        figure = Figure(figsize=(1.15 * (columns + 1) + 0.2, 1), dpi=100, layout="constrained")
+        figure = Paper(figsize=(1.15 * (columns + 1) + 0.2, 1), dpi=100, layout="constrained")
         walk = f"{shown} after {code.counted(self.steps, 'step')} of ascent"
         text = entitle(figure, f"{walk}, {self.model.name}, {code.in_words(self.softening)}", self)
         titles = [

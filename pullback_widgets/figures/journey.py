@@ -205,10 +205,10 @@ class Journey(Result):
 
     def figure(self) -> Figure:
         """The journey for print: a column for each stage, from the input to the class."""
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
         count = len(self.stages)
-        figure = Figure(figsize=(1.55 * count + 0.4, 7.5), dpi=100, layout="constrained")
+        figure = Paper(figsize=(1.55 * count + 0.4, 7.5), dpi=100, layout="constrained")
         axes = figure.subplots(len(SHOWN), count, squeeze=False)
         rows = ("photograph", "activation", "pullback", f"{self.steps}-step difference")
         there = {"pullback": self.pulled, "difference": self.done}

@@ -240,14 +240,14 @@ class Strip(Result):
         Args:
             shown: What the tiles show; by default the attribute.
         """
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
         shown = shown or self.shown
         by_ascent = shown != "pullback"
         rows, columns = self.done.shape
         heights = [1.0] * rows + [0.95, 0.95]
         width = 0.98 * (columns + 1) + 0.85
-        figure = Figure(figsize=(width, 1), dpi=100)
+        figure = Paper(figsize=(width, 1), dpi=100)
         what = f"{WORDS[shown]} {describe(self.target, self.model)}"
         title = f"{what}, from the plain gradient to the linear network, {self.model.name} on"
         text = entitle(figure, f"{title} {self.name}", self)

@@ -95,9 +95,9 @@ class GatePaths(Result):
         )
 
     def figure(self) -> Figure:
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
-        figure = Figure(figsize=(10, 3.4), dpi=150, layout="constrained")
+        figure = Paper(figsize=(10, 3.4), dpi=150, layout="constrained")
         self.draw(figure)
         return figure
 

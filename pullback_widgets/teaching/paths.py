@@ -203,9 +203,9 @@ class Paths(Result):
         return code.script(f"paths = {made}", "paths.findings()")
 
     def figure(self) -> Figure:
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
-        figure = Figure(figsize=(10, 6.4), dpi=150, layout="constrained")
+        figure = Paper(figsize=(10, 6.4), dpi=150, layout="constrained")
         self.draw(figure)
         return figure
 

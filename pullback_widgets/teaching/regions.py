@@ -165,9 +165,9 @@ class Regions(Result):
         )
 
     def figure(self) -> Figure:
-        from matplotlib.figure import Figure
+        from ..paper import Paper
 
-        figure = Figure(figsize=(11, 4.1), dpi=150, layout="constrained")
+        figure = Paper(figsize=(11, 4.1), dpi=150, layout="constrained")
         reach = (-self.extent, self.extent, -self.extent, self.extent)
         for axes, shown in zip(figure.subplots(1, 3), SHOWN, strict=True):
             axes.imshow(self.picture(shown), extent=reach, interpolation="nearest")
