@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -13,23 +12,12 @@ from .gauge import WIDTH, ChannelStrip, GateCurve
 from .model import Model
 from .softening import Softening
 from .target import LOGITS, Channel, Logit, Unit
+from .temperature import temperature_controls
 from .wiring import bind, follow, image_box, listen, network_box, quietly, upload_button
 
 if TYPE_CHECKING:
     from .explorer import Explorer
 
-
-def _temperatures() -> list[float]:
-    """Log-spaced stops from 0.01 to 100, with the values that people ask for among them."""
-    stops = [float(f"{10 ** (exponent / 25 - 2):.2g}") for exponent in range(101)]
-    for wanted in (0.3, 0.5, 0.6, 0.7, 0.85):
-        nearest = min(range(len(stops)), key=lambda i: abs(math.log(stops[i] / wanted)))
-        stops[nearest] = wanted
-    return stops
-
-
-STOPS = [0.0, *_temperatures()]
-"""What the positions of the temperature slider mean; far left is the plain gradient, T -> 0."""
 
 PRESETS = {
     "plain gradient": Softening.hard(),
@@ -86,7 +74,13 @@ class NeuronPanel:
             tooltip="Ask for the channel's mean over the whole map again",
             layout=w.Layout(width="100px"),
         )
-        self.place = w.HTML()
+        self.place = w.Text(
+            description="Position",
+            placeholder="whole map; click, or: row, column",
+            continuous_update=False,
+            layout=w.Layout(width=f"{WIDTH}px"),
+            style={"description_width": "62px"},
+        )
         self._classes = w.VBox([self.search, *self.top])
         self._channels = w.VBox([self.strip.box, _row(self.channel, self.whole), self.place])
         for box in (self._classes, self._channels):
@@ -100,6 +94,7 @@ class NeuronPanel:
         for number, button in enumerate(self.top):
             button.on_click(lambda _, n=number: self._chose(n))
         self.whole.on_click(lambda _: explorer.attempt("position", None))
+        listen(self.place, self._placed)
         follow(explorer, "layer", self._show_layer)
         self._models: object = None
 
@@ -113,6 +108,12 @@ class NeuronPanel:
         frame = self.explorer.result
         if frame is not None:
             self.explorer.attempt("target", frame.predictions[number].index)
+
+    def _placed(self, text: str) -> None:
+        frame = self.explorer.result
+        placed = self.explorer.guard(lambda: setattr(self.explorer, "position", _position(text)))
+        if not placed and frame is not None:
+            self.show(frame)
 
     def _show_layer(self, layer: str) -> None:
         if layer in dict(self.layer.options).values():
@@ -147,14 +148,20 @@ class NeuronPanel:
                 self.channel.value = frame.target.channel
                 position = frame.target.position if isinstance(frame.target, Unit) else None
                 self.whole.disabled = position is None
-                place = (
-                    "mean of the map; click the picture for a position"
-                    if position is None
-                    else f"at row {position[0]}, column {position[-1]}; click for another"
-                )
-                self.place.value = f'<div class="pullback-note">{place}</div>'
+                self.place.value = "" if position is None else ", ".join(map(str, position))
         if frame.view.strongest:
             self.strip.show(frame.view, getattr(frame.target, "channel", None))
+
+
+def _position(text: str) -> tuple[int, ...] | None:
+    """Row and column in a line of text; nothing is the whole map."""
+    words = text.replace(",", " ").split()
+    if not all(word.isdecimal() for word in words):
+        raise ValueError(
+            f"The position is {text!r}; expected row and column such as 7, 9, or nothing for the "
+            "whole map."
+        )
+    return tuple(map(int, words)) or None
 
 
 def class_options(model: Model) -> list[str]:
@@ -174,16 +181,9 @@ class TemperaturePanel:
 
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
-        self.slider = w.IntSlider(
-            value=0,
-            min=0,
-            max=len(STOPS) - 1,
-            readout=False,
-            layout=w.Layout(width=f"{WIDTH - 116}px", margin="0"),
-            tooltip="Temperature of the gates; far left is the plain gradient",
+        slider, number = temperature_controls(
+            explorer, layout=w.Layout(width=f"{WIDTH - 90}px", margin="0")
         )
-        self.slider.add_class("pullback-temperature")
-        self.readout = w.HTML(layout=w.Layout(width="108px", margin="0 0 0 8px"))
         self.presets = w.ToggleButtons(
             options=list(PRESETS),
             value=None,
@@ -202,37 +202,26 @@ class TemperaturePanel:
         self.box = w.VBox(
             [
                 heading("Temperature"),
-                _row(self.slider, self.readout),
+                _row(slider, number),
                 self.presets,
                 self.units,
                 self.curve.box,
             ]
         )
-        listen(self.slider, self._slid)
         listen(self.presets, self._preset)
         listen(self.units, lambda value: explorer.attempt("units", value))
         follow(explorer, "softening", self._show_softening)
         follow(explorer, "units", lambda value: setattr(self.units, "value", value))
-
-    def _slid(self, position: int) -> None:
-        self.explorer.attempt("temperature", STOPS[position])
 
     def _preset(self, name: str | None) -> None:
         if name is not None:
             self.explorer.attempt("softening", PRESETS[name])
 
     def _show_softening(self, softening: Softening) -> None:
-        hard = softening.is_hard
-        self.slider.value = 0 if hard else nearest_stop(softening.temperature)
-        self.readout.value = (
-            '<span class="pullback-number">plain gradient</span>'
-            if hard
-            else f'<span class="pullback-number">{softening.temperature:.3g}</span>'
-        )
         self.presets.value = next(
             (name for name, preset in PRESETS.items() if preset == softening), None
         )
-        if not hard:
+        if not softening.is_hard:
             self.units.value = softening.units
 
     def show(self, frame: Frame) -> None:
@@ -241,11 +230,6 @@ class TemperaturePanel:
         if softening.is_hard:
             softening = softening.with_units(self.explorer.units)
         self.curve.show(frame.view, softening)
-
-
-def nearest_stop(temperature: float) -> int:
-    """The slider's position for a temperature above 0."""
-    return min(range(1, len(STOPS)), key=lambda i: abs(math.log(STOPS[i] / temperature)))
 
 
 class AscentPanel:
@@ -354,6 +338,7 @@ class ViewPanel:
         )
         self.view.add_class("pullback-views")
         self.compare = w.Dropdown(options=list(VIEWS), description="Wipe to")
+        self.wipe = w.BoundedIntText(min=0, max=100, step=5, description="Wipe, %")
         self.colour = w.Dropdown(
             options=[
                 ("red, green and blue", "rgb"),
@@ -367,7 +352,9 @@ class ViewPanel:
             (self.colour, "colour"),
         ):
             bind(explorer, trait, control)
-        for control in (self.compare, self.colour):
+        listen(self.wipe, lambda percent: explorer.attempt("wipe", percent / 100))
+        follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share)))
+        for control in (self.compare, self.wipe, self.colour):
             control.layout.width = f"{WIDTH - 50}px"
             control.style.description_width = "66px"
-        self.box = w.VBox([self.compare, self.colour])
+        self.box = w.VBox([self.compare, self.wipe, self.colour])

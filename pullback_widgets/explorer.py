@@ -22,6 +22,7 @@ from .ascent import Step
 from .catalogue import CATALOGUE, entry, is_cached
 from .choices import Choices
 from .controls import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
+from .fold import Folds
 from .frame import ASCENDED, Frame, State, Studio
 from .gauge import WIDTH
 from .live import Live
@@ -304,16 +305,14 @@ class Explorer(Choices, Live):
             ViewPanel(self),
         )
         away = TakeawayPanel(self, ENDINGS, self.save, self.code, stem="pullback")
-        folded = w.Accordion(
-            [self._source.box, self._ascent.settings, self._view.box, away.box],
-            titles=(
-                "Photograph and network",
-                "Ascent settings",
-                "Wipe and colours",
-                "Take it away",
-            ),
-            selected_index=None,
-            layout=w.Layout(width=f"{WIDTH + 2}px"),
+        folded = Folds(
+            {
+                "Photograph and network": self._source.box,
+                "Ascent settings": self._ascent.settings,
+                "Wipe and colours": self._view.box,
+                "Take it away": away.box,
+            },
+            width=WIDTH,
         )
         left = w.VBox(
             [
@@ -358,6 +357,7 @@ class Explorer(Choices, Live):
         softening = frame.state.softening
         how = code.in_words(softening)
         words = _words(view, html.escape(frame.title), how)
+        self._screen.box.say(words)
         exceptions = html.escape(frame.report.exceptions)
         self._caption.value = (
             f'<div class="pullback-caption"><div>{words}</div>'

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 import ipycanvas
-import ipywidgets
 import numpy as np
 from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
 from PIL import Image
 
+from .canvas import sharp_canvas
 from .picture import MID_GREY, RGB
 
 _LOCK = threading.RLock()
@@ -66,12 +66,7 @@ class Screen:
         self.side = side
         self.on_pick: Callable[[float, float], None] = lambda x, y: None
         self.on_wipe: Callable[[float], None] = lambda share: None
-        self.box = ipycanvas.Canvas(
-            width=2 * side,
-            height=2 * side,
-            layout=ipywidgets.Layout(width=f"{side}px", flex="0 0 auto", border="none"),
-        )
-        self.box.add_class("pullback-screen")
+        self.box = sharp_canvas((side, side), "pullback-screen", height="auto", border="none")
         self._pictures: list[RGB] = []
         self.sources = [ipycanvas.Canvas(width=1, height=1) for _ in range(2)]
         self._labels = ("", "")

@@ -22,6 +22,9 @@ from .timm_network import PREFIX, cached_file, cached_timm
 OWN = "(your own)"
 """How lists call a photograph or network that has no name there."""
 
+SPOKEN_LABEL = "pullback-spoken-label"
+"""CSS class of a control whose description is for screen readers only: it stands beside already."""
+
 _quiet = threading.local()
 
 

@@ -29,11 +29,12 @@ import pullback_widgets as pw
 from pullback_widgets import frame as frame_module
 from pullback_widgets import picture
 from pullback_widgets import worker as worker_module
-from pullback_widgets.controls import PRESETS, STOPS
+from pullback_widgets.controls import PRESETS
 from pullback_widgets.frame import VIEWS, Frame, Studio
 from pullback_widgets.picture import RGB
 from pullback_widgets.recording import Recording
 from pullback_widgets.screen import Screen, draw
+from pullback_widgets.temperature import STOPS
 from pullback_widgets.worker import Worker
 
 SECONDS = 30.0

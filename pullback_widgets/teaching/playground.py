@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from .. import chart
 from ..code import counted
-from ..controls import STOPS, nearest_stop
+from ..temperature import temperature_controls
 from ..views.stage import Stage, row
-from ..wiring import bind, follow, listen
+from ..wiring import SPOKEN_LABEL, bind
 from .gates import LONGEST, PATHS, GatePaths, checked_values, gate_paths
 
 
@@ -55,29 +55,22 @@ class GatePlayground(Stage):
         self._chart.value = chart.svg(figure, said)
 
     def controls(self) -> Sequence[w.Widget]:
-        temperature = w.IntSlider(
-            min=0, max=len(STOPS) - 1, readout=False, description="Temperature"
+        temperature, number = temperature_controls(self, description="Temperature")
+        length = w.IntSlider(min=1, max=LONGEST, readout=False, description="Gates")
+        count = w.BoundedIntText(
+            min=1, max=LONGEST, description="Gates", layout=w.Layout(width="64px")
         )
-        number = w.BoundedFloatText(
-            min=0, max=1000, step=0.05, layout=w.Layout(width="80px"), tooltip="Temperature"
-        )
-        listen(temperature, lambda position: self.attempt("temperature", STOPS[position]))
-        follow(
-            self,
-            "temperature",
-            lambda value: setattr(temperature, "value", nearest_stop(value) if value else 0),
-        )
-        length = w.IntSlider(min=1, max=LONGEST, description="Gates")
+        count.add_class(SPOKEN_LABEL)
         path = w.BoundedIntText(min=0, max=PATHS - 1, description="Path")
         gate = w.ToggleButtons(options=["sigmoid", "normal"], style={"button_width": "80px"})
         for control, name in (
-            (number, "temperature"), (length, "length"), (path, "path"), (gate, "gate"),
+            (length, "length"), (count, "length"), (path, "path"), (gate, "gate"),
         ):  # fmt: skip
             bind(self, name, control)
         for control, width in ((temperature, "320px"), (length, "320px"), (path, "140px")):
             control.style.description_width = "initial"
             control.layout.width = width
-        return [row(temperature, number, gate), row(length, path)]
+        return [row(temperature, number, gate), row(length, count, path)]
 
     def caption(self, result: GatePaths) -> str:
         passed = result.passed()

@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import ipycanvas
 import ipywidgets as w
 import numpy as np
 import torch
 import traitlets as t
 
+from ..canvas import Canvas, sharp_canvas
 from ..code import counted
-from ..controls import STOPS, nearest_stop
 from ..figures.result import at_least_one
 from ..screen import draw, put
+from ..temperature import temperature_controls
 from ..views.stage import Stage, row
 from ..wiring import bind, follow, listen, quietly
 from .regions import SHOWN, Regions, linear_regions
@@ -81,12 +81,11 @@ class RegionMap(Stage):
 
     def __init__(self, points: Any = "moons", **choices: Any) -> None:
         """Make the map and start training; see the attributes for the arguments."""
-        self._canvas = ipycanvas.Canvas(
-            width=2 * SHOWN_SIDE,
-            height=2 * SHOWN_SIDE,
-            layout=w.Layout(width=f"{SHOWN_SIDE}px", height="auto", max_width="100%"),
+        self._canvas = sharp_canvas(
+            (SHOWN_SIDE, SHOWN_SIDE), "pullback-regions", height="auto", max_width="100%"
         )
-        self._source = ipycanvas.Canvas(width=1, height=1)
+        self._canvas.say("Map of linear regions; the text below says what it shows")
+        self._source = Canvas(width=1, height=1)
         self._pressed = False
         self._training: ToyTraining | None = None
         self._made_from: Any = None
@@ -228,21 +227,10 @@ class RegionMap(Stage):
         width = w.BoundedIntText(min=1, max=64, description="Width")
         depth = w.BoundedIntText(min=1, max=6, description="Depth")
         seed = w.IntText(description="Seed", continuous_update=False)
-        temperature = w.IntSlider(
-            min=0, max=len(STOPS) - 1, readout=False, description="Temperature"
-        )
-        number = w.BoundedFloatText(min=0, max=1000, step=0.05, layout=w.Layout(width="80px"))
-        number.tooltip = "Temperature"
-        listen(temperature, lambda position: self.attempt("temperature", STOPS[position]))
-        follow(
-            self,
-            "temperature",
-            lambda value: setattr(temperature, "value", nearest_stop(value) if value else 0),
-        )
+        temperature, number = temperature_controls(self, description="Temperature")
         shown = w.ToggleButtons(options=list(SHOWN), style={"button_width": "96px"})
         for control, name in (
-            (width, "width"), (depth, "depth"), (seed, "seed"), (number, "temperature"),
-            (shown, "shown"),
+            (width, "width"), (depth, "depth"), (seed, "seed"), (shown, "shown"),
         ):  # fmt: skip
             bind(self, name, control)
         for box, size in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import math
 import textwrap
@@ -9,13 +10,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import ipycanvas
+import ipywidgets as w
 import numpy as np
 from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
 from PIL import Image
 
+from ..canvas import Canvas
 from ..picture import RGB
 from ..screen import draw
+from .stage import row as beside
 
 PAGE = 836
 """Width of a notebook's output on a common screen."""
@@ -27,7 +30,7 @@ LINE = 16
 LETTER, STRONG_LETTER = 5.5, 6.5
 """Width of a letter, in CSS pixels."""
 
-# The page shows through, white or nearly black: what is written and empty can be seen on both.
+# The page shows through, white or, in a dark theme, black; the ink has a contrast of 4.5 with both.
 INK, EMPTY, MARK = "#757575", "rgba(128, 128, 128, 0.15)", "#e8710a"
 JPEG_QUALITY = 92
 
@@ -62,8 +65,12 @@ class Board:
 
     Attributes:
         box: The canvas widget.
+        words: All that is written on the board, for screen readers only.
+        chooser: Controls that do what a click does.
         on_click: Called with (row, column, x, y) after a click on a tile; x and y are the place in
             the tile, 0 to 1.
+        on_choose: Called with (row, column) when a tile was chosen without the mouse; by default
+            that is a click into its middle.
     """
 
     def __init__(self, tile: int = 112) -> None:
@@ -74,9 +81,26 @@ class Board:
         """
         self.tile = tile
         self.on_click: Callable[[int, int, float, float], object] = lambda *_: None
-        self.box = ipycanvas.Canvas(width=2, height=2)
-        self.box.layout.height = "auto"
+        self.on_choose: Callable[[int, int], object] = lambda row, column: self.on_click(
+            row, column, 0.5, 0.5
+        )
+        self.box = Canvas(width=2, height=2, layout=w.Layout(height="auto"))
         self.box.add_class("pullback-board")
+        self.words = w.HTML()
+        self.words.add_class("pullback-spoken")
+        self._chosen = [
+            w.Dropdown(description=name, layout=w.Layout(width="230px"))
+            for name in ("Tile in row", "and column")
+        ]
+        for box in self._chosen:
+            box.style.description_width = "initial"
+        go = w.Button(
+            description="Choose",
+            tooltip="The same as a click on the tile",
+            layout=w.Layout(width="84px"),
+        )
+        go.on_click(lambda _: self._choose())
+        self.chooser = beside(*self._chosen, go)
         self._lock = threading.RLock()
         self._rows: list[str] = []
         self._columns: list[str] = []
@@ -121,6 +145,7 @@ class Board:
             self.box.layout.width = f"{width}px"
             with self.box.hold_sync():  # in one message, or the page jumps twice
                 self.box.width, self.box.height = 2 * width, 2 * height
+            self._name()
             self.redraw()
 
     def put(
@@ -149,6 +174,7 @@ class Board:
             for one in range(first, end):
                 self._tiles.pop((row, one), None)
             self._tiles[row, column] = Tile(content, caption, span)
+            self._say()
 
             def paint() -> None:
                 for one in self._starts(row):
@@ -163,6 +189,7 @@ class Board:
         with self._lock:
             if (self._rows, self._columns) != (list(rows), list(columns)):
                 self._rows, self._columns = list(rows), list(columns)
+                self._name()
                 draw(self._paint_labels)
 
     def mark(self, row: int, column: int, rows: int = 1) -> None:
@@ -189,6 +216,40 @@ class Board:
         """Draw everything again, for a page that has just opened."""
         with self._lock:
             draw(self._paint)
+
+    # The same without looking and without a mouse.
+
+    def _name(self) -> None:
+        """The names of rows and columns."""
+        rows, columns = len(self._rows), len(self._columns)
+        self.box.say(f"Table of pictures, {rows} x {columns}; in words below")
+        for box, labels in zip(self._chosen, (self._rows, self._columns), strict=True):
+            names = [
+                (f"{number}. {label.partition(chr(10))[0]}".strip(), number - 1)
+                for number, label in enumerate(labels, 1)
+            ]
+            kept = min(box.value or 0, len(names) - 1)
+            box.options = names
+            box.value = kept
+        self._say()
+
+    def _say(self) -> None:
+        """What is written on the board, as a table."""
+        heads = "".join(f'<th scope="col">{_inline(label)}</th>' for label in self._columns)
+        lines = [f"<tr><td></td>{heads}</tr>"]
+        for row, label in enumerate(self._rows):
+            cells = [f'<th scope="row">{_inline(label)}</th>']
+            for column in self._starts(row):
+                tile = self._tiles.get((row, column), Tile("empty"))
+                text = tile.content if isinstance(tile.content, str) else tile.caption or "picture"
+                cells.append(f'<td colspan="{tile.span}">{_inline(text)}</td>')
+            lines.append(f"<tr>{''.join(cells)}</tr>")
+        self.words.value = f"<table>{''.join(lines)}</table>"
+
+    def _choose(self) -> None:
+        row, column = (box.value for box in self._chosen)
+        if row is not None and column is not None:
+            self.on_choose(row, self._start(row, column))
 
     # Where things are.
 
@@ -329,6 +390,10 @@ class Board:
         in_x, in_y = (x / 2 - left) / self.tile, (y / 2 - top) / self.tile
         if 0 <= in_x <= 1 and 0 <= in_y <= 1:
             self.on_click(row, column, in_x, in_y)
+
+
+def _inline(text: str) -> str:
+    return html.escape(text.replace("\n", " ").strip())
 
 
 class Line(NamedTuple):

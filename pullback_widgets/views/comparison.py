@@ -96,6 +96,7 @@ class Compare(Pictured, View):
         self._board.on_click = lambda row, column, x, y: self.guard(
             lambda: self.place(row, column, x, y)
         )
+        self._board.on_choose = lambda row, column: self.guard(lambda: self.outline(row, column))
         self._cell: Cell = (0, 1)
         self._drawn: dict[Cell, Any] = {}
         self._layout: Any = None
@@ -110,9 +111,13 @@ class Compare(Pictured, View):
 
     def place(self, row: int, column: int, x: float, y: float) -> None:
         """Choose a tile, and the place in it, (x, y) from 0 to 1, for all tiles."""
-        self._cell = (row, column)
         left, top, side = self._window()
         self.position = (left + x * side, top + y * side)
+        self.outline(row, column)
+
+    def outline(self, row: int, column: int) -> None:
+        """Choose a tile; the place stays."""
+        self._cell = (row, column)
         self._board.mark(row, column)
 
     def pick(self, row: int, column: int) -> None:
@@ -245,18 +250,16 @@ class Compare(Pictured, View):
         return self._board.box
 
     def controls(self) -> Sequence[w.Widget]:
-        slider, words, units = temperature_row(self).children
+        slider, number, words, units = temperature_row(self).children
         self._units = units  # a comparison may show both, so there is no one choice of units
-        zoom = w.FloatSlider(
+        zoom = w.BoundedFloatText(
             min=1,
             max=MAX_ZOOM,
             step=0.5,
             description="Zoom",
-            readout_format=".1f",
             style={"description_width": "44px"},
-            layout=w.Layout(width="200px"),
+            layout=w.Layout(width="110px"),
         )
-        zoom.add_class("pullback-zoom")
         bind(self, "zoom", zoom)
         target = class_box(self, "top class")
         explore = w.Button(
@@ -274,11 +277,31 @@ class Compare(Pictured, View):
                 {one.title: name for name, one in METHODS.items() if name != "pullback"},
             ),
             row(image_box(self), upload_button(self), target),
-            row(slider, words, zoom, explore),
+            row(slider, number, words, zoom, *self._place_boxes(), explore),
         ]
 
     def hidden(self) -> list[w.Widget]:
         return [self._units]
+
+    def _place_boxes(self) -> list[w.BoundedIntText]:
+        """The cross by numbers."""
+        boxes = [
+            w.BoundedIntText(min=0, max=100, description=name, layout=w.Layout(width=width))
+            for name, width in (("Cross, % from left", "180px"), ("and top", "120px"))
+        ]
+
+        def move(_: int) -> None:
+            self.attempt("position", tuple(box.value / 100 for box in boxes))
+
+        def show(position: tuple[float, float]) -> None:
+            for box, share in zip(boxes, position, strict=True):
+                box.value = round(100 * share)
+
+        for box in boxes:
+            box.style.description_width = "initial"
+            listen(box, move)
+        follow(self, "position", show)
+        return boxes
 
     def _networks(self) -> dict[str, Any]:
         """The catalogue's networks, and those that were given, by what they are called."""

@@ -20,7 +20,7 @@ from ..model import Model
 from ..picture import RGB, photograph
 from ..session import with_indices
 from ..target import as_target
-from ..wiring import bind, image_box, network_box, quietly, upload_button
+from ..wiring import SPOKEN_LABEL, bind, image_box, network_box, quietly, upload_button
 from .board import GAP, Board, tile_beside
 from .stage import row
 from .view import View, class_box, steps_box
@@ -110,7 +110,7 @@ class TemperatureStrip(Pictured, View):
         if self._drawn[0] is not result:
             self._film_steps = None
             with quietly():
-                self._play.max = self._slider.max = columns - 1
+                self._play.max = self._slider.max = self._number.max = columns - 1
                 self._slider.value = min(self.column, columns - 1)
             self._restore({"column": self._slider.value})
         if self._drawn != (result, self.shown):
@@ -173,8 +173,14 @@ class TemperatureStrip(Pictured, View):
         self._play.add_class("pullback-film-play")
         self._slider.add_class("pullback-film")
         self._link = w.jslink((self._play, "value"), (self._slider, "value"))
-        bind(self, "column", self._slider)
-        return w.VBox([self._board.box, row(self._play, self._slider), self._film.box])
+        self._number = w.BoundedIntText(
+            min=0, max=1, description="Column of the large pictures", layout=w.Layout(width="64px")
+        )
+        self._number.add_class(SPOKEN_LABEL)
+        for control in (self._slider, self._number):
+            bind(self, "column", control)
+        film = row(self._play, self._slider, self._number)
+        return w.VBox([self._board.box, film, self._film.box, self._film.words])
 
     def hidden(self) -> list[w.Widget]:
         return [*super().hidden(), self._link]
@@ -191,7 +197,7 @@ class TemperatureStrip(Pictured, View):
 
     def caption(self, result: Strip) -> str:
         rows = "; ".join(
-            f'<span style="color:{COLOURS[unit]}"><b>{unit}</b></span>: {MEANING[unit]}'
+            f'<span style="color:{COLOURS[unit]}">■</span> <b>{unit}</b>: {MEANING[unit]}'
             for unit in result.units
         )
         target = html.escape(describe(result.target, result.model))

@@ -12,14 +12,16 @@ import ipywidgets as w
 import traitlets as t
 
 from .. import code
-from ..controls import STOPS, heading, nearest_stop
+from ..controls import heading
 from ..figures.result import Result
 from ..frame import Studio
 from ..knobs import Knobs
 from ..model import Model
 from ..session import report
 from ..softening import Softening
-from ..wiring import bind, follow, listen
+from ..temperature import temperature_controls
+from ..wiring import SPOKEN_LABEL, bind, follow, listen
+from .board import Board
 from .stage import Stage, row
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ class View(Knobs, Stage):
     """
 
     explorer = t.Any(None, allow_none=True, read_only=True)
+
+    _board: Board
+    """What the figure stands on."""
 
     def __init__(self, **choices: Any) -> None:
         self._studio = Studio(self._downloading)
@@ -62,7 +67,7 @@ class View(Knobs, Stage):
 
     def footnotes(self) -> Sequence[w.Widget]:
         self._kept = w.HTML(layout=w.Layout(max_width="1000px"))
-        return [self._kept]
+        return [self._board.words, self._board.chooser, self._kept]
 
     def annexes(self) -> Sequence[w.Widget]:
         self._below = w.VBox()
@@ -144,34 +149,30 @@ class View(Knobs, Stage):
 
 
 def temperature_row(view: View) -> w.HBox:
-    """The temperature slider, with what it says and in which units."""
-    slider = w.IntSlider(
-        value=0,
-        min=0,
-        max=len(STOPS) - 1,
-        readout=False,
+    """The temperature, what the softening is called, and the temperature's units."""
+    slider, number = temperature_controls(
+        view,
         description="Temperature",
         style={"description_width": "86px"},
-        layout=w.Layout(width="330px"),
-        tooltip="Temperature of the gates; far left is the plain gradient",
+        layout=w.Layout(width="300px"),
     )
-    slider.add_class("pullback-temperature")
-    words = w.HTML(layout=w.Layout(width="150px", margin="0 0 0 8px"))
+    words = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
     units = w.Dropdown(
         options=[("relative to channel scale", "relative"), ("absolute", "absolute")],
+        description="Units of the temperature",
         layout=w.Layout(width="190px"),
     )
+    units.add_class(SPOKEN_LABEL)
 
     def show(softening: Softening) -> None:
-        slider.value = 0 if softening.is_hard else nearest_stop(softening.temperature)
-        what = code.in_words(softening)
-        words.value = f'<span class="pullback-number">{what}</span>'
+        name = code.in_words(softening).partition("T = ")[0].strip(" ,")
+        named = "" if name == softening.units else name
+        words.value = f'<span class="pullback-number">{named}</span>'
 
-    listen(slider, lambda position: view.attempt("temperature", STOPS[position]))
     listen(units, lambda value: view.attempt("units", value))
     follow(view, "softening", show)
     follow(view, "units", lambda value: setattr(units, "value", value))
-    return row(slider, words, units)
+    return row(slider, number, words, units)
 
 
 def names_box(

@@ -54,7 +54,7 @@ WATCH_ROW = """(canvas, y) => {
 # Names for the tests, in the notebook's kernel.
 KERNEL = """
 import base64, pathlib, numpy, torch
-from pullback_widgets import controls, picture
+from pullback_widgets import picture, temperature
 explorer.wait()
 network = explorer.model
 default = pw.Softening.relative(0.85)
@@ -242,12 +242,12 @@ def test_temperature_by_drag_and_by_key(lab: LabPage) -> None:
     mouse.up()
     position = at_position(lab, handle)
     assert 40 < position < 80
-    shows(lab, pulled(lab, "None", f"pw.Softening.relative(controls.STOPS[{position}])"))
+    shows(lab, pulled(lab, "None", f"pw.Softening.relative(temperature.STOPS[{position}])"))
 
     for _ in range(3):
         handle.press("ArrowLeft")
     assert at_position(lab, handle) == position - 3
-    shows(lab, pulled(lab, "None", f"pw.Softening.relative(controls.STOPS[{position - 3}])"))
+    shows(lab, pulled(lab, "None", f"pw.Softening.relative(temperature.STOPS[{position - 3}])"))
 
     for preset, softening in {
         "paper v3": "pw.Softening.paper_v3()",
@@ -265,7 +265,7 @@ def at_position(lab: LabPage, handle: Locator) -> int:
 
     def agreed() -> tuple[int] | None:
         position = round(float(handle.get_attribute("aria-valuenow") or -1))
-        same = lab.value(f"explorer.temperature == controls.STOPS[{position}]")
+        same = lab.value(f"explorer.temperature == temperature.STOPS[{position}]")
         return (position,) if same else None
 
     return lab.wait_until(agreed, "slider and temperature agree")[0]
