@@ -66,6 +66,7 @@ class Grid(Result):
             target is hidden.
         after: Likewise after the ascent.
         done: Steps that are walked in each cell, (R, C).
+        shown: What the figure's tiles show: ``"difference"`` or ``"perturbed"``.
     """
 
     model: Model
@@ -76,6 +77,7 @@ class Grid(Result):
     steps: int = 5
     step_size: float = 20.0
     radius: float | None = 100.0
+    shown: Shown = "difference"
     differences: Tensor = field(init=False, repr=False)
     before: NDArray[np.float64] = field(init=False, repr=False)
     after: NDArray[np.float64] = field(init=False, repr=False)
@@ -140,14 +142,15 @@ class Grid(Result):
         of = f"{code.counted(rows, 'image')} x {code.counted(columns, 'target')}"
         return f"{of}, {self.model.name}, {code.in_words(self.softening)}"
 
-    def figure(self, shown: Shown = "difference") -> Figure:
+    def figure(self, shown: Shown | None = None) -> Figure:
         """The grid for print: photographs on the left, a column for each target.
 
         Args:
-            shown: ``"difference"`` or ``"perturbed"``.
+            shown: ``"difference"`` or ``"perturbed"``; by default the attribute.
         """
         from ..paper import Paper
 
+        shown = shown or self.shown
         rows, columns = self.done.shape
         figure = Paper(figsize=(1.15 * (columns + 1) + 0.2, 1), dpi=100, layout="constrained")
         walk = f"{shown} after {code.counted(self.steps, 'step')} of ascent"

@@ -104,6 +104,7 @@ class CounterfactualGrid(View):
             for row, image in enumerate(result.images):
                 self._board.put(row, 0, photograph(image))
             self._steps = result.done * 0
+        result.shown = self.shown  # what is taken away shows the same
         if self._drawn[1] != self.shown:
             self._drawn = result, self.shown
             self._steps = result.done * 0
