@@ -110,6 +110,7 @@ def test_another_look_computes_nothing(page: Page, make: Make) -> None:
     view.shown = "perturbed"
     assert view.wait(SECONDS) and slow.passes == before
     assert shows(page, view)
+    assert view.figure()._suptitle.get_text().startswith("perturbed")
 
 
 @pytest.mark.parametrize(

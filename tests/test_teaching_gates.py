@@ -1,0 +1,97 @@
+"""Paths of gates against hand computation."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import pullback_widgets as pw
+from pullback_widgets import chart
+from pullback_widgets.teaching.gates import PATHS
+
+
+def test_gates_and_products_by_hand() -> None:
+    paths = pw.gate_paths(torch.tensor([[-1.0, 2.0]]), temperature=0.5, length=3)
+    assert paths.z.shape == (PATHS, 3)
+    assert set(np.unique(paths.z)) == {-1.0, 2.0}
+    soft = {-1.0: 1 / (1 + math.exp(2)), 2.0: 1 / (1 + math.exp(-4))}
+    for row in range(5):
+        expected = math.prod(soft[z] for z in paths.z[row].tolist())
+        assert paths.passed()[row] == pytest.approx(expected)
+        assert paths.hard[row].prod() == float((paths.z[row] > 0).all())
+
+
+def test_the_normal_gate() -> None:
+    paths = pw.gate_paths([0.6], temperature=0.3, gate="normal", length=1)
+    assert paths.soft[0, 0] == pytest.approx(0.5 * (1 + math.erf(2 / math.sqrt(2))))
+
+
+def test_zero_temperature_is_the_hard_gate() -> None:
+    paths = pw.gate_paths(temperature=0, length=4)
+    assert np.array_equal(paths.soft, paths.hard)
+
+
+@pytest.mark.parametrize("length", [1, 3, 6])
+def test_half_of_the_paths_close_at_every_gate(length: int) -> None:
+    share = pw.gate_paths(length=length).open_share
+    spread = math.sqrt(0.5**length * (1 - 0.5**length) / PATHS)
+    assert share == pytest.approx(0.5**length, abs=4 * spread + 0.01)
+
+
+def test_a_longer_path_begins_like_the_shorter_one() -> None:
+    short, long = pw.gate_paths(length=3), pw.gate_paths(length=9)
+    assert np.array_equal(short.z, long.z[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"length": 0}, "length is 0"),
+        ({"length": 65}, "expected 1 to 64 gates"),
+        ({"gate": "step"}, "expected 'sigmoid' or 'normal'"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"shown": PATHS}, "expected 0 to"),
+        ({"values": []}, "There are 0 pre-activations"),
+        ({"values": [1.0, math.inf]}, "1 of them not finite"),
+    ],
+)
+def test_choices_that_make_no_sense(choices: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        pw.gate_paths(**choices)
+
+
+def test_paths_are_kept(tmp_path: Path) -> None:
+    paths = pw.gate_paths(length=2)
+    for ending in paths.ENDINGS:
+        assert paths.save(tmp_path / f"gates{ending}").stat().st_size > 1000
+    names: dict[str, Any] = {}
+    exec(paths.code(), names)
+    assert np.array_equal(names["paths"].soft, paths.soft)
+
+
+# The chart that a page shows.
+
+
+def test_a_chart_follows_the_page() -> None:
+    figure = pw.gate_paths(length=2).figure()
+    text = chart.svg(figure, 'what is "there" < to see')
+    assert text.startswith("<svg") and text.rstrip().endswith("</svg>")
+    assert 'aria-label="what is &quot;there&quot; &lt; to see"' in text
+    assert "#000000" not in text and "currentColor" in text
+    assert "font-family" not in text and "<style" not in text
+    assert "One gate: what passes" in text  # letters, not their outlines
+    head = text[: text.index(">")]
+    assert " width=" not in head and "em" in head
+
+
+def test_a_chart_leaves_the_settings_of_matplotlib_alone() -> None:
+    import matplotlib as mpl
+
+    before = mpl.rcParams["svg.fonttype"]
+    chart.svg(pw.gate_paths(length=1).figure(), "")
+    assert mpl.rcParams["svg.fonttype"] == before
