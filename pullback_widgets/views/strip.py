@@ -22,11 +22,12 @@ from ..session import with_indices
 from ..target import as_target
 from ..wiring import SPOKEN_LABEL, bind, image_box, network_box, quietly, upload_button
 from .board import GAP, Board, tile_beside
+from .film import Film
 from .stage import row
 from .view import View, class_box, steps_box
 
 LABELS, LARGE = 88, 224
-FRAME_MS = 600
+FRAME_SECONDS = 0.6
 CURVE_DPI = 200
 CURVE_FONT = 8
 """In points: on the board, which shows two pixels as one, 11 CSS pixels."""
@@ -110,7 +111,7 @@ class TemperatureStrip(Pictured, View):
         if self._drawn[0] is not result:
             self._film_steps = None
             with quietly():
-                self._play.max = self._slider.max = self._number.max = columns - 1
+                self._slider.max = self._number.max = columns - 1
                 self._slider.value = min(self.column, columns - 1)
             self._restore({"column": self._slider.value})
         if self._drawn != (result, self.shown):
@@ -161,7 +162,6 @@ class TemperatureStrip(Pictured, View):
             self._film.put(0, number + 1, result.picture(number, self.column, self.shown))
 
     def screen(self) -> w.Widget:
-        self._play = w.Play(min=0, max=1, interval=FRAME_MS, show_repeat=True)
         self._slider = w.IntSlider(
             min=0,
             max=1,
@@ -170,20 +170,15 @@ class TemperatureStrip(Pictured, View):
             style={"description_width": "96px"},
             layout=w.Layout(width="420px"),
         )
-        self._play.add_class("pullback-film-play")
         self._slider.add_class("pullback-film")
-        self._link = w.jslink((self._play, "value"), (self._slider, "value"))
         self._number = w.BoundedIntText(
             min=0, max=1, description="Column of the large pictures", layout=w.Layout(width="64px")
         )
         self._number.add_class(SPOKEN_LABEL)
         for control in (self._slider, self._number):
             bind(self, "column", control)
-        film = row(self._play, self._slider, self._number)
+        film = row(Film(self._slider, FRAME_SECONDS).box, self._slider, self._number)
         return w.VBox([self._board.box, film, self._film.box, self._film.words])
-
-    def hidden(self) -> list[w.Widget]:
-        return [*super().hidden(), self._link]
 
     def controls(self) -> Sequence[w.Widget]:
         target = class_box(self, "top class")

@@ -50,7 +50,7 @@ def test_from_the_first_tiles_to_the_film_and_the_explorer(
     lab.page.locator(".pullback-film .noUi-handle").press("Home")
     film(lab, 0)
     lab.python("columns = []; view.observe(lambda change: columns.append(change['new']), 'column')")
-    lab.page.locator(".pullback-film-play button").first.click()
+    lab.page.locator(".pullback-film-play").click()
     lab.wait_until(lambda: lab.value("view.column") == LAST, "the end of the film")
     film(lab, LAST)
     assert lab.value("columns") == [1, 2, 3]
