@@ -233,14 +233,16 @@ def linear_regions(
     region = numbers.reshape(side, side)
     centres = _centres(region, len(first))
     arrows = _grid(ARROWS, extent * (1 - 1 / ARROWS))
-    asked = torch.cat([at[None].to(grid), arrows, grid[torch.as_tensor(centres)]])
+    asked = torch.cat([at[None].to(grid), arrows])
     recording = Recording(model, asked, layers=False)
-    targets = [_target(recording)] * len(asked)
+    target = _target(recording)
+    targets = [target] * len(asked)
     gradient = to_numpy(recording.pull(targets, Softening.hard()).double())
     pullback = to_numpy(recording.pull(targets, softening).double())
     z = torch.cat([_value(gate)[0] for gate in recording.rectifiers])
     weight, here = _weights(z, pattern[torch.as_tensor(first)], softening)
-    split = 1 + len(arrows)
+    in_regions = Recording(model, grid[torch.as_tensor(centres)], layers=False)
+    of_regions = in_regions.pull([target] * len(centres), Softening.hard())
     return Regions(
         network=network,
         extent=extent,
@@ -254,10 +256,10 @@ def linear_regions(
         gradient=gradient[0],
         pullback=pullback[0],
         places=to_numpy(arrows.double()),
-        gradients=gradient[1:split],
-        pullbacks=pullback[1:split],
+        gradients=gradient[1:],
+        pullbacks=pullback[1:],
         centres=to_numpy(grid.double())[centres],
-        centre_gradients=gradient[split:],
+        centre_gradients=to_numpy(of_regions.double()),
         points=points,
     )
 
@@ -294,9 +296,9 @@ def _target(recording: Recording) -> Target:
 
 def _distinct(pattern: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The number of each row's pattern, and a row of each pattern."""
-    packed = np.ascontiguousarray(np.packbits(pattern, axis=1))
-    rows = packed.view([("", packed.dtype)] * packed.shape[1]).ravel()
-    _, first, numbers = np.unique(rows, return_index=True, return_inverse=True)
+    # Rows are compared by a sum of random 64-bit numbers, which is far quicker than sorting them.
+    keys = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, pattern.shape[1], np.int64)
+    _, first, numbers = np.unique(pattern @ keys, return_index=True, return_inverse=True)
     return numbers.ravel(), first
 
 
