@@ -51,6 +51,7 @@ averages. Its length says nothing, a factor 1/2 for each gate; its direction is 
 network's."""
 
 COLOURS: dict[str, str] = {"relative": "#c2570c", "absolute": "#1f5fbf"}
+LINES: dict[str, str] = {"relative": ".-", "absolute": ".--"}
 MEANING: dict[str, str] = {
     "relative": "t times the scale of each channel",
     "absolute": "the same T in all channels",
@@ -319,7 +320,7 @@ class Strip(Result):
         walked = np.where(self.done == self.steps, self.outcome, np.nan)
         values = walked if curve == "outcome" else self.cosine
         for row, unit in enumerate(self.units):
-            axes.plot(values[row], ".-", color=COLOURS[unit], label=unit, lw=1.2, ms=4)
+            axes.plot(values[row], LINES[unit], color=COLOURS[unit], label=unit, lw=1.2, ms=4)
         if curve == "outcome":
             axes.axhline(self.before, color="#6b6b6b", ls=":", lw=1, label="before the ascent")
             axes.legend(fontsize=size, frameon=False, ncols=3)

@@ -240,8 +240,8 @@ class LayerAtlas(View):
         shown = w.Dropdown(options=list(SHOWN), description="Show", layout=w.Layout(width="250px"))
         shown.style.description_width = "44px"
         bind(self, "shown", shown)
-        self._back = self._button("chevron-left", "The page before", -1)
-        self._forth = self._button("chevron-right", "The next page", 1)
+        self._back = self._button("Back", "The page before", -1)
+        self._forth = self._button("Next", "The next page", 1)
         self._place = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
         return [
             row(network_box(self), self._layer),
@@ -251,8 +251,8 @@ class LayerAtlas(View):
             row(self._back, self._forth, self._place),
         ]
 
-    def _button(self, icon: str, tooltip: str, by: int) -> w.Button:
-        button = w.Button(icon=icon, tooltip=tooltip, layout=w.Layout(width="38px"))
+    def _button(self, name: str, tooltip: str, by: int) -> w.Button:
+        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="64px"))
         button.on_click(lambda _: self.attempt("page", self.page + by))
         return button
 

@@ -224,9 +224,10 @@ class Board:
         rows, columns = len(self._rows), len(self._columns)
         self.box.say(f"Table of pictures, {rows} x {columns}; in words below")
         for box, labels in zip(self._chosen, (self._rows, self._columns), strict=True):
+            lines = [label.partition("\n")[0].strip() for label in labels]
             names = [
-                (f"{number}. {label.partition(chr(10))[0]}".strip(), number - 1)
-                for number, label in enumerate(labels, 1)
+                (f"{number}. {line}" if line else str(number), number - 1)
+                for number, line in enumerate(lines, 1)
             ]
             kept = min(box.value or 0, len(names) - 1)
             box.options = names

@@ -126,11 +126,13 @@ class DepthJourney(Pictured, View):
         return self._board.box
 
     def controls(self) -> Sequence[w.Widget]:
-        self._stage = w.Dropdown(description="Stage", layout=w.Layout(width="170px"))
-        self._layer = w.Dropdown(description="Layer", layout=w.Layout(width="390px"))
+        self._stage = w.Dropdown(description="Stage", layout=w.Layout(width="130px"))
+        self._layer = w.Dropdown(description="Layer", layout=w.Layout(width="340px"))
         self._channel = w.BoundedIntText(
-            min=0, max=1, description="Channel", layout=w.Layout(width="170px")
+            min=0, max=1, description="Channel", layout=w.Layout(width="136px")
         )
+        for control, label in ((self._stage, 44), (self._layer, 44), (self._channel, 60)):
+            control.style.description_width = f"{label}px"
         self._channel.continuous_update = False
         self._stage.add_class("pullback-stage")
         listen(self._stage, lambda stage: self.attempt("stage", stage))
@@ -143,13 +145,13 @@ class DepthJourney(Pictured, View):
                 self._stage,
                 self._layer,
                 self._channel,
-                self._button("step-backward", "A stronger channel", lambda: self.move(-1)),
-                self._button("step-forward", "The next strongest channel", lambda: self.move(1)),
+                self._button("Stronger", "A stronger channel", lambda: self.move(-1)),
+                self._button("Weaker", "The next strongest channel", lambda: self.move(1)),
             ),
         ]
 
-    def _button(self, icon: str, tooltip: str, action: Callable[[], None]) -> w.Button:
-        button = w.Button(icon=icon, tooltip=tooltip, layout=w.Layout(width="38px"))
+    def _button(self, name: str, tooltip: str, action: Callable[[], None]) -> w.Button:
+        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="84px"))
         button.on_click(lambda _: self._try(action))
         return button
 
