@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labpage import LabPage
+    from widgetpage import WidgetPage
 
 CONTRAST = 4.5
 """Of text and what lies behind it, by WCAG 2.2, level AA."""
@@ -90,7 +91,7 @@ class Control:
     beside: list[int]
 
 
-def check(lab: LabPage, selector: str) -> list[Control]:
+def check(lab: WidgetPage, selector: str) -> list[Control]:
     """Fails unless all visible controls have names, are reached with Tab and show the focus.
 
     Returns:
@@ -108,7 +109,7 @@ def check(lab: LabPage, selector: str) -> list[Control]:
     return found
 
 
-def controls(lab: LabPage, selector: str) -> list[Control]:
+def controls(lab: WidgetPage, selector: str) -> list[Control]:
     """The visible and enabled controls, as Chromium's accessibility tree has them."""
     root = lab.page.locator(selector).first
     root.scroll_into_view_if_needed()
@@ -136,7 +137,7 @@ def _named_beside(one: Control, all_of_them: list[Control]) -> bool:
     return one.role == "slider" and any(other.role in boxes and other.name for other in beside)
 
 
-def tab_through(lab: LabPage, selector: str, count: int) -> dict[int, bool]:
+def tab_through(lab: WidgetPage, selector: str, count: int) -> dict[int, bool]:
     """Presses Tab from the first marked control on, until as many were reached or focus left.
 
     Returns:
@@ -157,12 +158,12 @@ def tab_through(lab: LabPage, selector: str, count: int) -> dict[int, bool]:
     return reached
 
 
-def _settled(lab: LabPage) -> Any:
+def _settled(lab: WidgetPage) -> Any:
     """What has the focus; a canvas lets go of it when the kernel has answered."""
     return lab.page.evaluate(FOCUSED)
 
 
-def contrasts(lab: LabPage, selector: str) -> Iterator[tuple[float, str]]:
+def contrasts(lab: WidgetPage, selector: str) -> Iterator[tuple[float, str]]:
     """The contrast of every visible text, and the text."""
     for found in lab.page.locator(selector).first.evaluate(TEXTS):
         if not ICON.sub("", found["text"]).strip(" ●■"):
@@ -173,7 +174,7 @@ def contrasts(lab: LabPage, selector: str) -> Iterator[tuple[float, str]]:
         yield _contrast(_over(_colour(found["colour"]), ground), ground), found["text"]
 
 
-def readable(lab: LabPage, selector: str) -> None:
+def readable(lab: WidgetPage, selector: str) -> None:
     """Fails if the contrast of any text is too low."""
     low = [(round(ratio, 2), text) for ratio, text in contrasts(lab, selector) if ratio < CONTRAST]
     assert not low, f"contrast under {CONTRAST}: {low}"
@@ -189,7 +190,7 @@ def use_theme(lab: LabPage, theme: str) -> None:
     )
 
 
-def font_sizes(lab: LabPage, selector: str) -> list[tuple[str, float]]:
+def font_sizes(lab: WidgetPage, selector: str) -> list[tuple[str, float]]:
     """CSS classes and font sizes of what has a text."""
     sizes: list[tuple[str, float]] = lab.page.locator(selector).first.evaluate(FONT_SIZES)
     return sizes

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import access
 from labpage import LabPage
 from servers import NotebookServer, VoilaServer
 from voilapage import VoilaPage
@@ -21,12 +22,13 @@ SCREEN = ".pullback-screen"
 
 
 def plays(page: WidgetPage) -> None:
-    """The first picture appears, and another one when the temperature changes."""
+    """The first picture appears, the keyboard reaches all controls, one makes another picture."""
     page.wait_until_drawn(SCREEN)
     page.canvas(SCREEN).scroll_into_view_if_needed()  # what is out of sight may have no text
     before = page.wait_until_still(SCREEN)
     caption = page.page.locator(".pullback-caption").first
     page.wait_until(lambda: "plain gradient" in caption.inner_text(), "the caption says so")
+    access.check(page, ".pullback-explorer")
     page.page.locator(".pullback-temperature .noUi-handle").first.press("End")
     page.wait_for_change(before, SCREEN)
     page.wait_until(lambda: "T = 100" in caption.inner_text(), "the caption says so")
