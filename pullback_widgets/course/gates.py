@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import TYPE_CHECKING, Any
 
+from .answer import as_number
 from .exercise import exercise
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def _large_values(share: Any) -> str | None:
 )
 def soft_in_both_directions(answer: Any) -> str | None:
     """The probability of espresso with softplus in place of every ReLU6."""
-    value = _number(answer)
+    value = as_number(answer)
     if value is None:
         return (
             f"A probability is a number, and this is {type(answer).__name__}; take the entry of "
@@ -312,7 +312,7 @@ def soft_in_both_directions(answer: Any) -> str | None:
 )
 def left_over(answer: Any) -> str | None:
     """Length of the pullback at T -> infinity over that of the linear network's gradient."""
-    value = _number(answer)
+    value = as_number(answer)
     if value is None:
         return (
             f"A factor is a number, and this is {type(answer).__name__}; divide the norms, and "
@@ -336,15 +336,6 @@ def left_over(answer: Any) -> str | None:
         f"You have {value:.4g}, which is no power of one half; compare the lengths, norm(), of the "
         "two for the same image and class, at T = 1e6 in absolute units."
     )
-
-
-def _number(answer: Any) -> float | None:
-    """An answer as a number, one of numpy's or torch's included; None if it is none."""
-    if hasattr(answer, "item") and getattr(answer, "shape", ()) == ():
-        answer = answer.item()
-    if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
-        return None
-    return float(answer)
 
 
 def _alike(found: Any, expected: Tensor) -> bool:
