@@ -181,7 +181,7 @@ def _to_do() -> str:
     # Voila shows a notebook without its cells, and says in their kernel that it does.
     if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
         return "A question to play with; in the notebook itself your answer is checked."
-    return f"{NOT_ANSWERED}: replace the three dots, then run the cell."
+    return "Not answered yet: replace the three dots, then run the cell."
 
 
 def _short(answer: Any) -> str:
