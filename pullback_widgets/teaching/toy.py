@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..figures.result import at_least_one
+from .weights import checked_seed, seeded
 
 EXTENT = 1.5
 """The plane goes from -EXTENT to EXTENT in both directions."""
@@ -71,7 +72,7 @@ def toy_points(name: str = "moons", count: int = 40, seed: int = 0) -> Points:
     if name not in SHAPES:
         raise ValueError(f"There are no points {name!r}; choose from: {', '.join(SHAPES)}.")
     half = at_least_one("count", count) - count // 2
-    chance = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(checked_seed(seed))
     turn = (torch.arange(half) + 0.5) / half
     turn, labels = torch.cat([turn, turn])[:count], torch.arange(2).repeat_interleave(half)[:count]
     places = SHAPES[name](turn, labels == 0)
@@ -117,17 +118,19 @@ def toy_network(width: int = 8, depth: int = 2, seed: int = 0) -> nn.Sequential:
         seed: Of the weights.
 
     Raises:
-        ValueError: If width or depth are below 1.
+        ValueError: If width or depth are below 1, or the seed is none.
     """
     sizes = [2, *[at_least_one("width", width)] * at_least_one("depth", depth)]
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    with torch.random.fork_rng(devices=[]):  # torch's own generator is the user's
-        torch.manual_seed(seed)
+
+    def build() -> nn.Sequential:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         for number, (before, after) in enumerate(itertools.pairwise(sizes), start=1):
             layers[f"linear{number}"] = nn.Linear(before, after)
             layers[f"relu{number}"] = nn.ReLU()
         layers["score"] = nn.Linear(sizes[-1], 1)
-    return nn.Sequential(layers)
+        return nn.Sequential(layers)
+
+    return seeded(build, seed)
 
 
 class ToyTraining:

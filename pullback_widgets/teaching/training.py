@@ -13,6 +13,7 @@ from torch import nn
 
 from ..model import Model
 from .data import Data
+from .weights import checked_seed, seeded
 
 WIDTHS = (16, 32, 32, 64)
 """Channels of the three convolutions, and units of the hidden linear layer."""
@@ -51,8 +52,8 @@ def small_network(
     """
     first, second, third, hidden = WIDTHS
     halved = side > LARGEST_SIDE
-    with torch.random.fork_rng(devices=[]):  # torch's own generator is the user's
-        torch.manual_seed(seed)
+
+    def build() -> nn.Sequential:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
 
         def add(number: int, layer: nn.Module, norm: nn.Module) -> None:
@@ -70,6 +71,8 @@ def small_network(
         add(4, nn.Linear(third * after * after, hidden), nn.BatchNorm1d(hidden))
         layers["logits"] = nn.Linear(hidden, classes)
         return nn.Sequential(layers)
+
+    return seeded(build, seed)
 
 
 def train(
@@ -94,7 +97,7 @@ def train(
     Yields:
         The state before the first step, then after each epoch; in evaluation mode.
     """
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(checked_seed(seed))
     optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=0.9)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(epochs, 1))
     yield Epoch(0, network.eval(), float("nan"), accuracy(network, data))
@@ -103,12 +106,13 @@ def train(
         total = 0.0
         # The last batch may be a single image, which a batch norm cannot take.
         shuffled = torch.randperm(len(data.labels), generator=order)
-        for batch in shuffled[: len(shuffled) // batch_size * batch_size].split(batch_size):
-            loss = F.cross_entropy(network(data.images[batch]), data.labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += float(loss.detach()) * len(batch)
+        with torch.enable_grad():
+            for batch in shuffled[: len(shuffled) // batch_size * batch_size].split(batch_size):
+                loss = F.cross_entropy(network(data.images[batch]), data.labels[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += float(loss.detach()) * len(batch)
         schedule.step()
         seen = len(shuffled) // batch_size * batch_size
         yield Epoch(number, network.eval(), total / max(seen, 1), accuracy(network, data))
