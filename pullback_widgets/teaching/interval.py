@@ -42,7 +42,12 @@ def resampled(
     return statistic(counts @ rows / len(rows))
 
 
+def interval_of(rows: NDArray[Any], statistic: Callable[[NDArray[Any]], NDArray[Any]]) -> Interval:
+    """A statistic of the mean row, and its interval; see :func:`resampled`."""
+    low, high = np.quantile(resampled(rows, statistic), [0.025, 0.975])
+    return Interval(float(statistic(rows.mean(axis=0)[None])[0]), float(low), float(high))
+
+
 def mean_interval(values: NDArray[Any]) -> Interval:
     """The mean of independent observations, (N,), and its interval."""
-    low, high = np.quantile(resampled(values, lambda means: means), [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
+    return interval_of(values, lambda means: means)

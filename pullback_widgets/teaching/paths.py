@@ -8,6 +8,8 @@ gradient through the mean states, which is that of a kernel machine, is near the
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,8 +26,8 @@ from ..gate import Gate, GateKey
 from ..model import Direct, Model
 from ..recording import Recording
 from ..softening import Softening
-from ..target import Logit, Target
-from .interval import Interval, mean_interval, resampled
+from ..target import LOGITS, Logit, Target
+from .interval import Interval, interval_of, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,22 +51,28 @@ class Paths(Result):
 
     The last checkpoint is the final network; what is said of stability compares the others with it.
     Followed units are all of a layer, or ``UNITS_PER_LAYER`` of them. Relative z are in units of
-    each channel's scale, as relative temperatures are.
+    each channel's scale, as relative temperatures are. Intervals of what is said of states are over
+    channels, since units of a channel share their weights: over inputs, chance in the weights would
+    look like an effect. Intervals of cosines are over inputs.
 
     Attributes:
         layers: Names of the layers whose ReLUs are followed.
         names: Of the checkpoints.
         agreement: Share of states that equal the final one, (L, C); the last column is 1.
         z: Pre-activations of the final network, for each layer (N, U), relative.
+        channels: Of each layer: the channels of its followed units, (U,).
         scales: Of each layer: the mean scale of its channels.
         stability: Share of the earlier checkpoints whose state equals the final one, likewise.
-        mean_state: Mean of 1[z > 0] over all checkpoints, likewise.
+        mean_state: Mean of 1[z > 0] over the earlier checkpoints, likewise. In the final one, z
+            tells the state by definition.
         temperature: The one at which sigmoid(z / T) is nearest to the mean states of all layers,
             by least squares.
         layer_temperature: The same for each layer alone.
         errors: Mean squared distance of the mean states from the fitted sigmoid, from 1[z > 0],
-            and from their own mean over units of the same z, which no function of z goes below.
+            from 1/2, and from their own mean over units of the same z, which no function of z goes
+            below.
         hard_excess: How much further the hard gate is from the mean states than the sigmoid.
+        half_excess: How much further 1/2 is, a gate that knows nothing of z.
         temperatures: Relative temperatures of the pullbacks, (K,).
         cosines: Between the pullback and the gradient through the mean states, (N, K).
         plain_cosines: Between the plain gradient and it, (N,).
@@ -77,6 +85,7 @@ class Paths(Result):
     names: list[str]
     agreement: NDArray[np.float64]
     z: list[NDArray[np.float32]]
+    channels: list[NDArray[np.int64]]
     scales: list[float]
     stability: list[NDArray[np.float32]]
     mean_state: list[NDArray[np.float32]]
@@ -84,6 +93,7 @@ class Paths(Result):
     layer_temperature: list[Interval]
     errors: dict[str, float]
     hard_excess: Interval
+    half_excess: Interval
     temperatures: tuple[float, ...] = TEMPERATURES
     cosines: NDArray[np.float64] | None = None
     plain_cosines: NDArray[np.float64] | None = None
@@ -103,15 +113,18 @@ class Paths(Result):
     def margin_effect(self) -> Interval:
         """Stability of the units with the largest quarter of ``|z|`` less that of the smallest.
 
-        Quarters are of each layer; the interval is over inputs.
+        Quarters are of each layer; the interval is over channels.
         """
-        per_input = np.zeros(len(self.z[0]))
-        for z, stability in zip(self.z, self.stability, strict=True):
+        rows = []
+        for z, stability, channels in zip(self.z, self.stability, self.channels, strict=True):
             size = np.abs(z)
             low, high = np.quantile(size, [0.25, 0.75])
-            per_input += _masked_mean(stability, size >= high)
-            per_input -= _masked_mean(stability, size <= low)
-        return mean_interval(per_input / len(self.z))
+            large, small = size >= high, size <= low
+            sums = [
+                part.sum(axis=0) for part in (stability * large, large, stability * small, small)
+            ]
+            rows.append(_by_channel(np.stack(sums, axis=1), channels))
+        return interval_of(np.concatenate(rows), _difference)
 
     @property
     def gain(self) -> Interval | None:
@@ -127,6 +140,7 @@ class Paths(Result):
             ``("supported" | "not supported" | "undecided", sentence)`` pairs.
         """
         effect, fit = self.margin_effect, self.errors
+        nearness = min(self.hard_excess, self.half_excess, key=lambda excess: excess.low)
         found = [
             (
                 _verdict(effect),
@@ -136,12 +150,12 @@ class Paths(Result):
                 f"{100 * effect.low:+.1f} to {100 * effect.high:+.1f}).",
             ),
             (
-                _verdict(self.hard_excess),
+                _verdict(nearness),
                 f"The mean state looks like a soft gate: sigmoid(z / T) is nearest to it at T = "
-                f"{self.temperature.value:.2g} channel scales (95 % interval "
+                f"{self.temperature.value:.2g} channel scales{self._limit} (95 % interval "
                 f"{self.temperature.low:.2g} to {self.temperature.high:.2g}); mean squared "
-                f"distance {fit['sigmoid']:.4f}, the hard gate's {fit['step']:.4f}, and "
-                f"{fit['best']:.4f} of any function of z.",
+                f"distance {fit['sigmoid']:.4f}, the hard gate's {fit['step']:.4f}, that of 1/2 "
+                f"for every z {fit['half']:.4f}, and {fit['best']:.4f} of any function of z.",
             ),
         ]
         gain = self.gain
@@ -157,6 +171,13 @@ class Paths(Result):
             )
         return found
 
+    @property
+    def _limit(self) -> str:
+        """Whether the fitted temperature is one that no other was tried beyond, in words."""
+        if self.temperature.value >= FITTED[-2]:
+            return ", about the largest tried,"
+        return ", about the smallest tried," if self.temperature.value <= FITTED[1] else ""
+
     # Curves.
 
     def stability_curve(self, layer: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -170,7 +191,8 @@ class Paths(Result):
     # A result.
 
     def summary(self) -> str:
-        return f"path stability of {len(self.layers)} layers over {len(self.names)} checkpoints"
+        layers, points = (code.counted(len(self.layers), "layer"), len(self.names))
+        return f"path stability of {layers} over {points} checkpoints"
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {
@@ -179,7 +201,7 @@ class Paths(Result):
             "curve": self.curve,
         }
         for layer, name in enumerate(self.layers):
-            for what in ("z", "stability", "mean_state"):
+            for what in ("z", "channels", "stability", "mean_state"):
                 found[f"{what}_{name}"] = getattr(self, what)[layer]
         for what in ("cosines", "plain_cosines", "fitted_cosines"):
             if getattr(self, what) is not None:
@@ -219,34 +241,45 @@ class Paths(Result):
         for axes in (*top, *bottom):
             axes.spines[["top", "right"]].set_visible(False)
 
+    def _look(self, layer: int) -> dict[str, Any]:
+        """Colour and dashes of a layer: told apart by either; of many layers, dark to bright."""
+        count = len(self.layers)
+        if count > len(_COLOURS):
+            from matplotlib import colormaps
+
+            return {"color": colormaps["viridis"](0.95 * layer / (count - 1)), "linewidth": 1.2}
+        return {"color": _COLOURS[layer], "linestyle": _DASHES[layer], "linewidth": 1.8}
+
     def _draw_agreement(self, axes: Axes) -> None:
         places = np.arange(len(self.names))
         for layer, name in enumerate(self.layers):
-            axes.plot(places, self.agreement[layer], label=name, **_look(layer))
+            label = name if layer in _labelled(len(self.layers)) else None
+            axes.plot(places, self.agreement[layer], label=label, **self._look(layer))
         axes.axhline(0.5, **_GUIDE)
         axes.annotate("chance: 0.5", (places[-1], 0.5), ha="right", va="bottom", fontsize=8)
         axes.set(
             title="Gates that stand as in the final network",
             xlabel=f"checkpoint ({self.names[0]} to {self.names[-1]})",
             ylabel="share",
-            ylim=(0.45, 1.02),
+            ylim=(min(0.45, float(self.agreement.min()) - 0.02), 1.02),
         )
         axes.legend(fontsize=8, frameon=False)
 
     def _draw_stability(self, axes: Axes) -> None:
-        for layer in range(len(self.layers)):
-            axes.plot(*self.stability_curve(layer), **_look(layer))
+        curves = [self.stability_curve(layer) for layer in range(len(self.layers))]
+        for layer, curve in enumerate(curves):
+            axes.plot(*curve, **self._look(layer))
         axes.axhline(0.5, **_GUIDE)
         axes.set(
             title="The clearer the final z, the more stable",
             xlabel="|z| of the final network, in channel scales",
             ylabel="share of earlier checkpoints",
-            ylim=(0.45, 1.02),
+            ylim=(min(0.45, *(float(stable.min()) - 0.02 for _, stable in curves)), 1.02),
         )
 
     def _draw_states(self, axes: Axes) -> None:
         for layer in range(len(self.layers)):
-            axes.plot(*self.state_curve(layer), **_look(layer))
+            axes.plot(*self.state_curve(layer), **self._look(layer))
         reach = max(float(np.quantile(np.abs(z), 0.95)) for z in self.z)
         z = np.linspace(-reach, reach, 201)
         fitted = 1 / (1 + np.exp(-np.clip(z / self.temperature.value, -50, 50)))
@@ -299,13 +332,10 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9")  #
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 
 
-def _look(layer: int) -> dict[str, Any]:
-    """Colour and dashes of a layer: told apart by either."""
-    return {
-        "color": _COLOURS[layer % len(_COLOURS)],
-        "linestyle": _DASHES[layer % len(_DASHES)],
-        "linewidth": 1.8,
-    }
+def _labelled(layers: int) -> set[int]:
+    """The layers that a legend has room for, first and last among them."""
+    room = min(layers, len(_COLOURS))
+    return {round(n * (layers - 1) / max(room - 1, 1)) for n in range(room)}
 
 
 def record_paths(
@@ -322,8 +352,8 @@ def record_paths(
     Args:
         training_loop: What trains: an iterator, or a function without arguments that returns one,
             that yields the network whenever a checkpoint shall be taken, first best before the
-            first step. It may yield state dicts instead, saved checkpoints for instance; then
-            ``network`` says whose.
+            first step. If it trains on after the last one, its end is a checkpoint too. It may
+            yield state dicts instead, saved checkpoints for instance; then ``network`` says whose.
         inputs: What the states are measured on, a tensor (N, ...) as the network takes it; images
             (N, 3, H, W) in [-1, 1] for a ``pw.Model``. 50 to 500 that were not trained on are
             usual; all pass at once.
@@ -336,14 +366,15 @@ def record_paths(
         The report; ``findings()`` says what came out, ``figure()`` draws it.
 
     Raises:
-        TypeError: If the loop yields something else.
-        ValueError: If there are fewer than two checkpoints, no ReLU, or other gates than before.
+        TypeError: If the loop is none, or yields something else.
+        ValueError: If there are fewer than two checkpoints, no ReLU, other gates than before, or
+            numbers that are not finite.
     """
     recorder = PathRecorder(inputs, target=target, temperatures=temperatures)
     shell = None if network is None else _copied(network)
-    loop = training_loop() if callable(training_loop) else training_loop
-    for number, state in enumerate(loop):
+    for number, state in enumerate(_iterated(training_loop)):
         recorder.add(_network_of(state, shell), str(number))
+    recorder.catch_up()
     paths = recorder.states()
     for share in recorder.pullbacks(paths):
         if progress is not None:
@@ -362,12 +393,7 @@ class PathRecorder:
         temperatures: Sequence[float] = TEMPERATURES,
     ) -> None:
         """See :func:`record_paths`."""
-        self._inputs = torch.as_tensor(inputs)
-        if self._inputs.dim() < 2 or len(self._inputs) < 2:
-            raise ValueError(
-                f"The inputs have shape {tuple(self._inputs.shape)}; expected a batch (N, ...) of "
-                "at least two, as the network takes them."
-            )
+        self._inputs = _checked_inputs(inputs)
         self._target = target
         self._temperatures = tuple(map(float, temperatures))
         for one in self._temperatures:
@@ -379,6 +405,7 @@ class PathRecorder:
         self._sums: list[Tensor] = []
         self._states: list[list[NDArray[np.uint8]]] = []
         self._last: tuple[Model, Recording] | None = None
+        self._weights: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._names)
@@ -397,7 +424,8 @@ class PathRecorder:
             curve: Loss and accuracy, where they are known.
 
         Raises:
-            ValueError: If there is no ReLU, or there were others before.
+            ValueError: If there is no ReLU, there were others before, pre-activations are not
+                finite, or the network has no such target.
         """
         model = network if isinstance(network, Model) else _direct(network, self._inputs)
         recording = Recording(model, self._inputs)
@@ -408,14 +436,17 @@ class PathRecorder:
                 f"The network {model.name} has no ReLU that could be followed; "
                 "pw.report(model) lists what its nonlinearities are."
             )
-        if not self._names:
-            self._begin(gates)
-        elif keys != self._keys:
+        if self._names and keys != self._keys:
             raise ValueError(
                 f"Checkpoint {name} has {len(keys)} gates in other places than the "
                 f"{len(self._keys)} of the first one; record checkpoints of one and the same "
                 "network."
             )
+        for gate in gates:
+            _check_value(_value(gate), gate, len(self._inputs), name)
+        if not self._names:
+            recording.scores(self._targets(recording))  # raises now, and not after the training
+            self._begin(gates)
         for layer, gate in enumerate(gates):
             opened = _value(gate) > 0
             self._sums[layer] += opened
@@ -423,7 +454,12 @@ class PathRecorder:
             self._states[layer].append(np.packbits(to_numpy(followed), axis=1))
         self._names.append(name)
         self._curve.append(curve)
-        self._last = model, recording
+        self._last, self._weights = (model, recording), _versions(model)
+
+    def catch_up(self) -> None:
+        """Take one more checkpoint if the last network has been trained on since."""
+        if self._last is not None and _versions(self._last[0]) != self._weights:
+            self.add(self._last[0], f"{len(self._names)}, the end")
 
     def _begin(self, gates: Sequence[Gate]) -> None:
         chance = torch.Generator().manual_seed(0)
@@ -474,7 +510,7 @@ class PathRecorder:
                 "training loop yield the network before the first step and after each epoch."
             )
         _, recording = self._last
-        layers, all_z, all_scales, stability, mean_state = [], [], [], [], []
+        all_z, all_channels, all_scales, stability, mean_state = [], [], [], [], []
         agreement = np.ones((len(self._keys), len(self._names)))
         for layer, gate in enumerate(recording.rectifiers):
             z, scale, units = _value(gate), gate.channel_scale(), self._units[layer]
@@ -484,43 +520,56 @@ class PathRecorder:
             )
             equal = states == states[-1]
             agreement[layer] = equal.mean(axis=(1, 2))
-            layers.append(gate.key.path or f"gate {gate.key.turn}")
             all_z.append(to_numpy(relative.flatten(1)[:, units]).astype(np.float32))
+            all_channels.append(to_numpy(units // z[0, 0].numel()))
             all_scales.append(float(scale.mean()))
             stability.append(equal[:-1].mean(axis=0, dtype=np.float32))
-            mean_state.append(states.mean(axis=0, dtype=np.float32))
-        losses = [_losses(z, state) for z, state in zip(all_z, mean_state, strict=True)]
-        weights = [z.shape[1] for z in all_z]
-        together = sum(one * n for one, n in zip(losses, weights, strict=True)) / sum(weights)
+            mean_state.append(states[:-1].mean(axis=0, dtype=np.float32))
+        losses = [
+            _by_channel(_losses(z, state), channels)
+            for z, state, channels in zip(all_z, mean_state, all_channels, strict=True)
+        ]
+        temperature = _fit(np.concatenate(losses))
         flat_z, flat_state = np.concatenate(all_z, 1), np.concatenate(mean_state, 1)
-        temperature = _fit(together)
-        soft = np.square(_sigmoid(flat_z / temperature.value) - flat_state)
-        hard = np.square((flat_z > 0) - flat_state)
+        distances = {
+            "sigmoid": np.square(_sigmoid(flat_z / temperature.value) - flat_state),
+            "step": np.square((flat_z > 0) - flat_state),
+            "half": np.square(0.5 - flat_state),
+        }
+        # Channels of all layers, numbered one after the other.
+        starts = np.cumsum([0, *(1 + channels.max() for channels in all_channels[:-1])])
+        channels = np.concatenate([a + b for a, b in zip(starts, all_channels, strict=True)])
+
+        def excess(name: str) -> Interval:
+            further = (distances[name] - distances["sigmoid"]).mean(axis=0)
+            rows = np.stack([further, np.ones(len(further))], axis=1)
+            return interval_of(_by_channel(rows, channels), lambda sums: sums[:, 0] / sums[:, 1])
+
         return Paths(
-            layers=layers,
+            layers=_layer_names(self._keys),
             names=list(self._names),
             agreement=agreement,
             z=all_z,
+            channels=all_channels,
             scales=all_scales,
             stability=stability,
             mean_state=mean_state,
             temperature=temperature,
             layer_temperature=[_fit(one) for one in losses],
             errors={
-                "sigmoid": float(soft.mean()),
-                "step": float(hard.mean()),
+                **{name: float(one.mean()) for name, one in distances.items()},
                 "best": _spread(flat_z, flat_state),
             },
-            hard_excess=mean_interval((hard - soft).mean(axis=1)),
+            hard_excess=excess("step"),
+            half_excess=excess("half"),
             temperatures=self._temperatures,
             curve=np.array(self._curve),
         )
 
     def _targets(self, recording: Recording) -> list[Target]:
-        assert recording.logits is not None
         if self._target is not None:
             return [Logit(self._target)] * len(self._inputs)
-        return [Logit(index) for index in recording.logits.argmax(1).tolist()]
+        return [Logit(index) for index in recording.value(LOGITS).argmax(1).tolist()]
 
 
 def _value(gate: Gate) -> Tensor:
@@ -529,18 +578,32 @@ def _value(gate: Gate) -> Tensor:
     return gate.input.get(last=False)
 
 
+def _by_channel(values: NDArray[Any], channels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Sums over the units of each channel: from (U, K) to a row for each channel there is."""
+    _, groups = np.unique(channels, return_inverse=True)
+    sums = np.zeros((int(groups.max()) + 1, *values.shape[1:]))
+    np.add.at(sums, groups, values)
+    return sums
+
+
+def _difference(sums: NDArray[Any]) -> NDArray[Any]:
+    """The mean of some values less that of others, from the sums and counts of either, (R, 4)."""
+    counts = np.maximum(sums[:, 1::2], np.finfo(float).tiny)  # none in an odd sample of channels
+    means = sums[:, ::2] / counts
+    return np.asarray(means[:, 0] - means[:, 1])
+
+
 def _losses(z: NDArray[Any], state: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean squared error of the gate at every temperature of FITTED, (N, len(FITTED))."""
-    result = np.empty((len(z), len(FITTED)))
+    """Mean squared error of the gate at every temperature of FITTED, (U, len(FITTED))."""
+    result = np.empty((z.shape[1], len(FITTED)))
     for number, temperature in enumerate(FITTED):
-        result[:, number] = np.square(_sigmoid(z / np.float32(temperature)) - state).mean(axis=1)
+        result[:, number] = np.square(_sigmoid(z / np.float32(temperature)) - state).mean(axis=0)
     return result
 
 
 def _fit(losses: NDArray[np.float64]) -> Interval:
-    """The temperature of least loss, with its interval over inputs."""
-    low, high = np.quantile(resampled(losses, _best), [0.025, 0.975])
-    return Interval(float(_best(losses.mean(axis=0))[0]), float(low), float(high))
+    """The temperature of least loss, with its interval over the rows."""
+    return interval_of(losses, _best)
 
 
 def _best(losses: NDArray[Any]) -> NDArray[Any]:
@@ -558,23 +621,15 @@ def _sigmoid(u: NDArray[Any]) -> NDArray[Any]:
     return 1 / (1 + np.exp(-np.clip(u, -50, 50)))
 
 
-def _masked_mean(values: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean of each row where the mask is set; of the whole array for a row without any."""
-    counts = mask.sum(axis=1)
-    sums = np.where(mask, values, 0).sum(axis=1, dtype=np.float64)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), values[mask].mean())
-
-
 def _binned(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    order = np.argsort(x, axis=None)
-    parts = np.array_split(order, BINS)
+    parts = np.array_split(np.argsort(x, axis=None), min(BINS, x.size))
     flat_x, flat_y = x.ravel(), y.ravel()
     return np.array([flat_x[p].mean() for p in parts]), np.array([flat_y[p].mean() for p in parts])
 
 
 def _spread(x: NDArray[Any], y: NDArray[Any]) -> float:
-    """Variance of y among values of the same x, in 20 times as many bins as a curve has points."""
-    parts = np.array_split(np.argsort(x, axis=None), 20 * BINS)
+    """Variance of y among values of about the same x: in up to 400 bins of at least 20 values."""
+    parts = np.array_split(np.argsort(x, axis=None), min(max(x.size // 20, 1), 400))
     flat = y.ravel()
     return float(np.average([flat[p].var() for p in parts], weights=[len(p) for p in parts]))
 
@@ -586,17 +641,80 @@ def _verdict(effect: Interval) -> str:
     return "not supported" if effect.high < 0 else "undecided"
 
 
+def _checked_inputs(inputs: Any) -> Tensor:
+    """A batch of inputs."""
+    try:
+        batch = torch.as_tensor(inputs)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"The inputs are {type(inputs).__name__}; expected a tensor (N, ...) as the network "
+            "takes it."
+        ) from error
+    if batch.dim() < 2 or len(batch) < 2:
+        raise ValueError(
+            f"The inputs have shape {tuple(batch.shape)}; expected a batch (N, ...) of at least "
+            "two, as the network takes them."
+        )
+    if not torch.isfinite(batch).all():
+        raise ValueError("Some inputs are not finite; take out those with NaN or infinity.")
+    return batch
+
+
+def _check_value(z: Tensor, gate: Gate, count: int, name: str) -> None:
+    """Refuse what could not be followed."""
+    where = f"gate {gate.key.turn} ({gate.key.path or 'of the forward itself'})"
+    if z.dim() < 2 or len(z) != count:
+        raise ValueError(
+            f"What enters {where} has shape {tuple(z.shape)} for {count} inputs; expected one row "
+            "for each input, (N, ...)."
+        )
+    if not torch.isfinite(z).all():
+        raise ValueError(
+            f"In checkpoint {name}, pre-activations of {where} are not finite: the training "
+            "diverged; choose a smaller learning rate."
+        )
+
+
+def _layer_names(keys: Sequence[GateKey]) -> list[str]:
+    """The layers in which gates run; those that share a layer are told apart by their turn."""
+    paths = [key.path for key in keys]
+    return [
+        key.path
+        if key.path and paths.count(key.path) == 1
+        else f"{key.path} gate {key.turn}".strip()
+        for key in keys
+    ]
+
+
+def _versions(model: Model) -> list[tuple[int, int]]:
+    """Changes whenever weights do: every write to a tensor counts its version up."""
+    tensors = itertools.chain(model.module.parameters(), model.module.buffers())
+    return [(id(one), one._version) for one in tensors]
+
+
 def _direct(network: nn.Module, inputs: Tensor) -> Model:
     return Direct(network, calibration=inputs)
 
 
 def _copied(network: nn.Module | Model) -> nn.Module | Model:
-    import copy
-
     copied = copy.copy(network) if isinstance(network, Model) else copy.deepcopy(network)
     if isinstance(copied, Model):
         copied.module = copy.deepcopy(copied.module)
     return copied
+
+
+def _iterated(training_loop: Any) -> Iterator[Any]:
+    """The checkpoints that a loop yields."""
+    network = isinstance(training_loop, nn.Module)  # which may be iterable and is callable
+    call = callable(training_loop) and not network
+    loop = training_loop() if call else training_loop
+    if network or not isinstance(loop, Iterable):
+        what = "returned" if call else "is"
+        raise TypeError(
+            f"The training loop {what} {type(loop).__name__}; expected an iterator of checkpoints, "
+            "such as a function that trains and says `yield network` after each epoch."
+        )
+    return iter(loop)
 
 
 def _network_of(state: Any, shell: nn.Module | Model | None) -> nn.Module | Model:
