@@ -86,11 +86,11 @@ SOURCES = MappingProxyType(
 """The data sets that come by name."""
 
 
-def load_data(name: str = "digits") -> Data:
-    """A data set by its name in ``SOURCES``.
+def source_of(name: str) -> Source:
+    """Where a data set comes from; nothing is read yet.
 
     Raises:
-        ValueError: For another name.
+        ValueError: For a name that is not in ``SOURCES``.
         ImportError: If the package that carries it is not installed.
     """
     if name not in SOURCES:
@@ -101,7 +101,17 @@ def load_data(name: str = "digits") -> Data:
             f"The data set {name!r} comes with the package {source.distribution}, which is missing "
             f"here; install it with: pip install {source.distribution}"
         )
-    images, labels = source.read()
+    return source
+
+
+def load_data(name: str = "digits") -> Data:
+    """A data set by its name in ``SOURCES``.
+
+    Raises:
+        ValueError: For another name.
+        ImportError: If the package that carries it is not installed.
+    """
+    images, labels = source_of(name).read()
     order = np.random.default_rng(0).permutation(len(labels))
     grey = torch.from_numpy(np.asarray(images, np.float32)[order] * 2 - 1)
     x = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,7 +57,8 @@ def path_stability(
     steps = trainings(
         data, batch_norm=batch_norm, epochs=epochs, learning_rate=learning_rate, seed=seed
     )
-    return completed(steps, progress)
+    with torch.inference_mode(False):  # whose tensors cannot be trained
+        return completed(steps, progress)
 
 
 def trainings(
@@ -62,8 +66,9 @@ def trainings(
 ) -> Iterator[Paths]:
     """The report, after each epoch; see :func:`path_stability`."""
     name = repr(data) if isinstance(data, str) else "..."
-    data = checked_data(data)
     epochs = at_least_one("epochs", epochs)
+    learning_rate = checked_rate(learning_rate)
+    data = checked_data(data)
     network = small_network(data.side, len(data.categories), batch_norm=batch_norm, seed=seed)
     model = as_model(network, data)
     recorder = PathRecorder(data.test_images[:INPUTS])
@@ -82,7 +87,7 @@ def trainings(
             continue
         if paths is None or epoch.number % max(1, epochs // LOOKS) == 0 or epoch.number == epochs:
             paths = recorder.states()
-            paths.model = model
+            paths.model = as_model(copy.deepcopy(network), data)  # as it is now; this one goes on
             paths.chosen = {"data": data.name, **chosen}
             arguments = ", ".join(f"{key}={value!r}" for key, value in chosen.items())
             paths.made_by = f"pw.path_stability({name}, {arguments})"
@@ -93,6 +98,20 @@ def trainings(
         yield paths
     paths.progress = 1.0
     yield paths
+
+
+def checked_rate(learning_rate: Any) -> float:
+    """A learning rate.
+
+    Raises:
+        ValueError: If it is not a finite number above 0.
+    """
+    number = isinstance(learning_rate, numbers.Real) and not isinstance(learning_rate, bool)
+    if not number or not 0 < learning_rate < math.inf:
+        raise ValueError(
+            f"learning_rate is {learning_rate!r}; expected a finite number above 0, such as 0.05."
+        )
+    return float(learning_rate)
 
 
 def checked_data(data: Any) -> Data:
@@ -115,7 +134,16 @@ def checked_data(data: Any) -> Data:
             f"data is {type(data).__name__}; expected a name such as 'digits', or a pair (images, "
             "labels)."
         )
-    images, labels = torch.as_tensor(data[0]).float(), torch.as_tensor(data[1]).long()
+    try:
+        images, given = (torch.as_tensor(one).detach().cpu() for one in data)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            "The images or the labels are no tensors or arrays of numbers; expected images (N, 3, "
+            "S, S) or (N, S, S) in [-1, 1], and their classes (N,)."
+        ) from error
+    images, labels = images.float(), given.long()
+    if not bool((labels == given).all()):
+        raise ValueError("Some labels are no whole numbers; expected classes from 0 up.")
     if images.dim() == 3:
         images = images.unsqueeze(1)
     if images.dim() == 4 and images.shape[1] == 1:
@@ -144,5 +172,8 @@ def _check_pair(images: Tensor, labels: Tensor) -> None:
             f"The images' values go from {float(images.min()):g} to {float(images.max()):g}; "
             "expected -1 to 1."
         )
-    if int(labels.min()) < 0:
-        raise ValueError("Some labels are below 0; expected classes from 0 up.")
+    if not 0 <= int(labels.min()) <= int(labels.max()) < len(labels):
+        raise ValueError(
+            f"The labels go from {int(labels.min())} to {int(labels.max())}; expected classes "
+            "numbered from 0 up, and fewer of them than images."
+        )

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ipywidgets as w
-import numpy as np
 import traitlets as t
 from matplotlib.figure import Figure
 
@@ -15,9 +14,10 @@ from .. import chart
 from ..code import counted
 from ..views.stage import Stage, row
 from ..wiring import bind, follow, listen
-from .data import SOURCES
+from .data import SOURCES, source_of
 from .paths import Paths
-from .stability import checked_data, trainings
+from .stability import checked_data, checked_rate, trainings
+from .weights import LARGEST_SEED, checked_seed
 
 OWN = "(your own)"
 
@@ -72,8 +72,8 @@ class PathStabilityLab(Stage):
         numbers = []
         for name, words, box in (
             ("epochs", "Epochs", w.BoundedIntText(min=1, max=1000)),
-            ("learning_rate", "Learning rate", w.BoundedFloatText(min=0, max=10, step=0.01)),
-            ("seed", "Seed", w.IntText()),
+            ("learning_rate", "Learning rate", w.FloatText(step=0.01)),
+            ("seed", "Seed", w.BoundedIntText(min=0, max=LARGEST_SEED)),
         ):
             box.description, box.continuous_update = words, False
             box.style.description_width = "initial"
@@ -111,8 +111,13 @@ class PathStabilityLab(Stage):
 
     @t.validate("data")
     def _check_data(self, proposal: Any) -> Any:
-        checked_data(proposal["value"])  # raises with the reason
-        return proposal["value"]
+        data = proposal["value"]
+        # Raises with the reason. A data set that comes by name is read in the worker's thread.
+        if isinstance(data, str):
+            source_of(data)
+        else:
+            checked_data(data)
+        return data
 
     @t.validate("epochs")
     def _check_epochs(self, proposal: Any) -> int:
@@ -122,8 +127,8 @@ class PathStabilityLab(Stage):
 
     @t.validate("learning_rate")
     def _check_learning_rate(self, proposal: Any) -> float:
-        if not (np.isfinite(proposal["value"]) and proposal["value"] > 0):
-            raise ValueError(
-                f"learning_rate is {proposal['value']}; expected a number above 0, such as 0.05."
-            )
-        return float(proposal["value"])
+        return checked_rate(proposal["value"])
+
+    @t.validate("seed")
+    def _check_seed(self, proposal: Any) -> int:
+        return checked_seed(proposal["value"])
