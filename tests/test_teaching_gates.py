@@ -55,7 +55,7 @@ def test_a_longer_path_begins_like_the_shorter_one() -> None:
         ({"length": 65}, "expected 1 to 64 gates"),
         ({"gate": "step"}, "expected 'sigmoid' or 'normal'"),
         ({"temperature": -1.0}, "temperature"),
-        ({"shown": PATHS}, "expected 0 to"),
+        ({"shown": PATHS}, "expected a whole number from 0 to"),
         ({"values": []}, "There are 0 pre-activations"),
         ({"values": [1.0, math.inf]}, "1 of them not finite"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from .. import code
 from ..figures.result import Result, at_least_one
 from ..gauge import gate_values
 from ..softening import Softening
+from .weights import checked_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,9 +89,10 @@ class GatePaths(Result):
 
     def code(self) -> str:
         soft = self.softening
+        gate = "sigmoid" if soft.is_hard else soft.gate  # at T = 0 both are the hard gate
         values = "" if self.given is None else "values=..., "
         return code.script(
-            f"paths = pw.gate_paths({values}temperature={soft.temperature}, gate={soft.gate!r}, "
+            f"paths = pw.gate_paths({values}temperature={soft.temperature}, gate={gate!r}, "
             f"length={self.length})",
             "paths.soft.prod(axis=1)",
         )
@@ -111,7 +114,7 @@ class GatePaths(Result):
             axes.spines[["top", "right"]].set_visible(False)
 
     def _draw_gates(self, axes: Axes) -> None:
-        reach = float(np.quantile(np.abs(self.values), 0.995)) or 1.0
+        reach = float(np.clip(np.quantile(np.abs(self.values), 0.995) or 1.0, 1e-99, 1e99))
         counts, edges = np.histogram(self.values, bins=41, range=(-reach, reach))
         bars = counts / max(int(counts.max()), 1)
         axes.bar(edges[:-1], bars, np.diff(edges), align="edge", color="#8fa3bf", alpha=0.5)
@@ -188,19 +191,18 @@ def gate_paths(
         The gates of ``PATHS`` paths; the gates of a path are drawn independently.
 
     Raises:
+        TypeError: If the values are no numbers.
         ValueError: For a choice that makes no sense, or values that are not finite.
     """
     if at_least_one("length", length) > LONGEST:
         raise ValueError(f"length is {length}; expected 1 to {LONGEST} gates.")
     if gate not in ("sigmoid", "normal"):
         raise ValueError(f"gate is {gate!r}; expected 'sigmoid' or 'normal'.")
-    if not 0 <= shown < PATHS:
-        raise ValueError(f"shown is {shown}; expected 0 to {PATHS - 1}.")
-    softening = (
-        Softening.hard() if temperature == 0 else Softening(temperature, gate, "absolute")  # type: ignore[arg-type]  # checked above
-    )
+    if isinstance(shown, bool) or not isinstance(shown, numbers.Integral) or not 0 <= shown < PATHS:
+        raise ValueError(f"shown is {shown!r}; expected a whole number from 0 to {PATHS - 1}.")
+    softening = Softening.hard() if temperature == 0 else Softening(temperature, gate, "absolute")
     pool = checked_values(values)
-    z = np.random.default_rng(seed).choice(pool, (PATHS, LONGEST))[:, :length]
+    z = np.random.default_rng(checked_seed(seed)).choice(pool, (PATHS, LONGEST))[:, :length]
     soft = gate_values(softening, z.ravel()).reshape(z.shape)
     return GatePaths(pool, softening, z, (z > 0).astype(float), soft, shown, values)
 
@@ -209,11 +211,18 @@ def checked_values(values: Any) -> NDArray[np.float64]:
     """Pre-activations as one row of numbers; standard normal ones for None.
 
     Raises:
+        TypeError: If they are no numbers.
         ValueError: If there are none, or some are not finite.
     """
     if values is None:
         return np.random.default_rng(0).standard_normal(10_000)
-    pool = torch.as_tensor(values).detach().cpu().double().numpy().ravel()
+    try:
+        pool = torch.as_tensor(values, dtype=torch.float64).detach().cpu().numpy().ravel()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"The pre-activations are {type(values).__name__}; expected a tensor or array of "
+            "numbers, such as session.activations(layer)."
+        ) from error
     if not len(pool) or not np.isfinite(pool).all():
         raise ValueError(
             f"There are {len(pool)} pre-activations, {int((~np.isfinite(pool)).sum())} of them not "

@@ -62,7 +62,11 @@ class GatePlayground(Stage):
         )
         count.add_class(SPOKEN_LABEL)
         path = w.BoundedIntText(min=0, max=PATHS - 1, description="Path")
-        gate = w.ToggleButtons(options=["sigmoid", "normal"], style={"button_width": "80px"})
+        gate = w.ToggleButtons(
+            options=["sigmoid", "normal"],
+            tooltip="Shape of the soft gate",
+            style={"button_width": "80px"},
+        )
         for control, name in (
             (length, "length"), (count, "length"), (path, "path"), (gate, "gate"),
         ):  # fmt: skip
