@@ -64,7 +64,7 @@ def test_the_pullback_is_the_mean_gradient_over_all_patterns(
     width: int, depth: int, temperature: float
 ) -> None:
     net = network(width, depth)
-    z = pre_activations(net, torch.tensor(PROBE).double())
+    z = pre_activations(net, torch.tensor(PROBE, dtype=torch.float64))
     mean, total, own = torch.zeros(2).double(), 0.0, {}
     for pattern in patterns([width] * depth):
         chance = 1.0
@@ -87,7 +87,7 @@ def test_the_pullback_is_the_mean_gradient_over_all_patterns(
 def test_the_score_is_affine_in_a_region() -> None:
     net = network(6, 2, seed=1)
     regions = pw.linear_regions(net, probe=PROBE)
-    x = torch.tensor(PROBE).double()
+    x = torch.tensor(PROBE, dtype=torch.float64)
     for step in (1e-3, 1e-4):
         d = step * torch.tensor([0.6, -0.8]).double()
         before, after = net(torch.stack([x, x + d]))[:, 0].tolist()
@@ -161,7 +161,7 @@ def test_the_network_is_left_alone() -> None:
     [
         ({"probe": (0.0,)}, "expected two finite numbers"),
         ({"probe": (0.0, float("nan"))}, "expected two finite numbers"),
-        ({"extent": 0}, "expected a number above 0"),
+        ({"extent": 0}, "expected a finite number above 0"),
         ({"side": 0}, "side is 0"),
         ({"temperature": -1}, "temperature"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -19,7 +19,16 @@ from ..temperature import temperature_controls
 from ..views.stage import Stage, row
 from ..wiring import bind, follow, listen, quietly
 from .regions import SHOWN, Regions, linear_regions
-from .toy import EXTENT, SHAPES, Points, ToyTraining, checked_points, toy_network
+from .toy import (
+    EXTENT,
+    SHAPES,
+    Points,
+    ToyTraining,
+    checked_place,
+    checked_points,
+    toy_network,
+)
+from .weights import LARGEST_SEED, checked_seed
 
 SHOWN_SIDE = 480
 """Side of the map in CSS pixels; the canvas has twice as many."""
@@ -52,8 +61,8 @@ class RegionMap(Stage):
     Drag a point and the network learns on; press anywhere else and the cross moves there.
 
     Attributes:
-        points: A name (``"moons"``, ``"ring"``, ``"corners"``), or a pair of places (N, 2) and
-            labels (N,) of 0 and 1.
+        points: A name (``"moons"``, ``"ring"``, ``"corners"``), or a pair of places (N, 2), from
+            -1.5 to 1.5, and labels (N,) of 0 and 1.
         width: Units of each hidden layer, 1 to 64.
         depth: Hidden layers, 1 to 6.
         seed: Of the weights.
@@ -226,9 +235,11 @@ class RegionMap(Stage):
         follow(self, "points", show_points)
         width = w.BoundedIntText(min=1, max=64, description="Width")
         depth = w.BoundedIntText(min=1, max=6, description="Depth")
-        seed = w.IntText(description="Seed", continuous_update=False)
+        seed = w.BoundedIntText(min=0, max=LARGEST_SEED, description="Seed")
         temperature, number = temperature_controls(self, description="Temperature")
-        shown = w.ToggleButtons(options=list(SHOWN), style={"button_width": "96px"})
+        shown = w.ToggleButtons(
+            options=list(SHOWN), tooltip="What the arrows are", style={"button_width": "96px"}
+        )
         for control, name in (
             (width, "width"), (depth, "depth"), (seed, "seed"), (shown, "shown"),
         ):  # fmt: skip
@@ -292,8 +303,7 @@ class RegionMap(Stage):
         Raises:
             ValueError: If there is no such point, or the place is not finite.
         """
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise ValueError(f"The place is ({x}, {y}); expected two finite numbers.")
+        x, y = checked_place("the new place", (x, y))
         x, y = (min(max(one, -EXTENT), EXTENT) for one in (x, y))
         if number == PROBE:
             self.probe = (x, y)
@@ -329,12 +339,27 @@ class RegionMap(Stage):
     def _in_plane(self, x: float, y: float) -> tuple[float, float]:
         return (x / SHOWN_SIDE - 1) * EXTENT, (1 - y / SHOWN_SIDE) * EXTENT
 
+    # Choices that hold together.
+
+    def _settlers(self) -> dict[str, Callable[[Any], None]]:
+        return {"points": self._settle_held}
+
+    def _settle_held(self, _: object) -> None:
+        if self.held >= len(checked_points(self.points).labels):
+            self.held = PROBE  # that point is gone
+
     # Checking.
 
     @t.validate("points")
     def _check_points(self, proposal: Any) -> Any:
         value = proposal["value"]
         checked = checked_points(value)  # raises with the reason
+        farthest = float(checked.places.abs().max())
+        if farthest > EXTENT:
+            raise ValueError(
+                f"The points reach out to {farthest:.4g}; expected places from -{EXTENT} to "
+                f"{EXTENT}, which is what the map shows: scale them."
+            )
         return value if isinstance(value, str) else checked
 
     @t.validate("width", "depth")
@@ -353,13 +378,11 @@ class RegionMap(Stage):
 
     @t.validate("probe")
     def _check_probe(self, proposal: Any) -> tuple[float, float]:
-        try:
-            x, y = map(float, proposal["value"])
-        except (TypeError, ValueError):
-            x = y = float("nan")
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise ValueError(f"probe is {proposal['value']!r}; expected two finite numbers.")
-        return x, y
+        return checked_place("probe", proposal["value"])
+
+    @t.validate("seed")
+    def _check_seed(self, proposal: Any) -> int:
+        return checked_seed(proposal["value"])
 
     @t.validate("held")
     def _check_held(self, proposal: Any) -> int:

@@ -8,7 +8,9 @@ each gate once, so the mean of the product is the product of the means.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from ..picture import RGB
 from ..recording import Recording
 from ..softening import Softening
 from ..target import Difference, Logit, Target
-from .toy import EXTENT, Points
+from .toy import EXTENT, Points, checked_place, checked_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,7 +107,7 @@ class Regions(Result):
         end = np.where(strength < 0, _BELOW, _ABOVE)
         share = 0.25 + 0.5 * np.abs(strength)
         if (shown or self.shown) == "blend":
-            relative = self.weight / max(float(self.weight.max()), 1e-12)
+            relative = self.weight / (float(self.weight.max()) or 1.0)
             share = share * 0.12 + 0.85 * np.sqrt(relative)[self.region][..., None]
         colours = _GROUND + share * (end - _GROUND)
         border = _edges(self.region)[..., None]
@@ -120,9 +122,9 @@ class Regions(Result):
         """
         shown = shown or self.shown
         if shown == "blend":
-            heavy = self.weight > 0.02 * self.weight.max(initial=0)
+            heavy = self.weight > 0.02 * self.weight.max()
             places, vectors = self.centres[heavy], self.centre_gradients[heavy]
-            weights = np.sqrt(self.weight[heavy] / max(float(self.weight.max(initial=0)), 1e-12))
+            weights = np.sqrt(self.weight[heavy] / (float(self.weight.max()) or 1.0))
         else:
             places = self.places
             vectors = self.gradients if shown == "gradient" else self.pullbacks
@@ -155,12 +157,13 @@ class Regions(Result):
         }
 
     def code(self) -> str:
-        probe = ", ".join(f"{one:.3f}" for one in self.probe)
-        soft = self.softening
+        choices = {"temperature": self.softening.temperature, "probe": tuple(self.probe.tolist())}
+        if self.extent != EXTENT:
+            choices["extent"] = self.extent
+        arguments = ", ".join(f"{name}={value!r}" for name, value in choices.items())
         return code.script(
             "network = ...  # yours, or a RegionMap's: its result.network",
-            f"regions = pw.linear_regions(network, temperature={soft.temperature}, "
-            f"probe=({probe}))",
+            f"regions = pw.linear_regions(network, {arguments})",
             "regions.gradient, regions.pullback, regions.weight",
         )
 
@@ -197,43 +200,46 @@ def linear_regions(
     *,
     temperature: float = 0.5,
     probe: Any = (0.0, 0.0),
-    points: Points | None = None,
+    points: Any = None,
     extent: float = EXTENT,
     side: int = SIDE,
 ) -> Regions:
     """Map the linear regions of a network of two inputs.
 
     Args:
-        network: From (N, 2) to (N, 1), or (N, 2) logits, whose difference is the score. Its ReLUs
-            make the regions; any other nonlinearity is taken as it is.
+        network: From (N, 2) to (N, 1), or (N, 2) logits, whose difference is the score. Its ReLUs,
+            leaky ones too, make the regions; any other nonlinearity is taken as it is.
         temperature: Of the pullbacks, absolute, sigmoid gates; 0 is the plain gradient.
         probe: The point where pullback and weights are computed, two numbers.
-        points: Drawn on the map.
+        points: Drawn on the map: places (N, 2) and labels (N,) of 0 and 1, or a name.
         extent: The map goes from -extent to extent in both directions.
         side: Points of the map in each direction.
 
     Raises:
-        ValueError: If the network takes or returns something else, or has no ReLU.
+        ValueError: If the network takes or returns something else, or has no ReLU, or a ReLU6.
     """
     softening = Softening.hard() if temperature == 0 else Softening(temperature, units="absolute")
-    at = torch.as_tensor(probe).detach().double().flatten()
-    if len(at) != 2 or not torch.isfinite(at).all():
-        raise ValueError(f"probe is {probe!r}; expected two finite numbers.")
-    if not extent > 0:
-        raise ValueError(f"extent is {extent}; expected a number above 0.")
-    grid = _grid(at_least_one("side", side), extent)
+    at = torch.tensor(checked_place("probe", probe), dtype=torch.float64)
+    if not isinstance(extent, Real) or not 0 < extent < math.inf:
+        raise ValueError(f"extent is {extent!r}; expected a finite number above 0.")
+    points = None if points is None else checked_points(points)
+    grid = _grid(at_least_one("side", side), float(extent))
     model = Direct(network)
-    on_map = Recording(model, grid, layers=False)
+    try:
+        on_map = Recording(model, grid, layers=False)
+    except RuntimeError as error:
+        raise ValueError(
+            f"The network does not take points, a tensor (N, 2): {str(error).splitlines()[0]}"
+        ) from error
     gates = on_map.rectifiers
-    if not gates:
-        raise ValueError("The network has no ReLU, and so a single linear region.")
+    _check_gates(gates)
     score = _score(on_map)
     pattern = torch.cat([_value(gate) > 0 for gate in gates], 1)
     numbers, first = _distinct(to_numpy(pattern))
     region = numbers.reshape(side, side)
     centres = _centres(region, len(first))
     arrows = _grid(ARROWS, extent * (1 - 1 / ARROWS))
-    asked = torch.cat([at[None].to(grid), arrows])
+    asked = torch.cat([at[None], arrows])
     recording = Recording(model, asked, layers=False)
     target = _target(recording)
     targets = [target] * len(asked)
@@ -255,10 +261,10 @@ def linear_regions(
         value=float(_score(recording)[0]),
         gradient=gradient[0],
         pullback=pullback[0],
-        places=to_numpy(arrows.double()),
+        places=to_numpy(arrows),
         gradients=gradient[1:],
         pullbacks=pullback[1:],
-        centres=to_numpy(grid.double())[centres],
+        centres=to_numpy(grid)[centres],
         centre_gradients=to_numpy(of_regions.double()),
         points=points,
     )
@@ -266,9 +272,21 @@ def linear_regions(
 
 def _grid(side: int, extent: float) -> Tensor:
     """Points of a square, (side * side, 2), row by row from the top left."""
-    line = torch.linspace(-extent, extent, side)
+    line = torch.linspace(-extent, extent, side, dtype=torch.float64)
     y, x = torch.meshgrid(-line, line, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], 1)
+
+
+def _check_gates(gates: list[Gate]) -> None:
+    if not gates:
+        raise ValueError("The network has no ReLU, and so a single linear region.")
+    for gate in gates:
+        above = torch.full((1, 1), 7.0)  # where a ReLU6 is closed again
+        if gate.operation != "prelu" and not torch.equal(gate.own(above), above):
+            raise ValueError(
+                f"The network has a {gate.operation} with an upper bound, a second gate that the "
+                "pullback leaves open; take a ReLU in its place."
+            )
 
 
 def _value(gate: Gate) -> Tensor:

@@ -89,24 +89,39 @@ def checked_points(points: Any) -> Points:
         return toy_points(points)
     try:
         places, labels = points
-        places = torch.as_tensor(places).detach().float()
-        labels = torch.as_tensor(labels).detach().long()
-    except (TypeError, ValueError) as error:
+        places = torch.as_tensor(places).detach().cpu().float()
+        given = torch.as_tensor(labels).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"The points are {type(points).__name__}; expected a name ({', '.join(SHAPES)}) or a "
             "pair of places (N, 2) and labels (N,)."
         ) from error
-    fits = places.dim() == 2 and places.shape[1] == 2 and labels.shape == places.shape[:1]
-    if not fits or not len(labels) or not torch.isfinite(places).all():
+    fits = places.dim() == 2 and places.shape[1] == 2 and given.shape == places.shape[:1]
+    if not fits or not len(given) or not torch.isfinite(places).all():
         raise ValueError(
             f"The points have places of shape {tuple(places.shape)} and labels of shape "
-            f"{tuple(labels.shape)}; expected finite numbers (N, 2) and (N,)."
+            f"{tuple(given.shape)}; expected finite numbers (N, 2) and (N,)."
         )
-    if not set(labels.tolist()) <= {0, 1}:
+    if not set(given.tolist()) <= {0, 1}:
         raise ValueError(
             "Some labels are neither 0 nor 1; the toy network tells two classes apart."
         )
-    return Points(places, labels)
+    return Points(places, given.long())
+
+
+def checked_place(name: str, place: Any) -> tuple[float, float]:
+    """A place in the plane.
+
+    Raises:
+        ValueError: If it is not two finite numbers.
+    """
+    try:
+        x, y = map(float, place)
+    except (TypeError, ValueError):
+        x = y = math.nan
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ValueError(f"{name} is {place!r}; expected two finite numbers.")
+    return x, y
 
 
 def toy_network(width: int = 8, depth: int = 2, seed: int = 0) -> nn.Sequential:
