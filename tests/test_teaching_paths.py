@@ -310,7 +310,7 @@ def test_a_training_that_diverges_is_said() -> None:
         ((torch.zeros(100, 8, 9), torch.zeros(100)), ValueError, "expected \\(N, 3, S, S\\)"),
         ((torch.zeros(100, 8, 8), torch.zeros(99)), ValueError, "one label for each image"),
         ((torch.zeros(100, 8, 8) + 2, torch.zeros(100)), ValueError, "expected -1 to 1"),
-        ((torch.zeros(100, 8, 8), torch.zeros(100) - 1), ValueError, "classes from 0 up"),
+        ((torch.zeros(100, 8, 8), torch.zeros(100) - 1), ValueError, "numbered from 0 up"),
     ],
 )
 def test_data_that_cannot_be_learnt(data: Any, error: type[Exception], words: str) -> None:
