@@ -1,7 +1,8 @@
 """A matplotlib figure in a page: an inline SVG that follows the page's theme.
 
-Black becomes the colour of the text around, the ground is left out, and sizes are in units of the
-theme's font, so that a dark theme and large letters are followed.
+Black, and what the user's style has in its place, becomes the colour of the text around; the ground
+is left out; and sizes are in units of the theme's font. So a dark theme and large letters are
+followed.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ import html
 import io
 import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FONT_SIZE = 8.0
 """Points of matplotlib that appear as large as the theme's own writing."""
+
+INK = (
+    "text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor", "xtick.color",
+    "ytick.color", "xtick.labelcolor", "ytick.labelcolor",
+)  # fmt: skip
+"""The settings of matplotlib that say what is written and ruled in which colour."""
 
 _LOCK = threading.Lock()
 
@@ -29,16 +36,27 @@ def svg(figure: Figure, label: str) -> str:
         label: What a screen reader says of it.
     """
     import matplotlib as mpl
+    from matplotlib.colors import is_color_like, to_hex
 
+    settings: Any = mpl.rcParams
+    inks = {to_hex(settings[name]) for name in INK if is_color_like(settings[name])}
     figure.patch.set_visible(False)
     for axes in figure.axes:
         axes.patch.set_visible(False)
     file = io.StringIO()
-    # Letters stay letters: they are selected, searched and read aloud.  rcParams are global.
-    with _LOCK, mpl.rc_context({"svg.fonttype": "none"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
+    # Letters stay letters: they are selected, searched and read aloud.  The settings are those of
+    # all threads, so nothing but this one may be put back: the user may set others meanwhile.
+    with _LOCK:
+        before = settings["svg.fonttype"]
+        settings["svg.fonttype"] = "none"
+        try:
+            figure.savefig(file, format="svg", metadata={"Date": None})
+        finally:
+            settings["svg.fonttype"] = before
     text = file.getvalue()
-    text = text[text.index("<svg") :].replace("#000000", "currentColor")
+    text = text[text.index("<svg") :]
+    for ink in {"#000000", *inks}:
+        text = text.replace(ink, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # It would style every drawing of the page, not only this one.
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import pullback_widgets as pw
-from pullback_widgets import chart
 from pullback_widgets.teaching.gates import PATHS
 
 
@@ -72,26 +71,3 @@ def test_paths_are_kept(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
     exec(paths.code(), names)
     assert np.array_equal(names["paths"].soft, paths.soft)
-
-
-# The chart that a page shows.
-
-
-def test_a_chart_follows_the_page() -> None:
-    figure = pw.gate_paths(length=2).figure()
-    text = chart.svg(figure, 'what is "there" < to see')
-    assert text.startswith("<svg") and text.rstrip().endswith("</svg>")
-    assert 'aria-label="what is &quot;there&quot; &lt; to see"' in text
-    assert "#000000" not in text and "currentColor" in text
-    assert "font-family" not in text and "<style" not in text
-    assert "One gate: what passes" in text  # letters, not their outlines
-    head = text[: text.index(">")]
-    assert " width=" not in head and "em" in head
-
-
-def test_a_chart_leaves_the_settings_of_matplotlib_alone() -> None:
-    import matplotlib as mpl
-
-    before = mpl.rcParams["svg.fonttype"]
-    chart.svg(pw.gate_paths(length=1).figure(), "")
-    assert mpl.rcParams["svg.fonttype"] == before
