@@ -126,7 +126,8 @@ class Stage(Choices, Live):
         return result
 
     def hidden(self) -> list[w.Widget]:
-        return [*super().hidden(), self._nothing]
+        unseen = [] if self.TAKES_TIME else [self._go, self._halt, self._bar, self._status]
+        return [*super().hidden(), self._nothing, *unseen]
 
     # What a notebook shows and keeps.
 
