@@ -95,7 +95,8 @@ def gate_values(softening: Softening, z: np.ndarray) -> np.ndarray:
     """The gate at pre-activations ``z`` (in the units of the softening), values 0 to 1."""
     if softening.gate == "hard":
         return (z > 0).astype(float)
-    u = np.clip(z / softening.temperature, -500, 500)
+    with np.errstate(over="ignore"):  # infinity is clipped like any other number
+        u = np.clip(z / softening.temperature, -500, 500)
     if softening.gate == "sigmoid":
         return 1.0 / (1.0 + np.exp(-u))
     from math import erf, sqrt

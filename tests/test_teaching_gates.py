@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 import pullback_widgets as pw
 from pullback_widgets.teaching.gates import PATHS
@@ -54,6 +55,9 @@ def test_a_longer_path_begins_like_the_shorter_one() -> None:
         ({"length": 65}, "expected 1 to 64 gates"),
         ({"gate": "step"}, "expected 'sigmoid' or 'normal'"),
         ({"temperature": -1.0}, "temperature"),
+        ({"shown": 1.5}, "shown is 1.5; expected a whole"),
+        ({"shown": "a"}, "shown is 'a'; expected a whole"),
+        ({"seed": -1}, "seed is -1; expected a whole"),
         ({"shown": PATHS}, "expected a whole number from 0 to"),
         ({"values": []}, "There are 0 pre-activations"),
         ({"values": [1.0, math.inf]}, "1 of them not finite"),
@@ -64,8 +68,24 @@ def test_choices_that_make_no_sense(choices: dict[str, Any], words: str) -> None
         pw.gate_paths(**choices)
 
 
-def test_paths_are_kept(tmp_path: Path) -> None:
-    paths = pw.gate_paths(length=2)
+@pytest.mark.parametrize("values", ["words", ["a"], [1 + 2j], object()])
+def test_values_that_are_no_numbers(values: Any) -> None:
+    with pytest.raises(TypeError, match="expected a tensor or array of numbers"):
+        pw.gate_paths(values)
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-300, 0.85, 1e300])
+@pytest.mark.parametrize("size", [0.0, 5e-324, 1.0, 1.7e308])
+def test_values_of_any_size_are_drawn(size: float, temperature: float) -> None:
+    paths = pw.gate_paths(np.array([-size, size]), temperature=temperature)
+    paths.draw(figure := Figure(figsize=(10, 3.4)))
+    assert len(figure.axes) == 3
+    assert np.isfinite(paths.soft).all()
+
+
+@pytest.mark.parametrize("temperature", [0, 0.5])
+def test_paths_are_kept(tmp_path: Path, temperature: float) -> None:
+    paths = pw.gate_paths(length=2, temperature=temperature)
     for ending in paths.ENDINGS:
         assert paths.save(tmp_path / f"gates{ending}").stat().st_size > 1000
     names: dict[str, Any] = {}

@@ -96,6 +96,24 @@ def test_the_score_is_affine_in_a_region() -> None:
                        pre_activations(net, x)]), rtol=0, atol=1e-14)  # fmt: skip
 
 
+def test_the_probe_is_not_rounded() -> None:
+    """In float64 0.1 is another number than in float32."""
+    net = network(6, 2, seed=1)
+    x = torch.tensor((0.1, -0.7), dtype=torch.float64)
+    assert pw.linear_regions(net, probe=(0.1, -0.7)).value == net(x[None]).item()
+
+
+def test_a_leaky_gate_lets_its_slope_through() -> None:
+    net = network(4, 1)
+    net.relu1 = nn.LeakyReLU(0.2)
+    regions = pw.linear_regions(net, temperature=0.3, probe=PROBE)
+    z = net.linear1(torch.tensor(PROBE, dtype=torch.float64)).detach()
+    gate = 0.2 + 0.8 * torch.sigmoid(z / 0.3)
+    assert np.allclose(regions.pullback, through(net, [gate]), rtol=0, atol=1e-12)
+    gate = 0.2 + 0.8 * (z > 0).double()
+    assert np.allclose(regions.gradient, through(net, [gate]), rtol=0, atol=1e-12)
+
+
 def test_one_hidden_unit_makes_two_regions() -> None:
     net = network(1, 1)
     with torch.no_grad():
@@ -162,6 +180,11 @@ def test_the_network_is_left_alone() -> None:
         ({"probe": (0.0,)}, "expected two finite numbers"),
         ({"probe": (0.0, float("nan"))}, "expected two finite numbers"),
         ({"extent": 0}, "expected a finite number above 0"),
+        ({"extent": float("inf")}, "expected a finite number above 0"),
+        ({"extent": "wide"}, "expected a finite number above 0"),
+        ({"probe": None}, "expected two finite numbers"),
+        ({"probe": "ab"}, "expected two finite numbers"),
+        ({"points": 3}, "expected a name"),
         ({"side": 0}, "side is 0"),
         ({"temperature": -1}, "temperature"),
     ],
@@ -176,13 +199,53 @@ def test_networks_without_regions() -> None:
         pw.linear_regions(nn.Linear(2, 1))
     with pytest.raises(ValueError, match=r"expected one score \(N, 1\)"):
         pw.linear_regions(nn.Sequential(nn.Linear(2, 3), nn.ReLU()))
+    with pytest.raises(ValueError, match=r"does not take points, a tensor \(N, 2\): mat1"):
+        pw.linear_regions(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 1)))
+
+
+class Clamped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 6).sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    "bounded", [nn.Sequential(nn.Linear(2, 3), nn.ReLU6(), nn.Linear(3, 1)), Clamped()]
+)
+def test_a_gate_with_two_bounds_is_refused(bounded: nn.Module) -> None:
+    with pytest.raises(ValueError, match="with an upper bound, .* take a ReLU"):
+        pw.linear_regions(bounded)
+
+
+@pytest.mark.parametrize("slopes", [1, 4])
+def test_slopes_that_are_learnt_are_none(slopes: int) -> None:
+    net = nn.Sequential(nn.Linear(2, 4), nn.PReLU(slopes), nn.Linear(4, 1))
+    assert pw.linear_regions(net).count > 1
+
+
+def test_weights_of_a_large_network_are_seen() -> None:
+    """With 192 gates in doubt every pattern is improbable, but not equally."""
+    regions = pw.linear_regions(toy_network(64, 3), temperature=5.0)
+    assert 0 < regions.weight.max() < 1e-12
+    picture = regions.picture("blend").astype(int)
+    colourful = picture.max(axis=-1) - picture.min(axis=-1) > 60
+    assert colourful.any()
+    *_, heaviness = regions.arrows("blend")
+    assert heaviness.max() == 1
+
+
+def test_the_code_computes_the_same() -> None:
+    net = toy_network(6, 2)
+    regions = pw.linear_regions(net, temperature=0.4, probe=(1 / 3, -0.1), extent=2.0)
+    names: dict[str, Any] = {"net": net}
+    exec(regions.code().replace("network = ...", "network = net"), names)
+    for name, array in regions.arrays().items():
+        assert np.array_equal(names["regions"].arrays()[name], array)
 
 
 def test_a_map_is_kept(tmp_path: Path) -> None:
     regions = pw.linear_regions(network().float(), points=toy_points())
     for ending in regions.ENDINGS:
         assert regions.save(tmp_path / f"map{ending}").stat().st_size > 1000
-    assert "linear_regions(network" in regions.code()
     for shown in ("gradient", "pullback", "blend"):
         assert regions.picture(shown).shape == (*regions.score.shape, 3)
     assert not np.array_equal(regions.picture("gradient"), regions.picture("blend"))
@@ -201,7 +264,7 @@ def test_points_can_be_learnt(name: str) -> None:
     assert training.loss < 0.05
 
 
-def test_a_seed_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_decides() -> None:
     torch.manual_seed(0)
     expected = torch.rand(2)
     torch.manual_seed(0)
@@ -221,6 +284,8 @@ def test_a_seed_decides(monkeypatch: pytest.MonkeyPatch) -> None:
         ((torch.zeros(3, 2), torch.zeros(2)), "expected finite numbers"),
         ((torch.full((3, 2), torch.nan), torch.zeros(3)), "expected finite numbers"),
         ((torch.zeros(3, 2), torch.tensor([0, 1, 2])), "neither 0 nor 1"),
+        ((torch.zeros(3, 2), torch.tensor([0, 1, 0.5])), "neither 0 nor 1"),
+        (("ab", "cd"), "expected a name"),
     ],
 )
 def test_what_is_no_points(points: Any, words: str) -> None:
