@@ -19,8 +19,8 @@ from pullback_widgets.softening import Softening
 from pullback_widgets.target import Logit
 from pullback_widgets.teaching import paths as paths_file
 from pullback_widgets.teaching.data import Data, load_data
-from pullback_widgets.teaching.paths import FITTED, PathRecorder, _fit, _losses
-from pullback_widgets.teaching.stability import checked_data
+from pullback_widgets.teaching.paths import FITTED, PathRecorder, _by_channel, _fit, _losses
+from pullback_widgets.teaching.stability import checked_data, trainings
 from pullback_widgets.teaching.training import small_network, train
 
 CLASSES = 10
@@ -62,9 +62,34 @@ def test_random_networks_agree_by_chance(digits: Data) -> None:
         small_network(digits.side, CLASSES, batch_norm=False, seed=seed) for seed in range(40)
     )
     paths = pw.record_paths(networks, digits.test_images[:60])
+    # Units of a channel share their weights: channels are what is independent.
+    for channels, stability in zip(paths.channels, paths.stability, strict=True):
+        means = [stability[:, channels == one].mean() for one in np.unique(channels)]
+        error = np.std(means) / np.sqrt(len(means))
+        assert np.mean(means) == pytest.approx(0.5, abs=4 * error)
     assert paths.agreement[:, :-1].mean() == pytest.approx(0.5, abs=0.03)
-    assert abs(paths.margin_effect.value) < 0.05
-    assert paths.stability[2].mean() == pytest.approx(0.5, abs=0.05)
+    # Nothing depends on z: no effect of its size, and a sigmoid as flat as there is.
+    assert paths.margin_effect.low < 0 < paths.margin_effect.high
+    assert paths.temperature.value > 5
+    assert (
+        paths.errors["best"]
+        < paths.errors["half"]
+        == pytest.approx(paths.errors["sigmoid"], rel=0.05)
+    )
+    assert "about the largest tried" in paths.findings()[1][1]
+    assert [verdict for verdict, _ in paths.findings()[:2]] == ["undecided", "undecided"]
+
+
+def test_where_there_is_nothing_to_find_little_is_found() -> None:
+    """An interval over inputs would call two of three of these cases an effect."""
+    verdicts = []
+    for case in range(20):
+        recorder = PathRecorder(points(50, 8))
+        for number in range(8):
+            recorder.add(mlp(100 * case + number, 40, 8), str(number))
+        verdicts += [verdict for verdict, _ in recorder.states().findings()]
+    assert verdicts[::2].count("supported") <= 2  # of the size of z
+    assert verdicts[1::2].count("supported") <= 2  # of the soft gate
 
 
 def test_equal_checkpoints_have_the_plain_gradient() -> None:
@@ -130,6 +155,19 @@ def test_the_fit_ends_at_the_ends() -> None:
     assert _fit(_losses(z, np.full(z.shape, 0.5))).value >= FITTED[-2]
 
 
+def test_intervals_are_over_channels() -> None:
+    """Copies of the same unit are no more evidence than one of them."""
+    chance = np.random.default_rng(0)
+    z = chance.standard_normal((100, 12)).astype(np.float32)
+    state = chance.binomial(9, 1 / (1 + np.exp(-z))) / 9
+    alone = _fit(_by_channel(_losses(z, state), np.arange(12)))
+    copied = _losses(np.repeat(z, 5, axis=1), np.repeat(state, 5, axis=1))
+    together = _fit(_by_channel(copied, np.repeat(np.arange(12), 5)))
+    assert together == pytest.approx(alone)
+    apart = _fit(_by_channel(copied, np.arange(60)))
+    assert apart.high - apart.low < 0.7 * (alone.high - alone.low)
+
+
 # The report.
 
 
@@ -166,6 +204,43 @@ def test_a_sample_of_units_says_the_same(digits: Data, monkeypatch: pytest.Monke
     assert np.array_equal(some.plain_cosines, every.plain_cosines)
 
 
+def test_small_layers_are_followed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = [mlp(seed) for seed in range(3)]
+    every = pw.record_paths(networks, points()).arrays()
+    monkeypatch.setattr(paths_file, "UNITS_PER_LAYER", 6)
+    some = pw.record_paths(networks, points()).arrays()
+    assert every.keys() == some.keys()
+    assert all(np.array_equal(every[name], some[name], equal_nan=True) for name in every)
+    z = networks[-1][0](points()).detach()
+    assert every["z_1"] == pytest.approx(to_numpy(z / z.std(0, correction=0)), rel=1e-4)
+
+
+def test_two_inputs_and_two_units_are_enough() -> None:
+    paths = pw.record_paths([mlp(seed, width=2) for seed in range(3)], points(2))
+    words = " ".join(sentence for _, sentence in paths.findings())
+    assert "nan" not in words
+    assert all(np.isfinite(value).all() for value in paths.errors.values())
+    paths.figure()
+
+
+def test_many_layers_are_drawn() -> None:
+    layers = [layer for _ in range(12) for layer in (nn.Linear(4, 4), nn.ReLU())]
+    networks = [copy.deepcopy(nn.Sequential(*layers)) for _ in range(3)]
+    for seed, network in enumerate(networks):
+        torch.manual_seed(seed)
+        for layer in network[::2]:
+            layer.reset_parameters()
+    figure = pw.record_paths(networks, torch.randn(30, 4)).figure()
+    agreement = figure.axes[0]
+    legend = agreement.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()][::5] == ["1", "23"]
+    lines = agreement.get_lines()[:12]
+    assert len({str(line.get_color()) for line in lines}) == 12
+    lowest = min(float(np.min(line.get_ydata())) for line in lines)
+    assert agreement.get_ylim()[0] < lowest  # what is below chance is seen too
+
+
 def test_findings_are_read_off_the_numbers(digits: Data) -> None:
     paths = pw.path_stability("digits", epochs=3)
     verdicts = dict.fromkeys(["supported", "not supported", "undecided"])
@@ -180,6 +255,34 @@ def test_findings_are_read_off_the_numbers(digits: Data) -> None:
         {"supported", "not supported"},
         {"undecided"},
     )
+
+
+def test_the_model_of_a_report_stands_still() -> None:
+    """The training goes on while the report of an earlier epoch is looked at."""
+    steps = trainings("digits", batch_norm=True, epochs=3, learning_rate=0.05, seed=0)
+    first = next(steps)
+    model = first.model
+    assert model is not None
+    before = copy.deepcopy(model.module.state_dict())
+    second = next(steps)
+    assert second is not first and second.model is not model
+    assert all(torch.equal(before[name], value) for name, value in
+               model.module.state_dict().items())  # fmt: skip
+    recorder = PathRecorder(load_data("digits").test_images[:256])
+    recorder.add(model, "again")
+    recorder.add(model, "and again")
+    assert np.array_equal(recorder.states().z[0], first.z[0])
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_mode_of_the_users_does_not_matter(mode: Any) -> None:
+    networks = [mlp(0), mlp(1)]
+    with mode():
+        paths = pw.path_stability("digits", epochs=1)
+        assert not torch.is_grad_enabled()
+        recorded = pw.record_paths(networks, points())
+    assert np.array_equal(paths.agreement, pw.path_stability("digits", epochs=1).agreement)
+    assert recorded.cosines is not None and np.isfinite(recorded.cosines).all()
 
 
 # A user's own network.
@@ -244,6 +347,57 @@ def test_a_users_own_training_is_as_without_us() -> None:
     assert all(torch.equal(a.grad, b.grad) for a, b in grads)
 
 
+def test_frozen_parameters_and_none_at_all() -> None:
+    network = mlp().requires_grad_(False)
+    paths = pw.record_paths([network, network], points())
+    assert paths.plain_cosines == pytest.approx(1.0)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+    class Bare(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(x).clamp(min=0)
+
+    assert pw.record_paths([Bare(), Bare()], points().float()).layers == ["gate 1", "gate 2"]
+
+
+def test_a_loop_that_trains_on_after_its_last_checkpoint() -> None:
+    def loop(late: bool) -> Iterator[nn.Module]:
+        network = mlp()
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+        for _ in range(3):
+            yield network
+            network(points())[:, 0].sum().backward()
+            optimizer.step()
+        if not late:
+            yield network
+
+    late, expected = pw.record_paths(loop(True), points()), pw.record_paths(loop(False), points())
+    assert late.names == ["0", "1", "2", "3, the end"]
+    assert np.array_equal(late.agreement, expected.agreement)
+    assert np.array_equal(late.z[0], expected.z[0])
+    assert np.array_equal(late.cosines, expected.cosines)
+
+
+class Twice(nn.Module):
+    """Two ReLUs in one layer, which has one name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential()
+        self.block.forward = lambda x: F.relu(1 - F.relu(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(x)
+
+
+def test_gates_that_share_a_layer_have_names_of_their_own() -> None:
+    paths = pw.record_paths([Twice(), Twice()], points().float())
+    assert paths.layers == ["block gate 1", "block gate 2"]
+    arrays = paths.arrays()
+    assert np.array_equal(arrays["z_block gate 1"], paths.z[0])
+    assert np.array_equal(arrays["z_block gate 2"], paths.z[1])
+
+
 def test_saved_checkpoints_are_read_into_a_copy() -> None:
     networks = [mlp(seed) for seed in range(3)]
     network = mlp(7)
@@ -297,6 +451,64 @@ def test_what_cannot_be_recorded_is_said() -> None:
         PathRecorder(x, temperatures=[-1.0])
 
 
+@pytest.mark.parametrize(
+    ("loop", "words"),
+    [
+        (mlp(), "The training loop is Sequential; expected an iterator"),
+        (5, "The training loop is int; expected an iterator"),
+        (lambda: None, "The training loop returned NoneType; .* says `yield network`"),
+    ],
+)
+def test_what_is_no_training_loop(loop: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        pw.record_paths(loop, points())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "words"),
+    [
+        (None, TypeError, "The inputs are NoneType; expected a tensor"),
+        ([points(), points()], TypeError, "The inputs are list; expected a tensor"),
+        (points() / 0, ValueError, "not finite; take out those"),
+        (points(1), ValueError, "at least two"),
+    ],
+)
+def test_what_is_no_batch_of_inputs(inputs: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        pw.record_paths([mlp()] * 2, inputs)
+
+
+class Merged(nn.Module):
+    """Its gates see each input twice, in rows of their own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x.repeat(2, 1))[: len(x)]
+
+
+def test_what_cannot_be_followed_is_said_at_the_first_checkpoint() -> None:
+    yielded: list[nn.Module] = []
+
+    def loop(network: nn.Module) -> Iterator[nn.Module]:
+        for _ in range(3):
+            yielded.append(network)
+            yield network
+
+    diverged = mlp()
+    with torch.no_grad():
+        diverged[2].weight.fill_(torch.inf)
+    cases: list[tuple[nn.Module, int | None, str]] = [
+        (mlp(), 99, "Index 99 is out of range: there are 2 classes"),
+        (nn.Sequential(nn.Unflatten(1, (3, 1)), nn.ReLU()), None, r"expected logits \(N, K\)"),
+        (Merged(), None, r"shape \(80, 3\) for 40 inputs; expected one row for each"),
+        (diverged, None, r"checkpoint 0, pre-activations of gate 2 \(3\) are not finite"),
+    ]
+    for network, target, words in cases:
+        yielded.clear()
+        with pytest.raises(ValueError, match=words):
+            pw.record_paths(loop(network), points(), target=target)
+        assert len(yielded) == 1
+
+
 def test_a_training_that_diverges_is_said() -> None:
     with pytest.raises(ValueError, match="diverged in epoch 1 .*learning_rate below"):
         pw.path_stability("digits", epochs=2, batch_norm=False, learning_rate=1e6)
@@ -310,6 +522,9 @@ def test_a_training_that_diverges_is_said() -> None:
         ((torch.zeros(100, 8, 9), torch.zeros(100)), ValueError, "expected \\(N, 3, S, S\\)"),
         ((torch.zeros(100, 8, 8), torch.zeros(99)), ValueError, "one label for each image"),
         ((torch.zeros(100, 8, 8) + 2, torch.zeros(100)), ValueError, "expected -1 to 1"),
+        ((torch.zeros(100, 8, 8), torch.zeros(100) + 0.5), ValueError, "no whole numbers"),
+        ((torch.zeros(100, 8, 8), torch.zeros(100) + 1e9), ValueError, "fewer of them than images"),
+        ((torch.zeros(100, 8, 8), ["a"] * 100), TypeError, "no tensors or arrays of numbers"),
         ((torch.zeros(100, 8, 8), torch.zeros(100) - 1), ValueError, "numbered from 0 up"),
     ],
 )
@@ -318,13 +533,21 @@ def test_data_that_cannot_be_learnt(data: Any, error: type[Exception], words: st
         checked_data(data)
 
 
+@pytest.mark.parametrize("rate", [0, -1.0, float("nan"), float("inf"), "fast", None, True])
+def test_what_is_no_learning_rate(rate: Any) -> None:
+    with pytest.raises(ValueError, match=r"learning_rate is .*; expected a finite number above 0"):
+        pw.path_stability("digits", learning_rate=rate)
+
+
 def test_data_of_ones_own() -> None:
     images = torch.rand(100, 8, 8) * 2 - 1
     labels = (images.mean((1, 2)) > 0).long()
+    images.requires_grad_()  # which must not be trained
     paths = pw.path_stability((images, labels), epochs=2)
     assert paths.z[0].shape[0] == 20
     assert "path_stability(..., " in paths.code()
     assert paths.chosen["data"] == "your data"
+    assert images.grad is None
 
 
 def test_the_larger_data_set() -> None:
