@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -12,6 +14,10 @@ import torch
 from widgets import SECONDS, Page, everything, find, making, text_with
 
 import pullback_widgets as pw
+from pullback_widgets.export import load_npz
+from pullback_widgets.teaching import stability
+from pullback_widgets.teaching.data import Data, load_data
+from pullback_widgets.teaching.paths import PathRecorder
 from pullback_widgets.teaching.region_map import STEPS
 from pullback_widgets.teaching.toy import EXTENT, toy_points
 
@@ -43,6 +49,23 @@ def controls(widget: Any) -> list[w.Widget]:
     return [one for one in everything(widget) if isinstance(one, kinds)]
 
 
+def refuses(one: Any, choices: list[tuple[str, Any]], good: tuple[str, Any]) -> None:
+    """Each is refused in one sentence, whoever makes it, and a good one then works."""
+    first = one.result
+    for name, value in choices:
+        kept = getattr(one, name)
+        with pytest.raises(ValueError):
+            setattr(one, name, value)
+        assert getattr(one, name) == kept, (name, value)
+        assert one.wait(SECONDS) and one.result is first
+        one.attempt(name, value)
+        assert getattr(one, name) == kept, (name, value)
+        assert one.error.endswith(".") and "\n" not in one.error, one.error
+        assert "traceback" in text_with(one, "pullback-error")
+    setattr(one, *good)
+    assert one.wait(SECONDS) and not one.error and not text_with(one, "pullback-error")
+
+
 # The gate playground.
 
 
@@ -67,20 +90,18 @@ def test_gates_of_a_layer(playground: Make) -> None:
     assert one.result.open_share == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("length", 0), ("length", 65), ("temperature", -1.0), ("path", 5000), ("values", [])],
-)
-def test_gates_that_are_refused(playground: Make, name: str, value: Any) -> None:
+def test_gates_that_are_refused(playground: Make) -> None:
+    choices = [("length", 0), ("length", 65), ("temperature", -1.0), ("path", 5000), ("values", [])]
+    refuses(playground(), choices, ("length", 4))
+
+
+def test_a_temperature_of_any_size_is_shown(playground: Make) -> None:
     one = playground()
-    kept = getattr(one, name)
-    with pytest.raises(ValueError):
-        setattr(one, name, value)
-    assert getattr(one, name) is kept or getattr(one, name) == kept
-    one.attempt(name, value)
-    assert one.error and "traceback" in text_with(one, "pullback-error")
-    one.length = 4
-    assert one.wait(SECONDS) and not one.error
+    for temperature in (5000.0, 0.001, 0.0):
+        one.temperature = temperature
+        assert one.wait(SECONDS) and not one.error
+        boxes = [box for box in everything(one) if isinstance(box, w.FloatText)]
+        assert [box.value for box in boxes] == [temperature]
 
 
 # The region map.
@@ -162,6 +183,58 @@ def test_places_outside_end_at_the_border(region_map: Make) -> None:
         one.move(40, 0.0, 0.0)
 
 
+def test_a_held_point_that_is_gone_is_let_go(region_map: Make) -> None:
+    one = region_map(held=30)
+    one.points = ([[0.5, 0.5], [-0.5, -0.5]], [0, 1])
+    assert one.wait(SECONDS) and not one.error
+    assert one.held == -1 and find(one, "Move (-1: cross)").value == -1
+    find(one, "x").value = 0.25
+    assert one.wait(SECONDS) and not one.error
+    assert one.probe[0] == 0.25 and one.result.probe[0] == 0.25
+    one.choose(points="moons", held=30)
+    assert one.held == 30
+
+
+def test_points_that_move_while_it_trains_are_learnt(region_map: Make) -> None:
+    one = region_map()
+    chance = np.random.default_rng(0)
+    for _ in range(60):
+        one.move(int(chance.integers(40)), *chance.uniform(-4, 4, 2).tolist())
+        one.shown = str(chance.choice(["gradient", "pullback", "blend"]))
+        one.move(-1, *chance.uniform(-2, 2, 2).tolist())
+        if chance.random() < 0.1:
+            one.stop()
+    assert one.wait(SECONDS)
+    one.move(-1, 0.0, 0.0)
+    assert one.wait(SECONDS) and not one.error
+    assert one.result.progress == 1 and np.isfinite(one.result.score).all()
+    assert torch.equal(one.result.points.places, one.points.places)
+    assert one.points.places.abs().max() <= EXTENT
+
+
+def test_a_map_that_is_closed_while_it_trains(region_map: Make) -> None:
+    one, other = region_map(), region_map(seed=4)
+    one.run()
+    one.close()
+    assert one.wait(SECONDS)
+    other.run()
+    assert other.wait(SECONDS) and other.result.progress == 1 and not other.error
+
+
+def test_two_maps_that_train_at_once_are_their_seeds(region_map: Make) -> None:
+    one, other = region_map(), region_map()
+    expected = one.result.score
+    torch.manual_seed(0)
+    drawn = torch.rand(8)
+    torch.manual_seed(0)
+    one.run()
+    other.run()
+    assert torch.equal(torch.rand(8), drawn)
+    assert one.wait(SECONDS) and other.wait(SECONDS)
+    assert np.array_equal(one.result.score, expected)
+    assert np.array_equal(other.result.score, expected)
+
+
 def test_a_new_shape_is_a_new_network_and_the_same_one_is_not(region_map: Make) -> None:
     one = region_map()
     network, score = one.result.network, one.result.score
@@ -198,20 +271,24 @@ def test_training_can_be_stopped_and_goes_on(region_map: Make) -> None:
     assert len(seen) > 600 / STEPS - 2
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("width", 0), ("width", 65), ("depth", 7), ("temperature", -0.1), ("probe", (1, 2, 3)),
-        ("points", "stars"), ("held", -2),
-    ],
-)  # fmt: skip
-def test_maps_that_are_refused(region_map: Make, name: str, value: Any) -> None:
+def test_maps_that_are_refused(region_map: Make) -> None:
+    refuses(
+        region_map(),
+        [
+            ("width", 0), ("width", 65), ("depth", 7), ("temperature", -0.1), ("probe", (1, 2, 3)),
+            ("points", "stars"), ("held", -2), ("seed", -1), ("seed", 10**30),
+            ("points", ([[0, 0], [1.6, 0]], [0, 1])), ("points", ([[1e30, 0]], [1])),
+            ("probe", "ab"), ("temperature", float("nan")),
+        ],
+        ("shown", "blend"),
+    )  # fmt: skip
+
+
+def test_a_control_goes_back_when_it_is_refused(region_map: Make) -> None:
     one = region_map()
-    kept = getattr(one, name)
-    with pytest.raises(ValueError):
-        setattr(one, name, value)
-    assert getattr(one, name) == kept
-    assert one.wait(SECONDS) and not one.error
+    number = next(box for box in everything(one) if type(box) is w.FloatText)
+    number.value = -1.0
+    assert "temperature is -1.0" in one.error and number.value == 0.2
 
 
 # The path-stability lab.
@@ -249,6 +326,38 @@ def test_a_training_is_stopped_and_starts_anew(lab: Make) -> None:
     assert one.result.progress == 1 and one.result.names == ["0", "1"]
 
 
+def test_a_stopped_lab_has_the_network_that_it_reached(lab: Make, tmp_path: Path) -> None:
+    one = lab(epochs=1)
+    one.observe(lambda _: one.stop(), "result")
+    one.epochs = 6
+    assert one.wait(SECONDS)
+    result = one.result
+    assert result.progress < 1 and result.state.startswith("stopped at")
+    recorder = PathRecorder(load_data("digits").test_images[:256])
+    for _ in range(2):
+        recorder.add(result.model, "again")
+    assert np.array_equal(recorder.states().z[0], result.z[0])
+    assert one.save(tmp_path / "stopped.png").stat().st_size > 1000
+    one.unobserve_all("result")
+    find(one, "Run").click()  # anew, and not from there
+    assert one.wait(SECONDS)
+    expected = pw.path_stability("digits", epochs=6)
+    assert np.array_equal(one.result.agreement, expected.agreement)
+
+
+def test_a_data_set_is_read_off_the_main_thread(lab: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, readers = lab(epochs=1), []
+
+    def read(name: str) -> Data:
+        readers.append(threading.current_thread())
+        return load_data("digits")
+
+    monkeypatch.setattr(stability, "load_data", read)
+    find(one, "Data").value = "mnist"
+    assert one.wait(SECONDS) and not one.error
+    assert readers and threading.main_thread() not in readers
+
+
 def test_a_diverging_training_is_said_and_recovers(lab: Make) -> None:
     one = lab(epochs=2, batch_norm=False)
     one.learning_rate = 1e6
@@ -259,18 +368,26 @@ def test_a_diverging_training_is_said_and_recovers(lab: Make) -> None:
     assert one.wait(SECONDS) and not one.error
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("data", "letters"), ("epochs", 0), ("epochs", 2000), ("learning_rate", 0.0)],
-)
-def test_trainings_that_are_refused(lab: Make, name: str, value: Any) -> None:
+def test_trainings_that_are_refused(lab: Make) -> None:
+    refuses(
+        lab(epochs=1),
+        [
+            ("data", "letters"), ("data", (torch.zeros(3), torch.zeros(3))), ("epochs", 0),
+            ("epochs", 2000), ("learning_rate", 0.0), ("learning_rate", float("nan")),
+            ("seed", -1),
+        ],
+        ("seed", 1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [("Learning rate", -0.5), ("Epochs", 0)])
+def test_a_box_goes_back_when_it_is_refused(lab: Make, name: str, value: float) -> None:
     one = lab(epochs=1)
-    kept = getattr(one, name)
-    with pytest.raises(ValueError):
-        setattr(one, name, value)
-    assert getattr(one, name) == kept
-    one.attempt(name, value)
-    assert one.error
+    box = find(one, name)
+    kept = box.value
+    box.value = value
+    assert box.value in (kept, box.min if hasattr(box, "min") else kept)
+    assert box.value == {"Learning rate": one.learning_rate, "Epochs": one.epochs}[name]
 
 
 def test_two_labs_and_one_that_is_closed(lab: Make) -> None:
@@ -303,8 +420,33 @@ def test_every_control_has_a_name(kind: str, request: pytest.FixtureRequest) -> 
     found = controls(one)
     assert len(found) >= 4
     for control in found:
-        named = control.description or control.tooltip or getattr(control, "tooltips", ())
-        assert named or isinstance(control, w.ToggleButtons), control
+        assert control.description or control.tooltip, control
+
+
+@pytest.mark.parametrize("kind", ["playground", "region_map", "lab"])
+def test_every_kind_of_file_is_written(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    one = request.getfixturevalue(kind)(**({"epochs": 1} if kind == "lab" else {}))
+    for ending in one.RESULT.ENDINGS:
+        assert one.save(tmp_path / f"{one.stem}{ending}").stat().st_size > 1000
+    arrays, settings = load_npz(tmp_path / f"{one.stem}.npz")
+    assert arrays.keys() == one.result.arrays().keys()
+    assert settings["pullback_widgets"]
+    with pytest.raises(ValueError, match=r"\.png"):
+        one.save(tmp_path / "film.gif")
+
+
+@pytest.mark.parametrize("kind", ["playground", "region_map", "lab"])
+def test_choices_that_do_not_exist(kind: str, request: pytest.FixtureRequest) -> None:
+    one = request.getfixturevalue(kind)(**({"epochs": 1} if kind == "lab" else {}))
+    before = {name: getattr(one, name) for name in one.NAMES}
+    with pytest.raises(TypeError, match=f"choose from: {', '.join(one.NAMES)}"):
+        one.choose(colour="red")
+    first = one.NAMES[0]
+    with pytest.raises((TypeError, ValueError)):
+        one.choose(**{one.NAMES[-1]: before[one.NAMES[-1]], first: object()})
+    assert {name: getattr(one, name) for name in one.NAMES} == before
 
 
 @pytest.mark.parametrize("kind", ["playground", "region_map", "lab"])
