@@ -120,6 +120,29 @@ def test_the_map_shows_its_picture(page: Page, region_map: Make) -> None:
     assert not np.array_equal(source, before)
 
 
+@pytest.mark.parametrize("shown", ["gradient", "pullback", "blend"])
+def test_arrows_point_along_the_gradient(
+    region_map: Make, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = region_map(shown=shown)
+    lines: list[Any] = []
+    monkeypatch.setattr(one._canvas, "stroke_styled_line_segments", lambda *a: lines.append(a))
+    one.show(one.result)
+    places, vectors, weights = one.result.arrows()
+    long = np.linalg.norm(vectors, axis=1) > 0.05
+    segments, _, alpha = lines[0]
+    assert len(segments) >= long.sum() > 0
+    ends = {tuple(np.round(start, 6)): end for start, end in segments}
+    for place, vector in zip(places[long], vectors[long], strict=True):
+        start = on_canvas(*place, one)
+        end = ends[tuple(np.round(start, 6))]
+        along = (end - start) * (1, -1)
+        assert along @ vector == pytest.approx(np.linalg.norm(along) * np.linalg.norm(vector))
+    assert alpha.max() == weights.max() and alpha.min() >= 0.25
+    # At the cross the gradient and the pullback, where regions blend.
+    assert len(lines) == (3 if shown == "blend" else 1)
+
+
 def on_canvas(x: float, y: float, one: Any) -> tuple[float, float]:
     return one._canvas.width / 2 * (1 + x / EXTENT), one._canvas.height / 2 * (1 - y / EXTENT)
 
