@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,10 +77,13 @@ def test_a_point_is_dragged_and_the_network_learns_it(lab_page: Callable[..., La
 
     mouse_to(*start)
     page.mouse.down()
+    began = time.perf_counter()
     for step in range(1, 31):
         mouse_to(start[0] + 0.02 * step, start[1] - 0.03 * step)
     lab.wait_for_change(before, CANVAS)
     lab.wait_until(lambda: lab.value("len(updates)") >= 3, "the map is drawn while one drags")
+    rate = lab.value("len(updates)") / (time.perf_counter() - began)
+    print(f"{rate:.1f} updates a second while a point is dragged")
     page.mouse.up()
     after = settled(lab)
     end = place(lab, 5)
