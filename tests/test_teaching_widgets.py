@@ -477,3 +477,22 @@ def test_a_notebook_keeps_a_picture(kind: str, request: pytest.FixtureRequest) -
     one = request.getfixturevalue(kind)(**({"epochs": 1} if kind == "lab" else {}))
     assert one._still()["image/png"]
     assert one._words.startswith(type(one).__name__)
+
+
+def test_other_threads_compute_as_before(region_map: Make) -> None:
+    """Only the map's own thread computes alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        seen: list[int] = []
+        one = region_map()
+        one.observe(lambda change: seen.append(torch.get_num_threads()), "result")
+        one.temperature = 0.4
+        assert one.wait(SECONDS)
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert seen[0] == 1 and seen[-1] == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

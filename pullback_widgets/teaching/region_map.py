@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -121,6 +122,7 @@ class RegionMap(Stage):
     # The computation.
 
     def figures(self, choices: dict[str, Any]) -> Iterator[Regions]:
+        _compute_alone()
         points = checked_points(choices["points"])
         shape = {name: choices[name] for name in ("width", "depth", "seed")}
         if self._training is None or self._made_from != shape:
@@ -409,6 +411,22 @@ class RegionMap(Stage):
                 f"held is {proposal['value']}; expected -1 (the cross) or a point from 0 to {last}."
             )
         return int(proposal["value"])
+
+
+def _compute_alone() -> None:
+    """Let torch compute in this thread alone, in no other; all others stay as they are.
+
+    For so small a network more threads gain nothing, and while one drags they wait for each other
+    in the very cores in which the browser draws: with two cores that costs two pictures of three.
+    """
+    before = torch.get_num_threads()
+    if before == 1:
+        return
+    torch.set_num_threads(1)
+    # Torch sets it for the calling thread and for all that will start; the latter is put back.
+    restore = threading.Thread(target=torch.set_num_threads, args=(before,))
+    restore.start()
+    restore.join()
 
 
 def _pair(vector: Any) -> str:
