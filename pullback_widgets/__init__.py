@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from .target import Target as Target
     from .target import Unit as Unit
     from .teaching.gates import gate_paths as gate_paths
-    from .teaching.paths import record_paths as record_paths
     from .teaching.playground import GatePlayground as GatePlayground
+    from .teaching.recorder import record_paths as record_paths
     from .teaching.region_map import RegionMap as RegionMap
     from .teaching.regions import linear_regions as linear_regions
     from .teaching.stability import path_stability as path_stability
@@ -109,7 +109,7 @@ _HOME = {
     "open_recipe": "recipe",
     "path_stability": "teaching.stability",
     "pullback": "session",
-    "record_paths": "teaching.paths",
+    "record_paths": "teaching.recorder",
     "report": "session",
     "set_device": "model",
     "temperature_strip": "figures.strip",

@@ -138,6 +138,11 @@ class Gate:
             gate = gate.mul_(1.0 - slope).add_(slope)
         return gate.mul_(grad)
 
+    def pre_activation(self) -> Tensor:
+        """What entered it, without its graph; only where a gradient may follow."""
+        assert self.input is not None
+        return self.input.get(last=False)
+
     def _temperature(self, softening: Softening) -> float | Tensor:
         t = softening.temperature * softening.factor(self.key.path)
         if softening.units == "absolute":

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 import pullback_widgets as pw
 from pullback_widgets.figures.result import to_numpy
+from pullback_widgets.model import Direct
 from pullback_widgets.recording import Recording
 from pullback_widgets.softening import Softening
 from pullback_widgets.target import Logit
-from pullback_widgets.teaching import paths as paths_file
+from pullback_widgets.teaching import recorder as recorder_file
 from pullback_widgets.teaching.data import Data, load_data
-from pullback_widgets.teaching.paths import FITTED, PathRecorder, _by_channel, _fit, _losses
+from pullback_widgets.teaching.fit import FITTED, by_channel, fit, losses
+from pullback_widgets.teaching.recorder import PathRecorder
 from pullback_widgets.teaching.stability import checked_data, trainings
 from pullback_widgets.teaching.training import small_network, train
 
@@ -104,12 +106,12 @@ def test_equal_checkpoints_have_the_plain_gradient() -> None:
 
 
 def test_the_gradient_through_mean_states_by_hand() -> None:
-    """W3 diag(m2) W2 diag(m1) W1, with the weights of the last network."""
+    """W3 diag(m2) W2 diag(m1) W1: weights of the last network, mean states of those before it."""
     networks, x = [mlp(seed) for seed in range(4)], points()
     paths = pw.record_paths(networks, x, target=1)
     means = []
     for depth in (1, 3):
-        states = [F.relu(network[:depth](x)) > 0 for network in networks]
+        states = [F.relu(network[:depth](x)) > 0 for network in networks[:-1]]
         means.append(torch.stack(states).double().mean(0))
     first, second, last = (networks[-1][k].weight for k in (0, 2, 4))
     by_hand = ((last[1] * means[1]) @ second * means[0]) @ first
@@ -121,12 +123,11 @@ def test_the_gradient_through_mean_states_by_hand() -> None:
 
 def test_states_of_the_final_network_are_its_hard_gates() -> None:
     x, network = points(), mlp()
-    recording = Recording(paths_file._direct(network, x), x)
+    recording = Recording(Direct(network, calibration=x), x)
     targets = [Logit(0)] * len(x)
     states = {}
     for gate in recording.rectifiers:
-        assert gate.input is not None
-        states[gate.key.turn] = (gate.input.get(last=False) > 0).double()
+        states[gate.key.turn] = (gate.pre_activation() > 0).double()
     assert torch.equal(
         recording.pull(targets, Softening.hard(), states=states),
         recording.pull(targets, Softening.hard()),
@@ -143,7 +144,7 @@ def test_the_fit_finds_the_temperature_that_made_the_states(temperature: float) 
     z = chance.standard_normal((200, 300)).astype(np.float32)
     opened = 1 / (1 + np.exp(-np.clip(z / temperature, -50, 50)))
     state = chance.binomial(30, opened) / 30
-    found = _fit(_losses(z, state))
+    found = fit(losses(z, state))
     assert found.low <= found.value <= found.high
     assert found.value == pytest.approx(temperature, rel=0.03)
     assert found.high - found.low < 0.2 * temperature
@@ -151,8 +152,8 @@ def test_the_fit_finds_the_temperature_that_made_the_states(temperature: float) 
 
 def test_the_fit_ends_at_the_ends() -> None:
     z = np.random.default_rng(0).standard_normal((50, 100)).astype(np.float32)
-    assert _fit(_losses(z, (z > 0).astype(float))).value <= FITTED[1]
-    assert _fit(_losses(z, np.full(z.shape, 0.5))).value >= FITTED[-2]
+    assert fit(losses(z, (z > 0).astype(float))).value <= FITTED[1]
+    assert fit(losses(z, np.full(z.shape, 0.5))).value >= FITTED[-2]
 
 
 def test_intervals_are_over_channels() -> None:
@@ -160,11 +161,11 @@ def test_intervals_are_over_channels() -> None:
     chance = np.random.default_rng(0)
     z = chance.standard_normal((100, 12)).astype(np.float32)
     state = chance.binomial(9, 1 / (1 + np.exp(-z))) / 9
-    alone = _fit(_by_channel(_losses(z, state), np.arange(12)))
-    copied = _losses(np.repeat(z, 5, axis=1), np.repeat(state, 5, axis=1))
-    together = _fit(_by_channel(copied, np.repeat(np.arange(12), 5)))
+    alone = fit(by_channel(losses(z, state), np.arange(12)))
+    copied = losses(np.repeat(z, 5, axis=1), np.repeat(state, 5, axis=1))
+    together = fit(by_channel(copied, np.repeat(np.arange(12), 5)))
     assert together == pytest.approx(alone)
-    apart = _fit(_by_channel(copied, np.arange(60)))
+    apart = fit(by_channel(copied, np.arange(60)))
     assert apart.high - apart.low < 0.7 * (alone.high - alone.low)
 
 
@@ -195,7 +196,7 @@ def test_a_sample_of_units_says_the_same(digits: Data, monkeypatch: pytest.Monke
         return pw.record_paths(loop, digits.test_images[:80])
 
     every = report()
-    monkeypatch.setattr(paths_file, "UNITS_PER_LAYER", 60)
+    monkeypatch.setattr(recorder_file, "UNITS_PER_LAYER", 60)
     some = report()
     assert [z.shape[1] for z in some.z] == [60, 60, 60, 60]
     assert np.allclose(some.agreement, every.agreement, atol=0.06)
@@ -207,7 +208,7 @@ def test_a_sample_of_units_says_the_same(digits: Data, monkeypatch: pytest.Monke
 def test_small_layers_are_followed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     networks = [mlp(seed) for seed in range(3)]
     every = pw.record_paths(networks, points()).arrays()
-    monkeypatch.setattr(paths_file, "UNITS_PER_LAYER", 6)
+    monkeypatch.setattr(recorder_file, "UNITS_PER_LAYER", 6)
     some = pw.record_paths(networks, points()).arrays()
     assert every.keys() == some.keys()
     assert all(np.array_equal(every[name], some[name], equal_nan=True) for name in every)

@@ -17,7 +17,7 @@ import pullback_widgets as pw
 from pullback_widgets.export import load_npz
 from pullback_widgets.teaching import stability
 from pullback_widgets.teaching.data import Data, load_data
-from pullback_widgets.teaching.paths import PathRecorder
+from pullback_widgets.teaching.recorder import PathRecorder
 from pullback_widgets.teaching.region_map import STEPS
 from pullback_widgets.teaching.toy import EXTENT, toy_points
 

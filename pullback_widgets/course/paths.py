@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .answer import as_number
 from .exercise import exercise
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def first(answer: Any) -> str | None:
 )
 def factor(answer: Any) -> str | None:
     """How much larger 0.85 is than the fitted temperature."""
-    paths, factor, inside = answer
+    paths, given, inside = answer
     fitted = paths.temperature.value
     true = PICTURES / fitted
-    if isinstance(factor, bool) or not isinstance(factor, int | float):
-        return f"The factor is {factor!r}; expected a number."
+    factor = as_number(given)
+    if factor is None:
+        return f"The factor is {given!r}; expected a number."
     if abs(factor * true - 1) < 0.05 and abs(true - 1) > 0.1:
         return "That is the fitted temperature over 0.85; turn the fraction round."
     if abs(factor / true - 1) > 0.05:
@@ -92,9 +94,10 @@ def factor(answer: Any) -> str | None:
 )
 def chance(answer: Any) -> str | None:
     """The share of states that agree for random weights."""
-    paths, prediction = answer
-    if isinstance(prediction, bool) or not isinstance(prediction, int | float):
-        return f"The prediction is {prediction!r}; expected a share from 0 to 1."
+    paths, given = answer
+    prediction = as_number(given)
+    if prediction is None:
+        return f"The prediction is {given!r}; expected a share from 0 to 1."
     true = float(paths.agreement[:, :-1].mean())
     if 1 < prediction <= 100:
         return f"A share goes from 0 to 1; if {prediction:g} are percent, divide by 100."
@@ -122,7 +125,7 @@ def frozen(answer: Any) -> str | None:
     """A training loop whose first layer is frozen."""
     from torch import nn
 
-    from ..teaching.paths import record_paths
+    from ..teaching.recorder import record_paths
 
     loop, images = answer
     if not callable(loop):

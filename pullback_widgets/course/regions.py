@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .answer import as_number
 from .exercise import exercise
 
 if TYPE_CHECKING:
@@ -84,11 +85,10 @@ def room(answer: Any) -> str | None:
     """The distance from the cross to the next line, to the right."""
     import torch
 
-    region_map, length = answer
-    if isinstance(length, torch.Tensor) and length.numel() == 1:
-        length = float(length)
-    if isinstance(length, bool) or not isinstance(length, int | float):
-        return f"The length is {type(length).__name__}; give one number, such as 0.25."
+    region_map, given = answer
+    length = as_number(given)
+    if length is None:
+        return f"The length is {type(given).__name__}; give one number, such as 0.25."
     if length <= 0:
         return "The length is how far one can go to the right, a number above 0."
     network = _network(region_map)

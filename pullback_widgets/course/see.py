@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import embedded
+from .answer import as_number
 from .exercise import exercise
 
 CAT = "Egyptian cat"
@@ -30,11 +31,13 @@ ANIMALS = 398
 )
 def temperature(answer: Any) -> str | None:
     """The lowest temperature at which the pullback's cosine with the gradient is under 0.5."""
-    if isinstance(answer, bool) or not isinstance(answer, int | float):
+    number = as_number(answer)
+    if number is None:
         return (
             f"A temperature is a number, and this is {type(answer).__name__}; try "
             "explorer.temperature."
         )
+    answer = number
     if answer < 0:
         return f"Temperatures start at 0, and this is {answer:g}; read it off beside the slider."
     if answer == 0:
@@ -42,7 +45,7 @@ def temperature(answer: Any) -> str | None:
             "0 is the plain gradient itself, whose cosine with itself is 1; drag to the right "
             "before you run this cell."
         )
-    here = _with_the_gradient(float(answer))
+    here = _with_the_gradient(answer)
     if here >= 0.5:
         return f"At {answer:g} the cosine is still {here:.2f}; go on to the right."
     if _with_the_gradient(answer / 1.25) < 0.5:

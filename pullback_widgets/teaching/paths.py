@@ -8,25 +8,17 @@ gradient through the mean states, which is that of a kernel machine, is near the
 
 from __future__ import annotations
 
-import copy
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from .. import code
-from ..figures.result import Progress, Result, to_numpy
-from ..gate import Gate, GateKey
-from ..model import Direct, Model
-from ..recording import Recording
-from ..softening import Softening
-from ..target import LOGITS, Logit, Target
+from ..figures.result import Result
+from ..model import Model
+from .fit import FITTED, by_channel, difference, sigmoid
 from .interval import Interval, interval_of, mean_interval
 
 if TYPE_CHECKING:
@@ -36,12 +28,6 @@ if TYPE_CHECKING:
 TEMPERATURES = tuple(float(t) for t in np.round(np.geomspace(0.01, 5.0, 25), 4))
 """Relative temperatures at which pullbacks are compared."""
 
-FITTED = np.geomspace(0.005, 20.0, 73)
-"""Relative temperatures at which the fit of the sigmoid is tried; the best lies between them."""
-
-UNITS_PER_LAYER = 500
-"""So many units of a layer, chosen by chance, are followed at every checkpoint."""
-
 BINS = 20
 
 
@@ -50,10 +36,10 @@ class Paths(Result):
     """Activation states of L layers over C checkpoints, for N inputs.
 
     The last checkpoint is the final network; what is said of stability compares the others with it.
-    Followed units are all of a layer, or ``UNITS_PER_LAYER`` of them. Relative z are in units of
-    each channel's scale, as relative temperatures are. Intervals of what is said of states are over
-    channels, since units of a channel share their weights: over inputs, chance in the weights would
-    look like an effect. Intervals of cosines are over inputs.
+    Followed units are all of a layer, or ``recorder.UNITS_PER_LAYER`` of them. Relative z are in
+    units of each channel's scale, as relative temperatures are. Intervals of what is said of states
+    are over channels, since units of a channel share their weights: over inputs, chance in the
+    weights would look like an effect. Intervals of cosines are over inputs.
 
     Attributes:
         layers: Names of the layers whose ReLUs are followed.
@@ -74,7 +60,7 @@ class Paths(Result):
         hard_excess: How much further the hard gate is from the mean states than the sigmoid.
         half_excess: How much further 1/2 is, a gate that knows nothing of z.
         temperatures: Relative temperatures of the pullbacks, (K,).
-        cosines: Between the pullback and the gradient through the mean states, (N, K).
+        cosines: Between the pullback and the gradient through these mean states, (N, K).
         plain_cosines: Between the plain gradient and it, (N,).
         fitted_cosines: Between the pullback at the fitted temperature and it, (N,).
         curve: Of each checkpoint, what the training said of it: loss and accuracy, (C, 2); NaN
@@ -123,8 +109,8 @@ class Paths(Result):
             sums = [
                 part.sum(axis=0) for part in (stability * large, large, stability * small, small)
             ]
-            rows.append(_by_channel(np.stack(sums, axis=1), channels))
-        return interval_of(np.concatenate(rows), _difference)
+            rows.append(by_channel(np.stack(sums, axis=1), channels))
+        return interval_of(np.concatenate(rows), difference)
 
     @property
     def gain(self) -> Interval | None:
@@ -282,7 +268,7 @@ class Paths(Result):
             axes.plot(*self.state_curve(layer), **self._look(layer))
         reach = max(float(np.quantile(np.abs(z), 0.95)) for z in self.z)
         z = np.linspace(-reach, reach, 201)
-        fitted = 1 / (1 + np.exp(-np.clip(z / self.temperature.value, -50, 50)))
+        fitted = sigmoid(z / self.temperature.value)
         axes.plot(z, fitted, color="#e8710a", linewidth=3, alpha=0.6)
         axes.annotate(
             f"sigmoid(z / T)\nT = {self.temperature}",
@@ -338,300 +324,10 @@ def _labelled(layers: int) -> set[int]:
     return {round(n * (layers - 1) / max(room - 1, 1)) for n in range(room)}
 
 
-def record_paths(
-    training_loop: Iterable[Any] | Callable[[], Iterable[Any]],
-    inputs: Any,
-    *,
-    network: nn.Module | Model | None = None,
-    target: int | None = None,
-    temperatures: Sequence[float] = TEMPERATURES,
-    progress: Progress | None = None,
-) -> Paths:
-    """Follow the activation states of a network through its own training.
-
-    Args:
-        training_loop: What trains: an iterator, or a function without arguments that returns one,
-            that yields the network whenever a checkpoint shall be taken, first best before the
-            first step. If it trains on after the last one, its end is a checkpoint too. It may
-            yield state dicts instead, saved checkpoints for instance; then ``network`` says whose.
-        inputs: What the states are measured on, a tensor (N, ...) as the network takes it; images
-            (N, 3, H, W) in [-1, 1] for a ``pw.Model``. 50 to 500 that were not trained on are
-            usual; all pass at once.
-        network: The network that state dicts belong to; a copy is filled.
-        target: The class whose gradients are compared; by default each input's own top class.
-        temperatures: Relative temperatures of the pullbacks.
-        progress: Called with the share that is done once training is over.
-
-    Returns:
-        The report; ``findings()`` says what came out, ``figure()`` draws it.
-
-    Raises:
-        TypeError: If the loop is none, or yields something else.
-        ValueError: If there are fewer than two checkpoints, no ReLU, other gates than before, or
-            numbers that are not finite.
-    """
-    recorder = PathRecorder(inputs, target=target, temperatures=temperatures)
-    shell = None if network is None else _copied(network)
-    for number, state in enumerate(_iterated(training_loop)):
-        recorder.add(_network_of(state, shell), str(number))
-    recorder.catch_up()
-    paths = recorder.states()
-    for share in recorder.pullbacks(paths):
-        if progress is not None:
-            progress(share)
-    return paths
-
-
-class PathRecorder:
-    """Takes checkpoints one by one, and reports on them at any time."""
-
-    def __init__(
-        self,
-        inputs: Any,
-        *,
-        target: int | None = None,
-        temperatures: Sequence[float] = TEMPERATURES,
-    ) -> None:
-        """See :func:`record_paths`."""
-        self._inputs = _checked_inputs(inputs)
-        self._target = target
-        self._temperatures = tuple(map(float, temperatures))
-        for one in self._temperatures:
-            Softening.relative(one)  # raises with the reason
-        self._names: list[str] = []
-        self._curve: list[tuple[float, float]] = []
-        self._keys: list[GateKey] = []
-        self._units: list[Tensor] = []
-        self._sums: list[Tensor] = []
-        self._states: list[list[NDArray[np.uint8]]] = []
-        self._last: tuple[Model, Recording] | None = None
-        self._weights: list[tuple[int, int]] = []
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def add(
-        self,
-        network: nn.Module | Model,
-        name: str,
-        curve: tuple[float, float] = (float("nan"), float("nan")),
-    ) -> None:
-        """Take a checkpoint: the states of all gates, for all inputs.
-
-        Args:
-            network: As it is now; it is not changed.
-            name: Of the checkpoint.
-            curve: Loss and accuracy, where they are known.
-
-        Raises:
-            ValueError: If there is no ReLU, there were others before, pre-activations are not
-                finite, or the network has no such target.
-        """
-        model = network if isinstance(network, Model) else _direct(network, self._inputs)
-        recording = Recording(model, self._inputs)
-        gates = recording.rectifiers
-        keys = [gate.key for gate in gates]
-        if not keys:
-            raise ValueError(
-                f"The network {model.name} has no ReLU that could be followed; "
-                "pw.report(model) lists what its nonlinearities are."
-            )
-        if self._names and keys != self._keys:
-            raise ValueError(
-                f"Checkpoint {name} has {len(keys)} gates in other places than the "
-                f"{len(self._keys)} of the first one; record checkpoints of one and the same "
-                "network."
-            )
-        for gate in gates:
-            _check_value(_value(gate), gate, len(self._inputs), name)
-        if not self._names:
-            recording.scores(self._targets(recording))  # raises now, and not after the training
-            self._begin(gates)
-        for layer, gate in enumerate(gates):
-            opened = _value(gate) > 0
-            self._sums[layer] += opened
-            followed = opened.flatten(1)[:, self._units[layer]]
-            self._states[layer].append(np.packbits(to_numpy(followed), axis=1))
-        self._names.append(name)
-        self._curve.append(curve)
-        self._last, self._weights = (model, recording), _versions(model)
-
-    def catch_up(self) -> None:
-        """Take one more checkpoint if the last network has been trained on since."""
-        if self._last is not None and _versions(self._last[0]) != self._weights:
-            self.add(self._last[0], f"{len(self._names)}, the end")
-
-    def _begin(self, gates: Sequence[Gate]) -> None:
-        chance = torch.Generator().manual_seed(0)
-        for gate in gates:
-            z = _value(gate)
-            units = z[0].numel()
-            self._keys.append(gate.key)
-            chosen = torch.randperm(units, generator=chance)[:UNITS_PER_LAYER].sort().values
-            self._units.append(chosen.to(z.device))
-            self._sums.append(torch.zeros(z.shape, dtype=torch.int32, device=z.device))
-            self._states.append([])
-
-    def pullbacks(self, paths: Paths) -> Iterator[float]:
-        """Fill in the cosines of a report on all checkpoints.
-
-        Yields:
-            The share that is done.
-        """
-        assert self._last is not None
-        _, recording = self._last
-        targets, count = self._targets(recording), len(self._names)
-        means = {
-            key.turn: s.double() / count for key, s in zip(self._keys, self._sums, strict=True)
-        }
-        mean = recording.pull(targets, Softening.hard(), states=means).flatten(1).double()
-
-        def cosine(softening: Softening) -> NDArray[np.float64]:
-            pulled = recording.pull(targets, softening).flatten(1).double()
-            return to_numpy(F.cosine_similarity(pulled, mean, dim=1))
-
-        cosines = np.empty((len(self._inputs), len(self._temperatures)))
-        for number, temperature in enumerate(self._temperatures):
-            cosines[:, number] = cosine(Softening.relative(temperature))
-            yield (number + 1) / len(self._temperatures)
-        paths.plain_cosines = cosine(Softening.hard())
-        paths.fitted_cosines = cosine(Softening.relative(paths.temperature.value))
-        paths.cosines = cosines
-
-    def states(self) -> Paths:
-        """The report without cosines; the last checkpoint is taken as the final network.
-
-        Raises:
-            ValueError: If there are fewer than two checkpoints.
-        """
-        if len(self._names) < 2 or self._last is None:
-            raise ValueError(
-                f"There are {len(self._names)} checkpoints; expected at least two. Let the "
-                "training loop yield the network before the first step and after each epoch."
-            )
-        _, recording = self._last
-        all_z, all_channels, all_scales, stability, mean_state = [], [], [], [], []
-        agreement = np.ones((len(self._keys), len(self._names)))
-        for layer, gate in enumerate(recording.rectifiers):
-            z, scale, units = _value(gate), gate.channel_scale(), self._units[layer]
-            relative = z / scale.clamp_min(torch.finfo(z.dtype).tiny).view(-1, *[1] * (z.dim() - 2))
-            states = np.stack(
-                [np.unpackbits(one, axis=1, count=len(units)) for one in self._states[layer]]
-            )
-            equal = states == states[-1]
-            agreement[layer] = equal.mean(axis=(1, 2))
-            all_z.append(to_numpy(relative.flatten(1)[:, units]).astype(np.float32))
-            all_channels.append(to_numpy(units // z[0, 0].numel()))
-            all_scales.append(float(scale.mean()))
-            stability.append(equal[:-1].mean(axis=0, dtype=np.float32))
-            mean_state.append(states[:-1].mean(axis=0, dtype=np.float32))
-        losses = [
-            _by_channel(_losses(z, state), channels)
-            for z, state, channels in zip(all_z, mean_state, all_channels, strict=True)
-        ]
-        temperature = _fit(np.concatenate(losses))
-        flat_z, flat_state = np.concatenate(all_z, 1), np.concatenate(mean_state, 1)
-        distances = {
-            "sigmoid": np.square(_sigmoid(flat_z / temperature.value) - flat_state),
-            "step": np.square((flat_z > 0) - flat_state),
-            "half": np.square(0.5 - flat_state),
-        }
-        # Channels of all layers, numbered one after the other.
-        starts = np.cumsum([0, *(1 + channels.max() for channels in all_channels[:-1])])
-        channels = np.concatenate([a + b for a, b in zip(starts, all_channels, strict=True)])
-
-        def excess(name: str) -> Interval:
-            further = (distances[name] - distances["sigmoid"]).mean(axis=0)
-            rows = np.stack([further, np.ones(len(further))], axis=1)
-            return interval_of(_by_channel(rows, channels), lambda sums: sums[:, 0] / sums[:, 1])
-
-        return Paths(
-            layers=_layer_names(self._keys),
-            names=list(self._names),
-            agreement=agreement,
-            z=all_z,
-            channels=all_channels,
-            scales=all_scales,
-            stability=stability,
-            mean_state=mean_state,
-            temperature=temperature,
-            layer_temperature=[_fit(one) for one in losses],
-            errors={
-                **{name: float(one.mean()) for name, one in distances.items()},
-                "best": _spread(flat_z, flat_state),
-            },
-            hard_excess=excess("step"),
-            half_excess=excess("half"),
-            temperatures=self._temperatures,
-            curve=np.array(self._curve),
-        )
-
-    def _targets(self, recording: Recording) -> list[Target]:
-        if self._target is not None:
-            return [Logit(self._target)] * len(self._inputs)
-        return [Logit(index) for index in recording.value(LOGITS).argmax(1).tolist()]
-
-
-def _value(gate: Gate) -> Tensor:
-    """What entered a rectifier."""
-    assert gate.input is not None
-    return gate.input.get(last=False)
-
-
-def _by_channel(values: NDArray[Any], channels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sums over the units of each channel: from (U, K) to a row for each channel there is."""
-    _, groups = np.unique(channels, return_inverse=True)
-    sums = np.zeros((int(groups.max()) + 1, *values.shape[1:]))
-    np.add.at(sums, groups, values)
-    return sums
-
-
-def _difference(sums: NDArray[Any]) -> NDArray[Any]:
-    """The mean of some values less that of others, from the sums and counts of either, (R, 4)."""
-    counts = np.maximum(sums[:, 1::2], np.finfo(float).tiny)  # none in an odd sample of channels
-    means = sums[:, ::2] / counts
-    return np.asarray(means[:, 0] - means[:, 1])
-
-
-def _losses(z: NDArray[Any], state: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean squared error of the gate at every temperature of FITTED, (U, len(FITTED))."""
-    result = np.empty((z.shape[1], len(FITTED)))
-    for number, temperature in enumerate(FITTED):
-        result[:, number] = np.square(_sigmoid(z / np.float32(temperature)) - state).mean(axis=0)
-    return result
-
-
-def _fit(losses: NDArray[np.float64]) -> Interval:
-    """The temperature of least loss, with its interval over the rows."""
-    return interval_of(losses, _best)
-
-
-def _best(losses: NDArray[Any]) -> NDArray[Any]:
-    """The temperatures of least loss, each by a parabola through the three lowest points."""
-    losses = np.atleast_2d(losses)
-    middle = np.clip(losses.argmin(axis=1), 1, len(FITTED) - 2)
-    left, centre, right = (losses[np.arange(len(losses)), middle + k] for k in (-1, 0, 1))
-    bend = left - 2 * centre + right
-    shift = 0.5 * (left - right) / np.where(bend > 0, bend, np.inf)
-    step = np.log(FITTED[1] / FITTED[0])
-    return FITTED[middle] * np.exp(np.clip(shift, -1, 1) * step)
-
-
-def _sigmoid(u: NDArray[Any]) -> NDArray[Any]:
-    return 1 / (1 + np.exp(-np.clip(u, -50, 50)))
-
-
 def _binned(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     parts = np.array_split(np.argsort(x, axis=None), min(BINS, x.size))
     flat_x, flat_y = x.ravel(), y.ravel()
     return np.array([flat_x[p].mean() for p in parts]), np.array([flat_y[p].mean() for p in parts])
-
-
-def _spread(x: NDArray[Any], y: NDArray[Any]) -> float:
-    """Variance of y among values of about the same x: in up to 400 bins of at least 20 values."""
-    parts = np.array_split(np.argsort(x, axis=None), min(max(x.size // 20, 1), 400))
-    flat = y.ravel()
-    return float(np.average([flat[p].var() for p in parts], weights=[len(p) for p in parts]))
 
 
 def _verdict(effect: Interval) -> str:
@@ -639,90 +335,3 @@ def _verdict(effect: Interval) -> str:
     if effect.low > 0:
         return "supported"
     return "not supported" if effect.high < 0 else "undecided"
-
-
-def _checked_inputs(inputs: Any) -> Tensor:
-    """A batch of inputs."""
-    try:
-        batch = torch.as_tensor(inputs)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(
-            f"The inputs are {type(inputs).__name__}; expected a tensor (N, ...) as the network "
-            "takes it."
-        ) from error
-    if batch.dim() < 2 or len(batch) < 2:
-        raise ValueError(
-            f"The inputs have shape {tuple(batch.shape)}; expected a batch (N, ...) of at least "
-            "two, as the network takes them."
-        )
-    if not torch.isfinite(batch).all():
-        raise ValueError("Some inputs are not finite; take out those with NaN or infinity.")
-    return batch
-
-
-def _check_value(z: Tensor, gate: Gate, count: int, name: str) -> None:
-    """Refuse what could not be followed."""
-    where = f"gate {gate.key.turn} ({gate.key.path or 'of the forward itself'})"
-    if z.dim() < 2 or len(z) != count:
-        raise ValueError(
-            f"What enters {where} has shape {tuple(z.shape)} for {count} inputs; expected one row "
-            "for each input, (N, ...)."
-        )
-    if not torch.isfinite(z).all():
-        raise ValueError(
-            f"In checkpoint {name}, pre-activations of {where} are not finite: the training "
-            "diverged; choose a smaller learning rate."
-        )
-
-
-def _layer_names(keys: Sequence[GateKey]) -> list[str]:
-    """The layers in which gates run; those that share a layer are told apart by their turn."""
-    paths = [key.path for key in keys]
-    return [
-        key.path
-        if key.path and paths.count(key.path) == 1
-        else f"{key.path} gate {key.turn}".strip()
-        for key in keys
-    ]
-
-
-def _versions(model: Model) -> list[tuple[int, int]]:
-    """Changes whenever weights do: every write to a tensor counts its version up."""
-    tensors = itertools.chain(model.module.parameters(), model.module.buffers())
-    return [(id(one), one._version) for one in tensors]
-
-
-def _direct(network: nn.Module, inputs: Tensor) -> Model:
-    return Direct(network, calibration=inputs)
-
-
-def _copied(network: nn.Module | Model) -> nn.Module | Model:
-    copied = copy.copy(network) if isinstance(network, Model) else copy.deepcopy(network)
-    if isinstance(copied, Model):
-        copied.module = copy.deepcopy(copied.module)
-    return copied
-
-
-def _iterated(training_loop: Any) -> Iterator[Any]:
-    """The checkpoints that a loop yields."""
-    network = isinstance(training_loop, nn.Module)  # which may be iterable and is callable
-    call = callable(training_loop) and not network
-    loop = training_loop() if call else training_loop
-    if network or not isinstance(loop, Iterable):
-        what = "returned" if call else "is"
-        raise TypeError(
-            f"The training loop {what} {type(loop).__name__}; expected an iterator of checkpoints, "
-            "such as a function that trains and says `yield network` after each epoch."
-        )
-    return iter(loop)
-
-
-def _network_of(state: Any, shell: nn.Module | Model | None) -> nn.Module | Model:
-    """The network of a checkpoint."""
-    if isinstance(state, nn.Module | Model):
-        return state
-    if isinstance(state, dict) and shell is not None:
-        (shell.module if isinstance(shell, Model) else shell).load_state_dict(state)
-        return shell
-    expected = "the network, or a state dict of it (then give network=...)"
-    raise TypeError(f"The training loop yielded {type(state).__name__}; expected {expected}.")

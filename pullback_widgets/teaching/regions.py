@@ -234,7 +234,7 @@ def linear_regions(
     gates = on_map.rectifiers
     _check_gates(gates)
     score = _score(on_map)
-    pattern = torch.cat([_value(gate) > 0 for gate in gates], 1)
+    pattern = torch.cat([gate.pre_activation().flatten(1) > 0 for gate in gates], 1)
     numbers, first = _distinct(to_numpy(pattern))
     region = numbers.reshape(side, side)
     centres = _centres(region, len(first))
@@ -245,7 +245,7 @@ def linear_regions(
     targets = [target] * len(asked)
     gradient = to_numpy(recording.pull(targets, Softening.hard()).double())
     pullback = to_numpy(recording.pull(targets, softening).double())
-    z = torch.cat([_value(gate)[0] for gate in recording.rectifiers])
+    z = torch.cat([gate.pre_activation().flatten(1)[0] for gate in recording.rectifiers])
     weight, here = _weights(z, pattern[torch.as_tensor(first)], softening)
     in_regions = Recording(model, grid[torch.as_tensor(centres)], layers=False)
     of_regions = in_regions.pull([target] * len(centres), Softening.hard())
@@ -287,12 +287,6 @@ def _check_gates(gates: list[Gate]) -> None:
                 f"The network has a {gate.operation} with an upper bound, a second gate that the "
                 "pullback leaves open; take a ReLU in its place."
             )
-
-
-def _value(gate: Gate) -> Tensor:
-    """What entered a rectifier, one row for each input."""
-    assert gate.input is not None
-    return gate.input.get(last=False).flatten(1)
 
 
 def _score(recording: Recording) -> Tensor:

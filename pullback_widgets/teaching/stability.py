@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..figures.result import Progress, at_least_one, completed
 from .data import TEST_SHARE, Data, load_data
-from .paths import PathRecorder, Paths
+from .paths import Paths
+from .recorder import PathRecorder
 from .training import as_model, small_network, train
 
 INPUTS = 256
