@@ -129,8 +129,7 @@ class Gate:
         elif softening.gate == "hard":
             return own_derivative(self.own, z, grad)
         else:
-            gate = z / _shaped(self._temperature(softening), z, channel_dim=1)
-            gate = gate.sigmoid_() if softening.gate == "sigmoid" else torch.special.ndtr(gate)
+            gate = _soft(softening, z / _shaped(self._temperature(softening), z, channel_dim=1))
         if isinstance(self.slope, Tensor) or self.slope != 0.0:
             slope = self.slope
             if isinstance(slope, Tensor) and slope.numel() > 1:
@@ -152,6 +151,18 @@ class Gate:
     def channel_scale(self) -> Tensor:
         """The scale of its channels, (C,): followed from a batch norm, or calibrated."""
         return self.settings.calibrated(self.key) if self.scale is None else self.scale()
+
+
+def gate_values(softening: Softening, z: Tensor) -> Tensor:
+    """The gate at pre-activations ``z``, in the units of the softening; values 0 to 1."""
+    if softening.gate == "hard":
+        return (z > 0).to(z)
+    return _soft(softening, z / softening.temperature)
+
+
+def _soft(softening: Softening, u: Tensor) -> Tensor:
+    """``g(u)`` of a soft gate; ``u`` may be overwritten."""
+    return u.sigmoid_() if softening.gate == "sigmoid" else torch.special.ndtr(u)
 
 
 @dataclass

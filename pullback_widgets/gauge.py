@@ -6,10 +6,12 @@ import html
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from . import picture
 from .canvas import sharp_canvas
 from .frame import LayerView
+from .gate import gate_values
 from .screen import draw, put
 from .softening import Softening
 
@@ -69,7 +71,7 @@ class GateCurve:
         canvas.stroke_line(0, base, width, base)
         canvas.stroke_line(place(0.0), base, place(0.0), top)
         z = np.linspace(low, high, 241)
-        gates = gate_values(softening, z)
+        gates = gate_values(softening, torch.from_numpy(z)).numpy()
         canvas.stroke_style = _CURVE
         canvas.line_width = 5
         points = np.stack([(z - low) / (high - low) * width, base - gates * (base - top)], axis=-1)
@@ -89,19 +91,6 @@ class GateCurve:
         canvas.fill_text(f"pre-activations of {view.gated}, {unit}", 2, base + 44, width)
         canvas.fill_style = _CURVE
         canvas.fill_text("share of the gradient that passes", 2, 14)
-
-
-def gate_values(softening: Softening, z: np.ndarray) -> np.ndarray:
-    """The gate at pre-activations ``z`` (in the units of the softening), values 0 to 1."""
-    if softening.gate == "hard":
-        return (z > 0).astype(float)
-    with np.errstate(over="ignore"):  # infinity is clipped like any other number
-        u = np.clip(z / softening.temperature, -500, 500)
-    if softening.gate == "sigmoid":
-        return 1.0 / (1.0 + np.exp(-u))
-    from math import erf, sqrt
-
-    return np.array([0.5 * (1.0 + erf(value / sqrt(2.0))) for value in u])
 
 
 class ChannelStrip:

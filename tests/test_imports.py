@@ -61,6 +61,25 @@ def test_the_engine_works_without_any_jupyter_package() -> None:
     run(BLOCK + ENGINE)
 
 
+def test_only_the_widgets_need_jupyter() -> None:
+    widgets = {
+        *("Explorer", "CounterfactualGrid", "TemperatureStrip", "DepthJourney", "LayerAtlas"),
+        *("Compare", "GatePlayground", "RegionMap", "PathStabilityLab"),
+    }
+    missing = run(
+        BLOCK
+        + """
+import pullback_widgets as pw
+for name in dir(pw):
+    try:
+        getattr(pw, name)
+    except ImportError:
+        print(name)
+"""
+    )
+    assert set(missing.split()) == widgets
+
+
 def test_the_engine_loads_no_jupyter_package_where_there_is_one() -> None:
     loaded = run(ENGINE + "import sys; print(*{n.partition('.')[0] for n in sys.modules})").split()
     assert "torch" in loaded

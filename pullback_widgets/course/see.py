@@ -31,26 +31,25 @@ ANIMALS = 398
 )
 def temperature(answer: Any) -> str | None:
     """The lowest temperature at which the pullback's cosine with the gradient is under 0.5."""
-    number = as_number(answer)
-    if number is None:
+    lowest = as_number(answer)
+    if lowest is None:
         return (
             f"A temperature is a number, and this is {type(answer).__name__}; try "
             "explorer.temperature."
         )
-    answer = number
-    if answer < 0:
-        return f"Temperatures start at 0, and this is {answer:g}; read it off beside the slider."
-    if answer == 0:
+    if lowest < 0:
+        return f"Temperatures start at 0, and this is {lowest:g}; read it off beside the slider."
+    if lowest == 0:
         return (
             "0 is the plain gradient itself, whose cosine with itself is 1; drag to the right "
             "before you run this cell."
         )
-    here = _with_the_gradient(answer)
+    here = _with_the_gradient(lowest)
     if here >= 0.5:
-        return f"At {answer:g} the cosine is still {here:.2f}; go on to the right."
-    if _with_the_gradient(answer / 1.25) < 0.5:
+        return f"At {lowest:g} the cosine is still {here:.2f}; go on to the right."
+    if _with_the_gradient(lowest / 1.25) < 0.5:
         return (
-            f"At {answer:g} it is under 0.5 ({here:.2f}), but so it is at lower temperatures; go "
+            f"At {lowest:g} it is under 0.5 ({here:.2f}), but so it is at lower temperatures; go "
             "back to the left."
         )
     return None

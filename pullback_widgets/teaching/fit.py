@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from ..gate import gate_values
+from ..softening import Softening
 from .interval import Interval, interval_of
 
 FITTED = np.geomspace(0.005, 20.0, 73)
@@ -17,7 +20,7 @@ def losses(z: NDArray[Any], state: NDArray[Any]) -> NDArray[np.float64]:
     """Mean squared error of the gate at every temperature of FITTED, (U, len(FITTED))."""
     result = np.empty((z.shape[1], len(FITTED)))
     for number, temperature in enumerate(FITTED):
-        result[:, number] = np.square(sigmoid(z / np.float32(temperature)) - state).mean(axis=0)
+        result[:, number] = np.square(soft_gate(z, float(temperature)) - state).mean(axis=0)
     return result
 
 
@@ -37,9 +40,9 @@ def _best(losses: NDArray[Any]) -> NDArray[Any]:
     return FITTED[middle] * np.exp(np.clip(shift, -1, 1) * step)
 
 
-def sigmoid(u: NDArray[Any]) -> NDArray[Any]:
-    """``1 / (1 + exp(-u))``, without overflow."""
-    return 1 / (1 + np.exp(-np.clip(u, -50, 50)))
+def soft_gate(z: NDArray[Any], temperature: float) -> NDArray[Any]:
+    """The sigmoid gate at relative z."""
+    return np.asarray(gate_values(Softening.relative(temperature), torch.from_numpy(z)).numpy())
 
 
 def by_channel(values: NDArray[Any], channels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import code
 from ..figures.result import Result, at_least_one
-from ..gauge import gate_values
+from ..gate import gate_values
 from ..softening import Softening
 from .weights import checked_seed
 
@@ -91,9 +91,10 @@ class GatePaths(Result):
         soft = self.softening
         gate = "sigmoid" if soft.is_hard else soft.gate  # at T = 0 both are the hard gate
         values = "" if self.given is None else "values=..., "
+        shown = f", shown={self.shown}" if self.shown else ""
         return code.script(
             f"paths = pw.gate_paths({values}temperature={soft.temperature}, gate={gate!r}, "
-            f"length={self.length})",
+            f"length={self.length}{shown})",
             "paths.soft.prod(axis=1)",
         )
 
@@ -121,7 +122,8 @@ class GatePaths(Result):
         z = np.linspace(-reach, reach, 401)
         axes.plot(z, z > 0, color=HARD, linestyle="--", label="hard gate")
         if not self.softening.is_hard:
-            axes.plot(z, gate_values(self.softening, z), color=SOFT, linewidth=2, label="soft gate")
+            soft = gate_values(self.softening, torch.from_numpy(z)).numpy()
+            axes.plot(z, soft, color=SOFT, linewidth=2, label="soft gate")
         axes.set(
             title="One gate: what passes, over z",
             xlabel="pre-activation z (bars: how often)",
@@ -203,7 +205,7 @@ def gate_paths(
     softening = Softening.hard() if temperature == 0 else Softening(temperature, gate, "absolute")
     pool = checked_values(values)
     z = np.random.default_rng(checked_seed(seed)).choice(pool, (PATHS, LONGEST))[:, :length]
-    soft = gate_values(softening, z.ravel()).reshape(z.shape)
+    soft = gate_values(softening, torch.from_numpy(z)).numpy()
     return GatePaths(pool, softening, z, (z > 0).astype(float), soft, shown, values)
 
 

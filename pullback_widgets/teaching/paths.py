@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import code
 from ..figures.result import Result
 from ..model import Model
-from .fit import FITTED, by_channel, difference, sigmoid
+from .fit import FITTED, by_channel, difference, soft_gate
 from .interval import Interval, interval_of, mean_interval
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class Paths(Result):
             axes.plot(*self.state_curve(layer), **self._look(layer))
         reach = max(float(np.quantile(np.abs(z), 0.95)) for z in self.z)
         z = np.linspace(-reach, reach, 201)
-        fitted = sigmoid(z / self.temperature.value)
+        fitted = soft_gate(z, self.temperature.value)
         axes.plot(z, fitted, color="#e8710a", linewidth=3, alpha=0.6)
         axes.annotate(
             f"sigmoid(z / T)\nT = {self.temperature}",

@@ -19,7 +19,7 @@ from ..model import Direct, Model
 from ..recording import Recording
 from ..softening import Softening
 from ..target import LOGITS, Logit, Target
-from .fit import by_channel, fit, losses, sigmoid, spread
+from .fit import by_channel, fit, losses, soft_gate, spread
 from .interval import Interval, interval_of
 from .paths import TEMPERATURES, Paths
 
@@ -222,7 +222,7 @@ class PathRecorder:
         temperature = fit(np.concatenate(by_temperature))
         flat_z, flat_state = np.concatenate(all_z, 1), np.concatenate(mean_state, 1)
         distances = {
-            "sigmoid": np.square(sigmoid(flat_z / temperature.value) - flat_state),
+            "sigmoid": np.square(soft_gate(flat_z, temperature.value) - flat_state),
             "step": np.square((flat_z > 0) - flat_state),
             "half": np.square(0.5 - flat_state),
         }

@@ -98,23 +98,24 @@ def train(
         The state before the first step, then after each epoch; in evaluation mode.
     """
     order = torch.Generator().manual_seed(checked_seed(seed))
+    batch_size = min(batch_size, len(data.labels))
     optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=0.9)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(epochs, 1))
     yield Epoch(0, network.eval(), float("nan"), accuracy(network, data))
     for number in range(1, epochs + 1):
         network.train()
         total = 0.0
-        # The last batch may be a single image, which a batch norm cannot take.
+        # Whole batches: the last one may be a single image, which a batch norm cannot take.
         shuffled = torch.randperm(len(data.labels), generator=order)
+        seen = len(shuffled) // batch_size * batch_size
         with torch.enable_grad():
-            for batch in shuffled[: len(shuffled) // batch_size * batch_size].split(batch_size):
+            for batch in shuffled[:seen].split(batch_size):
                 loss = F.cross_entropy(network(data.images[batch]), data.labels[batch])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 total += float(loss.detach()) * len(batch)
         schedule.step()
-        seen = len(shuffled) // batch_size * batch_size
         yield Epoch(number, network.eval(), total / max(seen, 1), accuracy(network, data))
 
 
