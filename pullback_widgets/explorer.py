@@ -178,9 +178,6 @@ class Explorer(Choices, Live):
         self._stopped = True
         super().stop()
 
-    def hidden(self) -> list[w.Widget]:
-        return list(self._screen.sources)
-
     def _settled(self) -> Frame:
         self.wait()
         if self.result is None or (self.error and not self._refused):
@@ -286,6 +283,7 @@ class Explorer(Choices, Live):
 
     def _build(self) -> None:
         self._screen = Screen()
+        self._unseen += self._screen.sources
         self._screen.on_pick = self._picked
         self._screen.on_wipe = lambda share: self.attempt("wipe", share)
         self._caption = w.HTML(layout=w.Layout(width="512px", margin="2px 0 0 0"))

@@ -33,6 +33,8 @@ class Live(w.VBox):
         self._followers: dict[str, list[Callable[[Any], None]]] = {}
         self._drawing, self._saying = threading.RLock(), threading.RLock()
         self._problem = w.HTML(layout=w.Layout(width="512px", display="none"))
+        # Widgets that belong to this one and may not be among its children.
+        self._unseen: list[w.Widget] = [self._problem]
         super().__init__(**options)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -48,14 +50,10 @@ class Live(w.VBox):
         """Stop computing and close all widgets."""
         self.stop()
         self._closed = True
-        for widget in [*inside(self), *self.hidden()]:
-            if widget is not self:
+        for root in (*self._unseen, *self.children):
+            for widget in inside(root):
                 widget.close()
         super().close()
-
-    def hidden(self) -> list[w.Widget]:
-        """Widgets that belong to this one and are not among its children."""
-        return []
 
     # Choices and their controls.
 

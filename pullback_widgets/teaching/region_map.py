@@ -116,9 +116,6 @@ class RegionMap(Stage):
         self._made_from = None
         super().run()
 
-    def hidden(self) -> list[w.Widget]:
-        return [*super().hidden(), self._source]
-
     # The computation.
 
     def figures(self, choices: dict[str, Any]) -> Iterator[Regions]:
@@ -150,6 +147,7 @@ class RegionMap(Stage):
     # What is seen.
 
     def screen(self) -> w.Widget:
+        self._unseen.append(self._source)
         return self._canvas
 
     def show(self, result: Regions) -> None:

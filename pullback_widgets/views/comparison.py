@@ -250,8 +250,10 @@ class Compare(Pictured, View):
         return self._board.box
 
     def controls(self) -> Sequence[w.Widget]:
-        slider, number, words, units = temperature_row(self).children
-        self._units = units  # a comparison may show both, so there is no one choice of units
+        temperature = temperature_row(self)
+        self._unseen.append(temperature)
+        # A comparison may show both units, so there is no one choice of them.
+        slider, number, words, _ = temperature.children
         zoom = w.BoundedFloatText(
             min=1,
             max=MAX_ZOOM,
@@ -279,9 +281,6 @@ class Compare(Pictured, View):
             row(image_box(self), upload_button(self), target),
             row(slider, number, words, zoom, *self._place_boxes(), explore),
         ]
-
-    def hidden(self) -> list[w.Widget]:
-        return [self._units]
 
     def _place_boxes(self) -> list[w.BoundedIntText]:
         """The cross by numbers."""

@@ -125,10 +125,6 @@ class Stage(Choices, Live):
         result: Result = self.result
         return result
 
-    def hidden(self) -> list[w.Widget]:
-        unseen = [] if self.TAKES_TIME else [self._go, self._halt, self._bar, self._status]
-        return [*super().hidden(), self._nothing, *unseen]
-
     # What a notebook shows and keeps.
 
     def _ipython_display_(self, **options: Any) -> None:
@@ -264,6 +260,7 @@ class Stage(Choices, Live):
         self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
         self._problem.layout.width = "auto"
         self._nothing = w.HTML(layout=w.Layout(display="none"))
+        self._unseen += [self._nothing, self._go, self._halt, self._bar, self._status]
         screen = self.screen()
         away = TakeawayPanel(self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem)
         self.children = [

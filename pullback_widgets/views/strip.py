@@ -177,6 +177,7 @@ class TemperatureStrip(Pictured, View):
         self._number.add_class(SPOKEN_LABEL)
         for control in (self._slider, self._number):
             bind(self, "column", control)
+        self._unseen.append(self._film.chooser)  # only the upper board's tiles are chosen
         film = row(Film(self._slider, FRAME_SECONDS).box, self._slider, self._number)
         return w.VBox([self._board.box, film, self._film.box, self._film.words])
 
