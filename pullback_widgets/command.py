@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import __version__
 from .course import booklet
+from .server import start_lab, trust
 
 HOME = "pullback-course"
 """The folder where the course lies unless another one is named."""
@@ -125,8 +126,6 @@ def lab(folder: Path, options: Sequence[str] = (), *, notebook: str | None = Non
         CommandError: If there is no JupyterLab, no such notebook, or no writing in the folder.
         FileNotFoundError: If this installation has no notebooks.
     """
-    from .server import start_lab
-
     folder = folder.resolve()
     if folder != booklet.folder():
         for name, text in copies(solutions=False).items():
@@ -140,6 +139,7 @@ def lab(folder: Path, options: Sequence[str] = (), *, notebook: str | None = Non
     if not (folder / notebook).is_file():
         there = ", ".join(sorted(path.name for path in folder.glob("*.ipynb")))
         raise CommandError(f"There is no {notebook} in {folder}; there are: {there}.")
+    trust(folder / path.name for path in booklet.folder().glob("*.ipynb"))
     try:
         return start_lab(folder, notebook, options)
     except ModuleNotFoundError as error:

@@ -13,6 +13,8 @@ from types import ModuleType
 
 import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
+from nbformat.v4 import new_markdown_cell, new_output
 
 import pullback_widgets as pw
 from pullback_widgets import command
@@ -34,8 +36,9 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     app = ModuleType("jupyterlab.labapp")
     app.main = lines.append  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "jupyterlab.labapp", app)
-    # where the news are switched off
+    # where the news are switched off, and what is trusted is kept
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     return lines
 
 
@@ -213,6 +216,32 @@ def test_no_browser_is_opened_without_a_screen(
     monkeypatch.setenv("DISPLAY", ":0")
     command.main(["lab", str(tmp_path)])
     assert ["--no-browser" in line for line in started] == [True, False]
+
+
+def test_lab_trusts_the_course_and_nothing_that_could_act(
+    tmp_path: Path, started: list[list[str]]
+) -> None:
+    folder = tmp_path / "course"
+    command.main(["course", str(folder)])
+    acting = nbformat.read(folder / "02_one_neuron.ipynb", 4)
+    cell = next(cell for cell in acting.cells if cell.cell_type == "code")
+    cell.outputs = [new_output("display_data", {"text/html": "<script>0</script>"})]
+    nbformat.write(acting, folder / "02_one_neuron.ipynb")
+    (folder / "03_soft_gates.ipynb").write_text("no notebook")
+    other = nbformat.read(folder / "01_see.ipynb", 4)
+    other.cells.append(new_markdown_cell("Mine."))
+    nbformat.write(other, folder / "mine.ipynb")
+    command.main(["lab", str(folder)])
+
+    notary = NotebookNotary()
+    trusted = {
+        path.name
+        for path in folder.glob("*.ipynb")
+        if path.name != "03_soft_gates.ipynb"
+        and notary.check_signature(nbformat.read(path, as_version=4))
+    }
+    ours = {path.name for path in booklet.folder().glob("*.ipynb")}
+    assert trusted == ours - {"02_one_neuron.ipynb", "03_soft_gates.ipynb"}
 
 
 def test_lab_without_jupyterlab_says_what_to_install(

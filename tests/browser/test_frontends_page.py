@@ -1,14 +1,15 @@
-"""The first notebook in Notebook 7 and as Voila's web page; all other tests use JupyterLab."""
+"""The first notebook as it is shipped: in JupyterLab, Notebook 7 and as Voila's web page."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import access
 from labpage import LabPage
-from servers import NotebookServer, VoilaServer
+from servers import LabServer, NotebookServer, VoilaServer
 from voilapage import VoilaPage
 
 if TYPE_CHECKING:
@@ -34,6 +35,23 @@ def plays(page: WidgetPage) -> None:
     page.wait_until(lambda: "T = 100" in caption.inner_text(), "the caption says so")
     assert (page.wait_until_still(SCREEN) != before).any(-1).mean() > 0.5
     page.check()
+
+
+def test_jupyterlab_reloaded_half_way(new_page: Callable[..., Page], lab_server: LabServer) -> None:
+    """The pictures that the notebook brings along do not take the live ones' places."""
+    try:
+        page = LabPage(new_page(), lab_server, FIRST.stem)
+        notebook = json.loads(FIRST.read_text("utf-8"))
+        first = next(n for n, cell in enumerate(notebook["cells"]) if cell["cell_type"] == "code")
+        page.run_cell(first)
+        page.wait_until_drawn(SCREEN)
+        page.reload()
+        page.page.get_by_role(
+            "heading", name="From the plain gradient"
+        ).scroll_into_view_if_needed()
+        plays(page)
+    finally:
+        lab_server.shut_kernels_down()
 
 
 def test_notebook_7(tmp_path: Path, new_page: Callable[..., Page]) -> None:
