@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .ascent import Step as Step
     from .attribution import ExcitationPullback as ExcitationPullback
@@ -62,8 +64,6 @@ if TYPE_CHECKING:
     from .views.grid import CounterfactualGrid as CounterfactualGrid
     from .views.journey import DepthJourney as DepthJourney
     from .views.strip import TemperatureStrip as TemperatureStrip
-
-__version__ = "0.1.0"
 
 # Public name -> the file it lives in.
 _HOME = {

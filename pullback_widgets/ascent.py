@@ -10,7 +10,7 @@ import math
 import numbers
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,13 +19,12 @@ from .recording import Recording
 from .softening import Softening
 from .target import LOGITS, Logit, Target
 
-if TYPE_CHECKING:
-    from .session import Session
-
 
 @dataclass(frozen=True)
 class Step:
-    """The image after a step of ascent. Shapes as in the session's ``image``; on the CPU.
+    """The image after a step of ascent, on the CPU.
+
+    Of a session it has the shapes of the session's ``image``, of a recording those of a batch.
 
     Attributes:
         index: 1 for the first step.
@@ -44,9 +43,9 @@ class Step:
 
 
 def ascend(
-    session: Session,
-    target: Any = None,
-    softening: Softening | None = None,
+    recording: Recording,
+    targets: Sequence[Target],
+    softening: Softening,
     *,
     steps: int = 5,
     step_size: float = 20.0,
@@ -58,9 +57,9 @@ def ascend(
     call; nothing is computed before the first ``next``, and not taking the next step stops it.
 
     Args:
-        session: The recorded image.
-        target: What grows; see ``Session.pullback``.
-        softening: ``Softening.relative(0.85)`` by default.
+        recording: The recorded images, (N, 3, H, W).
+        targets: What grows, one for each image, class names resolved.
+        softening: How the gates on the way are softened.
         steps: Number of steps, 1 or more.
         step_size: L2 length of a step in image units, above 0. A value of the image changes by
             ``step_size / sqrt(3 H W)`` in the quadratic mean, so that 20 at 224 px is like 2.9 at
@@ -68,17 +67,16 @@ def ascend(
         radius: L2 radius around the original image, above 0; None for no limit.
 
     Yields:
-        A ``Step`` after each step.
+        A ``Step`` of the batch after each step.
 
     Raises:
         ValueError: For numbers out of range, unknown layers or classes.
     """
     walk = checked_walk(steps, step_size, radius)
-    targets = session.resolve(target)
-    for one in targets:
-        for term in one.terms():
-            session._recording.value(term.layer)  # an unknown layer raises here, not at a step
-    return _walk(session, targets, Softening.checked(softening), *walk)
+    for target in targets:
+        for term in target.terms():
+            recording.value(term.layer)  # an unknown layer raises here, not at a step
+    return _walk(recording, targets, softening, *walk)
 
 
 def checked_walk(steps: Any, step_size: Any, radius: Any) -> tuple[int, float, float | None]:
@@ -99,7 +97,7 @@ def checked_walk(steps: Any, step_size: Any, radius: Any) -> tuple[int, float, f
 
 
 def _walk(
-    session: Session,
+    recording: Recording,
     targets: Sequence[Target],
     softening: Softening,
     steps: int,
@@ -109,8 +107,7 @@ def _walk(
     layers = {term.layer for target in targets for term in target.terms()}
     until = layers if LOGITS not in layers else set()
     noted = layers != {LOGITS} or bool(softening.factors)
-    recording = session._recording
-    start = recording.x.detach()
+    model, start = recording.model, recording.x.detach()
     for index in range(1, steps + 1):
         pullback = recording.pull(targets, softening, last=index > 1)
         x = recording.x.detach() + step_size * _unit(pullback)
@@ -119,19 +116,9 @@ def _walk(
             difference = difference * (radius / _norm(difference).clamp_min(radius))
         x = (start + difference).clamp(-1.0, 1.0)
         del recording  # its graph goes before the next forward pass builds another
-        recording = Recording(session.model, x, layers=noted, until=until, grad=index < steps)
+        recording = Recording(model, x, layers=noted, until=until, grad=index < steps)
         scores = recording.scores(targets).cpu()
-        probabilities = _probabilities(recording, targets)
-        perturbed = session._unbatched(x.cpu())
-        yield Step(
-            index,
-            perturbed,
-            session._unbatched((x - start).cpu()),
-            float(scores[0]) if session._single else scores,
-            probabilities
-            if probabilities is None or not session._single
-            else float(probabilities[0]),
-        )
+        yield Step(index, x.cpu(), (x - start).cpu(), scores, _probabilities(recording, targets))
 
 
 def _probabilities(recording: Recording, targets: Sequence[Target]) -> Tensor | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .model import Model
+from .nonlinearity import tell
 from .recording import Recording
 from .session import Session, _one_each, _resolve
 from .softening import Softening
@@ -121,8 +122,10 @@ class ExcitationPullback:
             )
             *_, last = walk
             return (last.difference / (2 * _column(self.model.std, last.difference))).to(x)
-        recording = Recording(self._inner, x)
-        return recording.pull(_resolve(wanted, recording), softening, last=True).to(x)
+        recording = Recording(self._inner, x, scales_of=self.model)
+        targets = _resolve(wanted, recording)
+        tell(recording, softening)
+        return recording.pull(targets, softening, last=True).to(x)
 
     def _images(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] from what the network sees of them."""
@@ -135,13 +138,9 @@ class _Inner(Model):
 
     def __init__(self, model: Model) -> None:
         self.__dict__.update(vars(model))
-        self._model = model
 
     def normalise(self, x: Tensor) -> Tensor:
         return x.clone()  # the network may overwrite what it is given
-
-    def scales(self, height: int, width: int) -> Any:
-        return self._model.scales(height, width)
 
 
 def _checked(inputs: Any) -> Tensor:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import __version__
 from .course import booklet
 from .server import start_lab, trust
+from .version import __version__
 
 HOME = "pullback-course"
 """The folder where the course lies unless another one is named."""

@@ -145,10 +145,10 @@ class Explorer(Choices, Live):
         ending = path.suffix.lower()
         if ending == ".gif":
             view = self.view if self.view in ASCENDED else "perturbed"
-            return export.save_gif(path, export.film(frame, view, self.colour))
+            return export.save_gif(path, frame.film(view, self.colour))
         if ending == ".npz":
             settings = recipe.write(self, frame, pixels=False)
-            return export.save_npz(path, export.frame_arrays(frame), settings)
+            return export.save_npz(path, frame.arrays(), settings)
         if ending in (".pdf", ".svg"):
             return export.save_figure(path, self.figure())
         if ending == ".json":

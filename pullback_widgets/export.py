@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .model import Model
+from .paper import PRINT_DPI
 from .picture import RGB, enlarge
-from .session import Session
+from .version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .frame import Frame
-
-PRINT_DPI, SCREEN_DPI = 300, 100
 SETTINGS = "settings"
 """Name under which an NPZ file holds its settings, as JSON."""
 
@@ -60,13 +56,6 @@ def save_figure(path: Path, *figures: Figure) -> Path:
         else:
             figures[0].savefig(path, **options)
     return path
-
-
-def figure_png(figure: Figure) -> bytes:
-    """A matplotlib figure as a PNG file, for the screen."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=SCREEN_DPI)
-    return file.getvalue()
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> Path:
@@ -125,46 +114,8 @@ def save_gif(
     return path
 
 
-def frame_arrays(frame: Frame) -> dict[str, NDArray[Any]]:
-    """All tensors of what an Explorer shows: (3, H, W) in image units, (K,) logits."""
-    tensors = {"image": frame.image, "pullback": frame.pullback}
-    if frame.step is not None:
-        tensors |= {"difference": frame.step.difference, "perturbed": frame.step.perturbed}
-    numbers = {
-        "score": frame.score,
-        "top_classes": [one.index for one in frame.predictions],
-        "top_probabilities": [one.probability for one in frame.predictions],
-    }
-    return {
-        **{name: np.asarray(tensor.float().numpy()) for name, tensor in tensors.items()},
-        **{name: np.asarray(value) for name, value in numbers.items()},
-    }
-
-
-def film(frame: Frame, view: str, colour: str = "rgb") -> list[RGB]:
-    """An ascent anew, as pictures: the photograph, then ``view`` after every step.
-
-    Args:
-        frame: Whose target, settings and number of steps are taken.
-        view: ``"difference"`` or ``"perturbed"``.
-        colour: As in ``picture.signed_map``.
-    """
-    state = frame.state
-    steps = Session(frame.model, frame.image).ascend(
-        frame.target,
-        state.softening,
-        steps=state.steps if frame.step is None else frame.step.index,
-        step_size=state.step_size,
-        radius=state.radius,
-    )
-    pictures = [replace(frame, step=step).picture(view, colour) for step in steps]
-    return [frame.picture("photograph"), *pictures]
-
-
 def provenance(model: Model) -> dict[str, Any]:
     """What a result depends on besides its settings: versions, and the network."""
-    from . import __version__
-
     return {
         "pullback_widgets": __version__,
         "torch": torch.__version__,

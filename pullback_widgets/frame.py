@@ -157,6 +157,39 @@ class Frame:
             return picture.overlay(values, self.image, colour)
         return picture.signed_map(values, colour)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All tensors, (3, H, W) in image units, and the numbers beside them."""
+        tensors = {"image": self.image, "pullback": self.pullback}
+        if self.step is not None:
+            tensors |= {"difference": self.step.difference, "perturbed": self.step.perturbed}
+        numbers = {
+            "score": self.score,
+            "top_classes": [one.index for one in self.predictions],
+            "top_probabilities": [one.probability for one in self.predictions],
+        }
+        return {
+            **{name: np.asarray(tensor.float().numpy()) for name, tensor in tensors.items()},
+            **{name: np.asarray(value) for name, value in numbers.items()},
+        }
+
+    def film(self, view: str, colour: str = "rgb") -> list[RGB]:
+        """The ascent anew, as pictures: the photograph, then ``view`` after every step.
+
+        Args:
+            view: ``"difference"`` or ``"perturbed"``.
+            colour: As in ``picture.signed_map``.
+        """
+        state = self.state
+        steps = Session(self.model, self.image).ascend(
+            self.target,
+            state.softening,
+            steps=state.steps if self.step is None else self.step.index,
+            step_size=state.step_size,
+            radius=state.radius,
+        )
+        pictures = [replace(self, step=step).picture(view, colour) for step in steps]
+        return [self.picture("photograph"), *pictures]
+
     @property
     def title(self) -> str:
         """The target in words."""

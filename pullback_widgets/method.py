@@ -26,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 
 from .layer import unknown_layer
 from .model import Model
+from .nonlinearity import tell
 from .recording import Recording, _layer_hooks, _logits_of, _overwritten, _Trace
 from .rectifier import find_rectifier
 from .session import Session, TargetLike
@@ -201,6 +202,7 @@ def _smooth_pullback(
             layers=bool(until) or bool(softening.factors) or layers != {LOGITS},
             until=until,
         )
+        tell(recording, softening)
         total += recording.pull([target] * copies, softening, last=True).sum(0)
     return total / samples
 

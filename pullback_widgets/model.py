@@ -76,6 +76,7 @@ class Model:
         categories: Class names, or None.
         name: A short name for labels.
         catalogue_name: What ``load_model`` calls it, None for one's own.
+        lock: Held while the module runs in another mode than its own.
 
     While a network in training mode is run it is in evaluation mode, so do not train it in another
     thread at the same time.
@@ -138,8 +139,7 @@ class Model:
             module = copy.deepcopy(module).to(_usable(device))
         self.module = module
         self._calibration = calibration
-        self._scales: tuple[object, Mapping[int, Tensor]] = (None, {})
-        self._lock = _locks.setdefault(module, threading.RLock())
+        self.lock = _locks.setdefault(module, threading.RLock())
 
     def __repr__(self) -> str:
         return f"<Model {self.name}, {self.size} px, on {self.device}>"
@@ -206,7 +206,7 @@ class Model:
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """The module in evaluation mode; every flag is put back, whatever happens inside."""
-        with self._lock:
+        with self.lock:
             training = [module for module in modules_inside(self.module) if module.training]
             try:
                 for module in training:
@@ -227,22 +227,6 @@ class Model:
             top, left = (side - height) // 2, (side - width) // 2
             batch = batch[..., top : top + height, left : left + width]
         return batch.to(self.device, self.dtype)
-
-    def scales(self, height: int, width: int) -> Mapping[int, Tensor]:
-        """Standard deviation of the channels that enter gates of unknown scale, by their turn.
-
-        Measured over :meth:`calibration_batch`, and kept until the weights or the size of the
-        images change.
-        """
-        from .recording import measure_scales
-
-        with self._lock:
-            tensors = itertools.chain(self.module.parameters(), self.module.buffers())
-            # Every write to a tensor counts its version up.
-            key = (height, width, *((id(one), one._version) for one in tensors))
-            if self._scales[0] != key:
-                self._scales = key, measure_scales(self, self.calibration_batch(height, width))
-            return self._scales[1]
 
 
 class Direct(Model):

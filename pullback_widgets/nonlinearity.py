@@ -14,15 +14,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from .gate import Gate, Pool
-
-if TYPE_CHECKING:
-    from .recording import Recording
+from .recording import Recording
+from .softening import Softening
 
 # Autograd's names of what is linear in its input, without "Backward" and the number behind it.
 _LINEAR_NAMES = """
@@ -174,9 +173,10 @@ def is_known(module: nn.Module) -> bool:
     return module in _told
 
 
-def tell(recording: Recording) -> None:
-    """Warn of what is not softened, once for each network."""
-    if is_known(recording.model.module) or recording.logits is None:
+def tell(recording: Recording, softening: Softening) -> None:
+    """Warn of what a pullback will not soften, once for each network."""
+    known = softening.is_hard or is_known(recording.model.module)
+    if known or recording.logits is None:
         return
     shown(recording.model.module)
     text = report_of(recording).exceptions

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 from matplotlib.figure import Figure
 
-from .export import figure_png
+PRINT_DPI, SCREEN_DPI = 300, 100
 
 
 class Paper(Figure):
@@ -12,3 +14,10 @@ class Paper(Figure):
 
     def _repr_png_(self) -> bytes:
         return figure_png(self)
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A matplotlib figure as a PNG file, for the screen."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=SCREEN_DPI)
+    return file.getvalue()

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,7 +32,6 @@ from torch.utils.checkpoint import CheckpointError
 from .gate import Gate, GateKey, Kept, Pool, Settings
 from .layer import Layer, unknown_layer
 from .model import Model
-from .nonlinearity import tell
 from .rectifier import find_max_pool, find_rectifier, may_be_gate
 from .scale import ScaleMap, channel_deviation, follows_scale
 from .softening import Softening
@@ -278,6 +279,7 @@ class Recording:
         until: Collection[str] = (),
         grad: bool = True,
         measured: dict[int, Tensor] | None = None,
+        scales_of: Model | None = None,
     ) -> None:
         """Run the forward pass.
 
@@ -288,6 +290,7 @@ class Recording:
             until: Names of layers after which nothing more is computed; all of them must be met.
             grad: Whether backward passes will follow.
             measured: Filled with the deviation of the channels entering gates of unknown scale.
+            scales_of: The model whose calibration gives the scales; by default the network itself.
 
         Raises:
             ValueError: If a layer of ``until`` was not met, or the network returns no tensor.
@@ -295,7 +298,8 @@ class Recording:
         """
         self.model = model
         self.logits: Tensor | None = None
-        self._settings = Settings(Softening.hard(), _scale_lookup(model, x.shape[-2], x.shape[-1]))
+        scales = _scale_lookup(scales_of or model, x.shape[-2], x.shape[-1])
+        self._settings = Settings(Softening.hard(), scales)
         self._lock = threading.RLock()
         with torch.inference_mode(False):
             self.x = x.detach().to(model.device, model.dtype, copy=True).requires_grad_(grad)
@@ -411,8 +415,6 @@ class Recording:
             ValueError: For an unknown layer, or indices out of range.
         """
         seeds = self._seeds(targets)
-        if not softening.is_hard:
-            tell(self)
         # A target that no gradient leads to, such as a constant layer, pulls back to zero.
         reached = [layer for layer in seeds if self.value(layer).requires_grad]
         with self._lock, torch.inference_mode(False):
@@ -457,13 +459,13 @@ class Recording:
 
 
 def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:
-    """Where the gates of a recording find calibrated scales (``Model.scales``)."""
+    """Where the gates of a recording find calibrated scales."""
     scales: Mapping[int, Tensor] | None = None  # measured on the first question
 
     def scale(key: GateKey) -> Tensor:
         nonlocal scales
         if scales is None:
-            scales = model.scales(height, width)
+            scales = calibrated_scales(model, height, width)
         found = scales.get(key.turn)
         if found is None or len(found) != key.channels:
             ran = "did not run" if found is None else f"had {len(found)} channels"
@@ -478,11 +480,29 @@ def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], 
     return scale
 
 
-def measure_scales(model: Model, images: Tensor) -> dict[int, Tensor]:
-    """Standard deviation per channel of what enters each gate of unknown scale, by its turn."""
-    measured: dict[int, Tensor] = {}
-    Recording(model, images, layers=False, grad=False, measured=measured)
-    return measured
+_calibrated: weakref.WeakKeyDictionary[Model, tuple[object, Mapping[int, Tensor]]]
+_calibrated = weakref.WeakKeyDictionary()
+"""Of each network: what its scales depend on, and the scales."""
+
+
+def calibrated_scales(model: Model, height: int, width: int) -> Mapping[int, Tensor]:
+    """Standard deviation of the channels that enter gates of unknown scale, by their turn.
+
+    Measured over :meth:`Model.calibration_batch`, and kept until the weights or the size of the
+    images change.
+    """
+    with model.lock:
+        tensors = itertools.chain(model.module.parameters(), model.module.buffers())
+        # Every write to a tensor counts its version up.
+        key = (height, width, *((id(one), one._version) for one in tensors))
+        known, scales = _calibrated.get(model, (None, {}))
+        if known != key:
+            measured: dict[int, Tensor] = {}
+            images = model.calibration_batch(height, width)
+            Recording(model, images, layers=False, grad=False, measured=measured)
+            scales = measured
+            _calibrated[model] = key, scales
+        return scales
 
 
 @contextmanager

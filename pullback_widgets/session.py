@@ -14,7 +14,7 @@ from .ascent import Step, ascend
 from .image import to_batch
 from .layer import Layer
 from .model import Model
-from .nonlinearity import Report, report_of
+from .nonlinearity import Report, report_of, tell
 from .recording import Recording
 from .scale import channel_deviation
 from .softening import Softening
@@ -159,8 +159,10 @@ class Session:
             ValueError: For an unknown layer or class, or indices out of range.
             TypeError: If the target is none of the known kinds.
         """
-        pulled = self._recording.pull(self.resolve(target), Softening.checked(softening))
-        return self._unbatched(pulled)
+        softening = Softening.checked(softening)
+        targets = self.resolve(target)
+        tell(self._recording, softening)
+        return self._unbatched(self._recording.pull(targets, softening))
 
     def ascend(
         self,
@@ -171,8 +173,51 @@ class Session:
         step_size: float = 20.0,
         radius: float | None = 100.0,
     ) -> Generator[Step, None, None]:
-        """Gradient ascent along pullbacks; see :func:`pullback_widgets.ascent.ascend`."""
-        return ascend(self, target, softening, steps=steps, step_size=step_size, radius=radius)
+        """Gradient ascent along pullbacks; see :func:`pullback_widgets.ascent.ascend`.
+
+        Args:
+            target: What grows; as for :meth:`pullback`.
+            softening: ``Softening.relative(0.85)`` by default.
+            steps: Number of steps, 1 or more.
+            step_size: L2 length of a step in image units, above 0.
+            radius: L2 radius around the original image, above 0; None for no limit.
+
+        Yields:
+            A ``Step`` after each step.
+
+        Raises:
+            ValueError: For numbers out of range, unknown layers or classes.
+        """
+        softening = Softening.checked(softening)
+        walk = ascend(
+            self._recording,
+            self.resolve(target),
+            softening,
+            steps=steps,
+            step_size=step_size,
+            radius=radius,
+        )
+        return self._told(walk, softening)
+
+    def _told(
+        self, walk: Generator[Step, None, None], softening: Softening
+    ) -> Generator[Step, None, None]:
+        """The steps as they are seen from outside: of one image, if the session has one."""
+        tell(self._recording, softening)
+        for step in walk:
+            yield self._unbatched_step(step)
+
+    def _unbatched_step(self, step: Step) -> Step:
+        if not self._single:
+            return step
+        probability = step.probability
+        return Step(
+            step.index,
+            step.perturbed[0],
+            step.difference[0],
+            float(step.score[0]),
+            None if probability is None else float(probability[0]),
+        )
 
     def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:
         """One concrete target per image: names looked up, None replaced by the top class."""
@@ -199,7 +244,9 @@ def pullback(
     # Where only logits are asked for, layers need not be told apart, which makes it faster.
     logits = all(one is None or isinstance(as_target(one), Logit) for one in wanted)
     recording = Recording(model, batch, layers=not logits or bool(softening.factors))
-    pulled = recording.pull(_resolve(wanted, recording), softening, last=True)
+    targets = _resolve(wanted, recording)
+    tell(recording, softening)
+    pulled = recording.pull(targets, softening, last=True)
     return pulled[0] if single else pulled
 
 

@@ -158,7 +158,7 @@ def test_other_weights_versions_and_networks_are_said(
         next(model.module.parameters()).add_(0.5)
     (note,) = keep(pw.open_recipe(recipe, model=model)).notes
     assert "weights" in note
-    monkeypatch.setattr(pw, "__version__", "9.9")
+    monkeypatch.setattr(export, "__version__", "9.9")
     renamed = pw.Model(model.module, size=model.size, name="other")
     notes = " ".join(keep(pw.open_recipe(recipe, model=renamed)).notes)
     assert "pullback_widgets" in notes and "9.9" in notes and "not other" in notes

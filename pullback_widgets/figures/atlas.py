@@ -398,7 +398,7 @@ def gather(
         earlier, sources = None, photographs(images)
         digest, size = _examined(sources, model, in_folder=_is_folder(images))
         if not softening.is_hard and not nonlinearity.is_known(model.module):
-            nonlinearity.tell(Recording(model, torch.zeros(1, 3, *size)))
+            nonlinearity.tell(Recording(model, torch.zeros(1, 3, *size)), softening)
         found, box = thumbnail.layer_and_box(model, layer, size)
         of_survey = {
             **export.provenance(model),

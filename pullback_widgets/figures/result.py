@@ -71,7 +71,9 @@ class Result:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows of it."""
-        return export.figure_png(self.figure())
+        from ..paper import figure_png
+
+        return figure_png(self.figure())
 
     def save(self, path: str | Path) -> Path:
         """Write the figure to a file; its ending says how.

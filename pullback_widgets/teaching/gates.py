@@ -14,6 +14,7 @@ from .. import code
 from ..figures.result import Result, at_least_one
 from ..gate import gate_values
 from ..softening import Softening
+from ..version import __version__
 from .weights import checked_seed
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ class GatePaths(Result):
         return {name: getattr(self, name) for name in ("values", "z", "hard", "soft")}
 
     def settings(self) -> dict[str, Any]:
-        from .. import __version__
-
         return {
             "temperature": self.softening.temperature,
             "gate": self.softening.gate,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .. import code
 from ..figures.result import Result
 from ..model import Model
+from ..version import __version__
 from .fit import FITTED, by_channel, difference, soft_gate
 from .interval import Interval, interval_of, mean_interval
 
@@ -195,8 +196,6 @@ class Paths(Result):
         return found
 
     def settings(self) -> dict[str, Any]:
-        from .. import __version__
-
         return {
             "layers": self.layers,
             "checkpoints": self.names,

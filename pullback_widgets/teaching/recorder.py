@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..figures.result import Progress, to_numpy
 from ..gate import Gate, GateKey
 from ..model import Direct, Model
+from ..nonlinearity import tell
 from ..recording import Recording
 from ..softening import Softening
 from ..target import LOGITS, Logit, Target
@@ -177,6 +178,7 @@ class PathRecorder:
         mean = recording.pull(targets, Softening.hard(), states=means).flatten(1).double()
 
         def cosine(softening: Softening) -> NDArray[np.float64]:
+            tell(recording, softening)
             pulled = recording.pull(targets, softening).flatten(1).double()
             return to_numpy(F.cosine_similarity(pulled, mean, dim=1))
 

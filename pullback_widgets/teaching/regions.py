@@ -22,10 +22,12 @@ from .. import code
 from ..figures.result import Result, at_least_one, to_numpy
 from ..gate import Gate
 from ..model import Direct
+from ..nonlinearity import tell
 from ..picture import RGB
 from ..recording import Recording
 from ..softening import Softening
 from ..target import Difference, Logit, Target
+from ..version import __version__
 from .toy import EXTENT, Points, checked_place, checked_points
 
 if TYPE_CHECKING:
@@ -146,8 +148,6 @@ class Regions(Result):
         return found
 
     def settings(self) -> dict[str, Any]:
-        from .. import __version__
-
         return {
             "extent": self.extent,
             "temperature": self.softening.temperature,
@@ -243,6 +243,7 @@ def linear_regions(
     recording = Recording(model, asked, layers=False)
     target = _target(recording)
     targets = [target] * len(asked)
+    tell(recording, softening)
     gradient = to_numpy(recording.pull(targets, Softening.hard()).double())
     pullback = to_numpy(recording.pull(targets, softening).double())
     z = torch.cat([gate.pre_activation().flatten(1)[0] for gate in recording.rectifiers])
