@@ -31,7 +31,7 @@ SECONDS, FIRST_PICTURE_SECONDS = 120, 10
 # A widget computes after its cell has run, and shows what went wrong instead of raising it.
 WIDGETS_ARE_DONE = """
 import gc
-from pullback_widgets.live import Live
+from pullback_widgets.widgets.kit.live import Live
 
 for widget in [one for one in gc.get_objects() if isinstance(one, Live)]:
     widget.wait()

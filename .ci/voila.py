@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from pullback_widgets.server import MESSAGE_LIMIT, has_screen
+from pullback_widgets.command.server import MESSAGE_LIMIT, has_screen
 
 FIRST = Path(__file__).resolve().parent.parent / "notebooks" / "01_see.ipynb"
 

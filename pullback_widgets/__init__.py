@@ -18,100 +18,100 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .ascent import Step as Step
-    from .attribution import ExcitationPullback as ExcitationPullback
-    from .catalogue import CATALOGUE as CATALOGUE
-    from .catalogue import DownloadError as DownloadError
-    from .catalogue import load_model as load_model
     from .course.exercise import check as check
     from .course.exercise import hint as hint
-    from .explorer import Explorer as Explorer
+    from .engine.ascent import Step as Step
+    from .engine.image import SAMPLES as SAMPLES
+    from .engine.image import ImageError as ImageError
+    from .engine.layer import Layer as Layer
+    from .engine.model import Model as Model
+    from .engine.model import get_device as get_device
+    from .engine.model import set_device as set_device
+    from .engine.report import Report as Report
+    from .engine.session import Prediction as Prediction
+    from .engine.session import Session as Session
+    from .engine.session import layers as layers
+    from .engine.session import pullback as pullback
+    from .engine.session import report as report
+    from .engine.softening import Softening as Softening
+    from .engine.target import Channel as Channel
+    from .engine.target import Difference as Difference
+    from .engine.target import Direction as Direction
+    from .engine.target import Logit as Logit
+    from .engine.target import Target as Target
+    from .engine.target import Unit as Unit
     from .figures.atlas import layer_atlas as layer_atlas
     from .figures.comparison import compare as compare
     from .figures.grid import counterfactual_grid as counterfactual_grid
     from .figures.journey import depth_journey as depth_journey
+    from .figures.recipe import open_recipe as open_recipe
     from .figures.strip import temperature_strip as temperature_strip
-    from .image import SAMPLES as SAMPLES
-    from .image import ImageError as ImageError
-    from .layer import Layer as Layer
-    from .method import METHODS as METHODS
-    from .model import Model as Model
-    from .model import get_device as get_device
-    from .model import set_device as set_device
-    from .nonlinearity import Report as Report
-    from .recipe import open_recipe as open_recipe
-    from .session import Prediction as Prediction
-    from .session import Session as Session
-    from .session import layers as layers
-    from .session import pullback as pullback
-    from .session import report as report
-    from .softening import Softening as Softening
-    from .target import Channel as Channel
-    from .target import Difference as Difference
-    from .target import Direction as Direction
-    from .target import Logit as Logit
-    from .target import Target as Target
-    from .target import Unit as Unit
+    from .methods.captum_methods import METHODS as METHODS
+    from .methods.excitation import ExcitationPullback as ExcitationPullback
+    from .networks.catalogue import CATALOGUE as CATALOGUE
+    from .networks.catalogue import DownloadError as DownloadError
+    from .networks.catalogue import load_model as load_model
     from .teaching.gates import gate_paths as gate_paths
-    from .teaching.playground import GatePlayground as GatePlayground
+    from .teaching.gates_widget import GatePlayground as GatePlayground
+    from .teaching.paths_widget import PathStabilityLab as PathStabilityLab
     from .teaching.recorder import record_paths as record_paths
-    from .teaching.region_map import RegionMap as RegionMap
     from .teaching.regions import linear_regions as linear_regions
+    from .teaching.regions_widget import RegionMap as RegionMap
     from .teaching.stability import path_stability as path_stability
-    from .teaching.stability_lab import PathStabilityLab as PathStabilityLab
-    from .views.atlas import LayerAtlas as LayerAtlas
-    from .views.comparison import Compare as Compare
-    from .views.grid import CounterfactualGrid as CounterfactualGrid
-    from .views.journey import DepthJourney as DepthJourney
-    from .views.strip import TemperatureStrip as TemperatureStrip
+    from .widgets.atlas import LayerAtlas as LayerAtlas
+    from .widgets.comparison import Compare as Compare
+    from .widgets.explorer.explorer import Explorer as Explorer
+    from .widgets.grid import CounterfactualGrid as CounterfactualGrid
+    from .widgets.journey import DepthJourney as DepthJourney
+    from .widgets.strip import TemperatureStrip as TemperatureStrip
 
 # Public name -> the file it lives in.
 _HOME = {
-    "CATALOGUE": "catalogue",
-    "Channel": "target",
-    "Compare": "views.comparison",
-    "CounterfactualGrid": "views.grid",
-    "DepthJourney": "views.journey",
-    "Difference": "target",
-    "Direction": "target",
-    "DownloadError": "catalogue",
-    "ExcitationPullback": "attribution",
-    "Explorer": "explorer",
-    "GatePlayground": "teaching.playground",
-    "ImageError": "image",
-    "Layer": "layer",
-    "LayerAtlas": "views.atlas",
-    "Logit": "target",
-    "METHODS": "method",
-    "Model": "model",
-    "PathStabilityLab": "teaching.stability_lab",
-    "Prediction": "session",
-    "RegionMap": "teaching.region_map",
-    "Report": "nonlinearity",
-    "SAMPLES": "image",
-    "Session": "session",
-    "Softening": "softening",
-    "Step": "ascent",
-    "Target": "target",
-    "TemperatureStrip": "views.strip",
-    "Unit": "target",
+    "CATALOGUE": "networks.catalogue",
+    "Channel": "engine.target",
+    "Compare": "widgets.comparison",
+    "CounterfactualGrid": "widgets.grid",
+    "DepthJourney": "widgets.journey",
+    "Difference": "engine.target",
+    "Direction": "engine.target",
+    "DownloadError": "networks.catalogue",
+    "ExcitationPullback": "methods.excitation",
+    "Explorer": "widgets.explorer.explorer",
+    "GatePlayground": "teaching.gates_widget",
+    "ImageError": "engine.image",
+    "Layer": "engine.layer",
+    "LayerAtlas": "widgets.atlas",
+    "Logit": "engine.target",
+    "METHODS": "methods.captum_methods",
+    "Model": "engine.model",
+    "PathStabilityLab": "teaching.paths_widget",
+    "Prediction": "engine.session",
+    "RegionMap": "teaching.regions_widget",
+    "Report": "engine.report",
+    "SAMPLES": "engine.image",
+    "Session": "engine.session",
+    "Softening": "engine.softening",
+    "Step": "engine.ascent",
+    "Target": "engine.target",
+    "TemperatureStrip": "widgets.strip",
+    "Unit": "engine.target",
     "check": "course.exercise",
     "compare": "figures.comparison",
     "counterfactual_grid": "figures.grid",
     "depth_journey": "figures.journey",
     "gate_paths": "teaching.gates",
-    "get_device": "model",
+    "get_device": "engine.model",
     "hint": "course.exercise",
     "layer_atlas": "figures.atlas",
-    "layers": "session",
+    "layers": "engine.session",
     "linear_regions": "teaching.regions",
-    "load_model": "catalogue",
-    "open_recipe": "recipe",
+    "load_model": "networks.catalogue",
+    "open_recipe": "figures.recipe",
     "path_stability": "teaching.stability",
-    "pullback": "session",
+    "pullback": "engine.session",
     "record_paths": "teaching.recorder",
-    "report": "session",
-    "set_device": "model",
+    "report": "engine.session",
+    "set_device": "engine.model",
     "temperature_strip": "figures.strip",
 }
 _NEEDS_JUPYTER = {

@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets import picture
-from pullback_widgets.export import load_npz
+from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.figures import atlas as atlas_module
 from pullback_widgets.figures.atlas import Atlas, gather
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from widgets import SECONDS, Page, click, find, making, text_with, upload
 
 import pullback_widgets as pw
+from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.atlas import EVERY_SAMPLE, Atlas
-from pullback_widgets.picture import RGB
-from pullback_widgets.views.atlas import COLUMNS, PAIRS, ROWS
+from pullback_widgets.widgets.atlas import COLUMNS, PAIRS, ROWS
 
 SIZE, CHANNELS = 16, 50
 IMAGES = {f"photo {n}": image(seed=n, size=SIZE) for n in range(3)}

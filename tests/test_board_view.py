@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from widgets import Page, click
 
-from pullback_widgets.views.board import GAP, PAGE, Board, margin, tile_beside
+from pullback_widgets.widgets.kit.tiles import GAP, PAGE, Board, margin, tile_beside
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 

@@ -22,10 +22,16 @@ import torch
 import torchvision
 from torchvision.models import get_model, get_model_weights
 
-from pullback_widgets import catalogue, download
-from pullback_widgets.catalogue import CATALOGUE, DownloadError, Entry, is_cached, load_model
-from pullback_widgets.image import to_batch
-from pullback_widgets.model import IMAGENET_MEAN, IMAGENET_STD
+from pullback_widgets.engine.image import to_batch
+from pullback_widgets.engine.model import IMAGENET_MEAN, IMAGENET_STD
+from pullback_widgets.networks import catalogue, download
+from pullback_widgets.networks.catalogue import (
+    CATALOGUE,
+    DownloadError,
+    Entry,
+    is_cached,
+    load_model,
+)
 
 NAME = "squeezenet1_1"  # the smallest
 TORCHVISION = [entry for entry in CATALOGUE.values() if entry.weights]
@@ -63,7 +69,7 @@ def test_our_constants_are_torchvisions(entry: Entry) -> None:
 
 def test_the_list_imports_neither_torchvision_nor_timm() -> None:
     code = (
-        "import sys, pullback_widgets.catalogue as c\n"
+        "import sys, pullback_widgets.networks.catalogue as c\n"
         "assert c.is_cached('efficientnet_lite0') and len(c.CATALOGUE) == 7\n"
         "sys.exit(bool({'torchvision', 'timm', 'IPython', 'ipywidgets'} & set(sys.modules)))"
     )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.style import use as use_style
 
 import pullback_widgets as pw
-from pullback_widgets import chart
+from pullback_widgets.drawing import chart
 
 
 def drawn() -> Figure:

@@ -11,8 +11,8 @@ import traitlets
 from networks import CATEGORIES, CLASSES, image, network, wrap
 
 import pullback_widgets as pw
-from pullback_widgets.choices import Choices
-from pullback_widgets.frame import Studio
+from pullback_widgets.figures.snapshot import Studio
+from pullback_widgets.widgets.explorer.choices import Choices
 
 VECTOR = [0.5, -1.0, 0.0, 2.0]
 REFUSED = (ValueError, TypeError, traitlets.TraitError)

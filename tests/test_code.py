@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 import pullback_widgets as pw
-from pullback_widgets import code
-from pullback_widgets.frame import Frame, State, Studio
+from pullback_widgets.drawing import expression as code
+from pullback_widgets.figures.snapshot import Frame, State, Studio
 
 VECTOR = torch.tensor([0.5, -1.0, 0.1, 2.0])
 BALL_MINUS_SPOON = pw.Difference("golf ball", "spoon")
@@ -191,7 +191,7 @@ def test_a_softening_in_words(softening: pw.Softening, words: str) -> None:
     assert code.in_words(softening) == words
 
 
-class Own(pw.target.Target):
+class Own(pw.Target):
     """A target of a user's own making."""
 
     def terms(self) -> Any:

@@ -17,7 +17,7 @@ from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_markdown_cell, new_output
 
 import pullback_widgets as pw
-from pullback_widgets import command
+from pullback_widgets.command import command
 from pullback_widgets.course import booklet
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -267,7 +267,7 @@ def test_help_and_version(capsys: Said) -> None:
 def test_copying_loads_neither_torch_nor_jupyter(tmp_path: Path) -> None:
     code = f"""
 import sys
-from pullback_widgets import command
+from pullback_widgets.command import command
 command.main(["course", {str(tmp_path / "course")!r}])
 print(*{{name.partition(".")[0] for name in sys.modules}})
 """

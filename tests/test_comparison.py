@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.export import load_npz
+from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.figures.comparison import Column, Comparison, columns_of, comparing
-from pullback_widgets.method import attribute
+from pullback_widgets.methods.captum_methods import attribute
 
 SOFT = [pw.Softening.relative(0.5), pw.Softening.paper_v3(0.4)]
 METHODS = ["gradient", "smoothgrad", "grad_cam"]

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from widgets import SECONDS, Page, click, find, making, text_with
 
 import pullback_widgets as pw
+from pullback_widgets.drawing.pixels import photograph
 from pullback_widgets.figures.comparison import Comparison, Row
-from pullback_widgets.picture import photograph
-from pullback_widgets.views.comparison import _row_label
+from pullback_widgets.widgets.comparison import _row_label
 
 METHODS = ("gradient", "grad_cam")
 SOFT = (pw.Softening.relative(0.85), pw.Softening.paper_v3(0.3))
@@ -210,7 +210,7 @@ def test_a_loaded_network_of_the_catalogue_is_switched_by_its_name(make: Make) -
 def test_a_row_that_cannot_be_is_explained_and_the_others_are_there(
     page: Page, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pullback_widgets.frame import Studio
+    from pullback_widgets.figures.snapshot import Studio
 
     original = Studio.model
 
@@ -316,11 +316,11 @@ def test_labels_of_rows_are_short() -> None:
 
 
 def test_the_default_compares_what_is_here(monkeypatch: pytest.MonkeyPatch, page: Page) -> None:
-    from pullback_widgets.views import comparison
+    from pullback_widgets.widgets import comparison
 
     monkeypatch.setattr(comparison, "is_cached", lambda name: name == "efficientnet_lite0")
     monkeypatch.setattr(
-        "pullback_widgets.frame.Studio.model",
+        "pullback_widgets.figures.snapshot.Studio.model",
         lambda self, model: wrap(network("mobile")),
     )
     view = pw.Compare(methods=())

@@ -8,10 +8,10 @@ import ipywidgets as w
 import pytest
 import traitlets as t
 
-from pullback_widgets.canvas import Canvas, sharp_canvas
-from pullback_widgets.fold import Folds
-from pullback_widgets.live import Live
-from pullback_widgets.temperature import STOPS, temperature_controls
+from pullback_widgets.widgets.kit.accordion import Folds
+from pullback_widgets.widgets.kit.canvas import Canvas, sharp_canvas
+from pullback_widgets.widgets.kit.live import Live
+from pullback_widgets.widgets.kit.temperature import STOPS, temperature_controls
 
 
 def test_a_canvas_lets_go_of_the_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_linear_in_the_target(answer: Any, words: str) -> None:
 
 def test_the_residuals_are_those_of_the_network() -> None:
     pytest.importorskip("captum")
-    from pullback_widgets.method import attribute
+    from pullback_widgets.methods.captum_methods import attribute
 
     session = pw.Session(pw.load_model("efficientnet_lite0"), "chelsea")
     cat, ball = "Egyptian cat", "golf ball"

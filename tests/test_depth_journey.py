@@ -9,7 +9,7 @@ from networks import image, network, seeded, wrap
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.export import load_npz
+from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.figures import journey
 from pullback_widgets.figures.journey import Journey
 

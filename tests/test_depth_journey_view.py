@@ -13,10 +13,10 @@ from PIL import Image
 from widgets import SECONDS, Page, click, find, making
 
 import pullback_widgets as pw
+from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.journey import SHOWN, Journey
-from pullback_widgets.frame import Studio
-from pullback_widgets.picture import RGB
-from pullback_widgets.views.board import Board
+from pullback_widgets.figures.snapshot import Studio
+from pullback_widgets.widgets.kit.tiles import Board
 
 WALK: dict[str, Any] = {"steps": 2, "step_size": 1.5}
 

@@ -17,7 +17,7 @@ import pytest
 from skimage import data, io
 
 import pullback_widgets as pw
-from pullback_widgets.live import Live
+from pullback_widgets.widgets.kit.live import Live
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCS = REPOSITORY / "docs"

@@ -26,16 +26,16 @@ from torch import Tensor, nn
 from widgets import Page, click, event, everything, find, text_with, upload
 
 import pullback_widgets as pw
-from pullback_widgets import frame as frame_module
-from pullback_widgets import picture
-from pullback_widgets import worker as worker_module
-from pullback_widgets.controls import PRESETS
-from pullback_widgets.frame import VIEWS, Frame, Studio
-from pullback_widgets.picture import RGB
-from pullback_widgets.recording import Recording
-from pullback_widgets.screen import Screen, draw
-from pullback_widgets.temperature import STOPS
-from pullback_widgets.worker import Worker
+from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.drawing.pixels import RGB
+from pullback_widgets.engine.recording import Recording
+from pullback_widgets.figures import snapshot as frame_module
+from pullback_widgets.figures.snapshot import VIEWS, Frame, Studio
+from pullback_widgets.widgets.explorer.panels import PRESETS
+from pullback_widgets.widgets.explorer.wipe import Screen, draw
+from pullback_widgets.widgets.kit import worker as worker_module
+from pullback_widgets.widgets.kit.temperature import STOPS
+from pullback_widgets.widgets.kit.worker import Worker
 
 SECONDS = 30.0
 """No wait of these tests should take as long; one that does has hung."""

@@ -15,8 +15,9 @@ from PIL import Image, ImageSequence
 from widgets import Page
 
 import pullback_widgets as pw
-from pullback_widgets import export
-from pullback_widgets.picture import RGB, enlarge
+from pullback_widgets.drawing import files as export
+from pullback_widgets.drawing import pixels
+from pullback_widgets.drawing.pixels import RGB, enlarge
 
 SECONDS = 60.0
 WALK: dict[str, Any] = {"steps": 3, "step_size": 0.7}
@@ -53,9 +54,7 @@ def test_the_gif_is_the_ascent_step_by_step(
     for step in walk:
         values = getattr(step, shown)
         wanted.append(
-            pw.picture.signed_map(values)
-            if shown == "difference"
-            else pw.picture.photograph(values)
+            pixels.signed_map(values) if shown == "difference" else pixels.photograph(values)
         )
     assert len(seen) == 1 + WALK["steps"]
     for one, other in zip(seen, wanted, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as w
 
-from pullback_widgets.views.film import Film
+from pullback_widgets.widgets.kit.play_button import Film
 
 
 def film(value: int, seconds: float = 0.0) -> tuple[w.IntSlider, Film, list[int]]:

@@ -15,10 +15,10 @@ from networks import CATEGORIES, CLASSES, NETWORKS, SOFTENINGS, image, network, 
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets import frame as frame_module
-from pullback_widgets import picture
-from pullback_widgets.frame import ASCENDED, BINS, STRONGEST, VIEWS, Frame, State, Studio
-from pullback_widgets.recording import Recording
+from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.engine.recording import Recording
+from pullback_widgets.figures import snapshot as frame_module
+from pullback_widgets.figures.snapshot import ASCENDED, BINS, STRONGEST, VIEWS, Frame, State, Studio
 
 VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.export import load_npz
+from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.figures import grid as grid_module
 from pullback_widgets.figures.grid import Grid
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from widgets import SECONDS, Page, click, find, making, text_with, upload, upload_all
 
 import pullback_widgets as pw
+from pullback_widgets.drawing.pixels import RGB, photograph
 from pullback_widgets.figures.grid import Grid
-from pullback_widgets.picture import RGB, photograph
-from pullback_widgets.views.board import GAP, Board
+from pullback_widgets.widgets.kit.tiles import GAP, Board
 
 IMAGES = {"one": image(seed=1), "two": image(seed=2)}
 SETTINGS: dict[str, Any] = {"targets": [0, "spoon"], "extra": None, "steps": 2, "step_size": 1.5}

@@ -17,8 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pullback_widgets import image as image_module
-from pullback_widgets.image import (
+from pullback_widgets.engine import image as image_module
+from pullback_widgets.engine.image import (
     CENTRE,
     MAX_PIXELS,
     SAMPLES,
@@ -84,7 +84,7 @@ def test_every_sample_is_a_photograph(name: str) -> None:
 def test_samples_need_not_import_their_packages() -> None:
     code = (
         "import sys\n"
-        "from pullback_widgets.image import SAMPLES, load_photograph\n"
+        "from pullback_widgets.engine.image import SAMPLES, load_photograph\n"
         "[load_photograph(name) for name in SAMPLES]\n"
         "sys.exit(bool({'skimage', 'matplotlib', 'scipy', 'torchvision'} & set(sys.modules)))"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pullback_widgets.layer import unknown_layer
+from pullback_widgets.engine.layer import unknown_layer
 
 
 @pytest.mark.parametrize(

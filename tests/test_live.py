@@ -11,7 +11,7 @@ from ipywidgets.widgets.widget import _instances
 from widgets import SECONDS
 
 import pullback_widgets as pw
-from pullback_widgets.live import Live
+from pullback_widgets.widgets.kit.live import Live
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 

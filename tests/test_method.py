@@ -20,7 +20,7 @@ from test_untouched import state_of
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.method import METHODS, attribute
+from pullback_widgets.methods.captum_methods import METHODS, attribute
 
 captum: Any = pytest.importorskip("captum.attr")
 
@@ -200,7 +200,7 @@ def test_smooth_pullback_is_the_mean_over_noisy_copies() -> None:
 
 
 def pullback_of(model: pw.Model, x: Tensor, target: int, softening: pw.Softening) -> Tensor:
-    from pullback_widgets.recording import Recording
+    from pullback_widgets.engine.recording import Recording
 
     return Recording(model, x[None]).pull([pw.Logit(target)], softening)[0]
 

@@ -15,7 +15,7 @@ from networks import SIZE, image, network, seeded, wrap
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.nonlinearity import Gated, Report
+from pullback_widgets.engine.report import Gated, Report
 
 Function = Callable[[Tensor], Tensor]
 

@@ -31,7 +31,7 @@ def check(answer):
 LATE_PICTURE = """
 import threading
 from IPython.display import display
-from pullback_widgets.live import Live
+from pullback_widgets.widgets.kit.live import Live
 
 class Late(Live):
     result = 1

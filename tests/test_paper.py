@@ -7,14 +7,14 @@ import sys
 
 import numpy as np
 
-from pullback_widgets.picture import figure
+from pullback_widgets.drawing.pixels import figure
 
 # In a process of its own: pyplot teaches IPython to show every figure, for good.
 SHOW = """
 import sys
 from IPython.core.formatters import DisplayFormatter
 import numpy as np
-from pullback_widgets.picture import figure
+from pullback_widgets.drawing.pixels import figure
 data, _ = DisplayFormatter().format(figure({"one": np.zeros((4, 4, 3), np.uint8)}))
 assert "matplotlib.pyplot" not in sys.modules
 print(data["image/png"][:4] if isinstance(data["image/png"], bytes) else data["image/png"][:6])

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pullback_widgets import picture
-from pullback_widgets.picture import COLOURS, MID_GREY, RGB
+from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.drawing.pixels import COLOURS, MID_GREY, RGB
 
 
 def noise(seed: int = 0, size: int = 32) -> Tensor:

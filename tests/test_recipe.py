@@ -15,8 +15,8 @@ from PIL import Image
 from widgets import Page, text_with
 
 import pullback_widgets as pw
-from pullback_widgets import export
-from pullback_widgets import recipe as recipe_module
+from pullback_widgets.drawing import files as export
+from pullback_widgets.figures import recipe as recipe_module
 
 SECONDS = 60.0
 LAYER = "conv1"

@@ -14,10 +14,10 @@ from ipywidgets.widgets.widget import _instances
 from matplotlib.figure import Figure
 from widgets import SECONDS, everything, find, making, text_with
 
-from pullback_widgets import code
+from pullback_widgets.drawing import expression as code
 from pullback_widgets.figures.result import Result
-from pullback_widgets.views.stage import Stage
-from pullback_widgets.wiring import bind
+from pullback_widgets.widgets.kit.binding import bind
+from pullback_widgets.widgets.kit.figure_widget import Stage
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.export import load_npz
+from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.figures import strip
 from pullback_widgets.figures.strip import Strip
 

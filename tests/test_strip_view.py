@@ -14,10 +14,10 @@ from PIL import Image
 from widgets import SECONDS, Page, click, find, making
 
 import pullback_widgets as pw
-from pullback_widgets.export import load_npz
+from pullback_widgets.drawing.files import load_npz
+from pullback_widgets.drawing.pixels import RGB, photograph
 from pullback_widgets.figures.strip import Strip
-from pullback_widgets.picture import RGB, photograph
-from pullback_widgets.views.board import Board
+from pullback_widgets.widgets.kit.tiles import Board
 
 SETTINGS: dict[str, Any] = {"target": "spoon", "temperatures": [3.0], "steps": 1}
 

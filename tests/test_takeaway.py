@@ -13,9 +13,9 @@ import pytest
 import traitlets as t
 from widgets import find, text_with
 
-from pullback_widgets import takeaway
-from pullback_widgets.live import Live
-from pullback_widgets.takeaway import TakeawayPanel
+from pullback_widgets.widgets.kit import save_buttons as takeaway
+from pullback_widgets.widgets.kit.live import Live
+from pullback_widgets.widgets.kit.save_buttons import TakeawayPanel
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import pullback_widgets as pw
+from pullback_widgets.engine.model import Direct
+from pullback_widgets.engine.recording import Recording
+from pullback_widgets.engine.softening import Softening
+from pullback_widgets.engine.target import Logit
 from pullback_widgets.figures.result import to_numpy
-from pullback_widgets.model import Direct
-from pullback_widgets.recording import Recording
-from pullback_widgets.softening import Softening
-from pullback_widgets.target import Logit
 from pullback_widgets.teaching import recorder as recorder_file
 from pullback_widgets.teaching.data import Data, load_data
 from pullback_widgets.teaching.fit import FITTED, by_channel, fit, losses

@@ -14,11 +14,11 @@ import torch
 from widgets import SECONDS, Page, everything, find, making, text_with
 
 import pullback_widgets as pw
-from pullback_widgets.export import load_npz
+from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.teaching import stability
 from pullback_widgets.teaching.data import Data, load_data
 from pullback_widgets.teaching.recorder import PathRecorder
-from pullback_widgets.teaching.region_map import STEPS
+from pullback_widgets.teaching.regions_widget import STEPS
 from pullback_widgets.teaching.toy import EXTENT, toy_points
 
 Make = Callable[..., Any]

@@ -21,10 +21,11 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 import pullback_widgets as pw
-from pullback_widgets import catalogue, timm_network
-from pullback_widgets.catalogue import DownloadError, entry, is_cached, load_model
-from pullback_widgets.choices import Choices
-from pullback_widgets.frame import Studio
+from pullback_widgets.figures.snapshot import Studio
+from pullback_widgets.networks import catalogue
+from pullback_widgets.networks import timm_source as timm_network
+from pullback_widgets.networks.catalogue import DownloadError, entry, is_cached, load_model
+from pullback_widgets.widgets.explorer.choices import Choices
 
 ARCHITECTURE = "test_resnet"  # the smallest of timm's with ReLUs
 TITLE = f"{ARCHITECTURE}.r160_in1k"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from widgets import SECONDS, Page, find, making, text_with
 
 import pullback_widgets as pw
-from pullback_widgets.views.turn import TURNS, Turns, give_memory_back
+from pullback_widgets.widgets.kit.turn import TURNS, Turns, give_memory_back
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 

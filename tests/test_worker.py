@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pullback_widgets import worker as worker_module
-from pullback_widgets.worker import Worker
+from pullback_widgets.widgets.kit import worker as worker_module
+from pullback_widgets.widgets.kit.worker import Worker
 
 SECONDS = 20.0
 """No wait of these tests should take as long; one that does has hung."""
@@ -424,7 +424,7 @@ def test_an_idle_worker_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 AT_EXIT = """
 import threading
 import torch
-from pullback_widgets.worker import Worker
+from pullback_widgets.widgets.kit.worker import Worker
 
 begun = threading.Event()
 

@@ -14,8 +14,8 @@ import numpy as np
 from ipycanvas.canvas import COMMANDS
 from PIL import Image
 
-from pullback_widgets.frame import Frame
-from pullback_widgets.picture import RGB
+from pullback_widgets.drawing.pixels import RGB
+from pullback_widgets.figures.snapshot import Frame
 
 COMMAND = {number: name for name, number in COMMANDS.items()}
 

@@ -12,8 +12,8 @@ from .exercise import exercise
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..ascent import Step
-    from ..softening import Softening
+    from ..engine.ascent import Step
+    from ..engine.softening import Softening
 
 TARGET = "golf ball"
 STEPS, STEP = 40, 0.5
@@ -33,8 +33,8 @@ STEPS, STEP = 40, 0.5
 )
 def climb(answer: Any) -> str | None:
     """A function that walks up the pullback."""
+    from ..engine.softening import Softening
     from ..figures.strip import cosine
-    from ..softening import Softening
 
     if not callable(answer):
         return (
@@ -103,7 +103,7 @@ def climb(answer: Any) -> str | None:
 )
 def distances(answer: Any) -> str | None:
     """Two L2 lengths: along the plain gradient and along the pullback."""
-    from ..softening import Softening
+    from ..engine.softening import Softening
 
     try:
         lengths = [float(length) for length in answer]
@@ -156,7 +156,7 @@ def distances(answer: Any) -> str | None:
 )
 def test(answer: Any) -> str | None:
     """A function of an image that takes the golf ball from one and leaves it in the other."""
-    from ..session import Session
+    from ..engine.session import Session
 
     if not callable(answer):
         return (
@@ -244,7 +244,7 @@ def _last(softening: Softening) -> float:
 @functools.cache
 def _walked() -> tuple[Tensor, Tensor, Tensor]:
     """The photograph, and equally far from it the ends of the two walks."""
-    from ..softening import Softening
+    from ..engine.softening import Softening
 
     *_, by_gradient = _walk(Softening.hard(), 20, 5.0, 20.0)
     *_, by_pullback = _walk(Softening.relative(), 20, 5.0, 20.0)

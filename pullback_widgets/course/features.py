@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from ..softening import Softening
+    from ..engine.softening import Softening
 
 _STABLE = 0.99
 """The mean cosine from which on a pullback counts as stable."""
@@ -181,7 +181,7 @@ def stable(answer: Any) -> str | None:
     """A network, and a temperature at which its pullback is stable and says little."""
     from torch import nn
 
-    from ..softening import Softening
+    from ..engine.softening import Softening
 
     network, t = answer
     t = as_number(t)
@@ -212,7 +212,7 @@ def _judge(network: nn.Module, softening: Softening) -> tuple[float, float]:
     import torch
     import torch.nn.functional as F
 
-    from ..session import Session
+    from ..engine.session import Session
     from ..teaching.training import as_model
 
     data = _digits()
@@ -316,7 +316,7 @@ def _probe(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from ..session import Session
+    from ..engine.session import Session
     from ..teaching.training import as_model
 
     data = _digits()

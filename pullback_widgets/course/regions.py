@@ -10,7 +10,7 @@ from .exercise import exercise
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..teaching.region_map import RegionMap
+    from ..teaching.regions_widget import RegionMap
 
 PLACES = 20
 """Random places at which a prediction is compared with the truth."""
@@ -126,7 +126,7 @@ def room(answer: Any) -> str | None:
 )
 def majority(answer: Any) -> str | None:
     """A region map at which the cross's own region weighs one half."""
-    from ..teaching.region_map import RegionMap
+    from ..teaching.regions_widget import RegionMap
 
     if not isinstance(answer, RegionMap):
         return f"The answer is the map itself, and this is {type(answer).__name__}; write blend."

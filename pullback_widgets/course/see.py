@@ -148,8 +148,8 @@ def neuron(answer: Any) -> str | None:
 
 def _with_the_gradient(temperature: float) -> float:
     """The cosine of the pullback of the coffee's top class with its gradient."""
+    from ..engine.softening import Softening
     from ..figures.strip import cosine
-    from ..softening import Softening
 
     session = embedded.session("coffee")
     return cosine(

@@ -19,15 +19,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code, export, nonlinearity
-from ..image import SAMPLES, ImageError, one_size, to_tensor
-from ..layer import Layer
-from ..model import Model
-from ..picture import RGB
-from ..recording import Recording
-from ..session import Session
-from ..softening import Softening
-from ..target import Channel
+from ..drawing import expression as code
+from ..drawing import files as export
+from ..drawing.pixels import RGB
+from ..engine import report as nonlinearity
+from ..engine.image import SAMPLES, ImageError, one_size, to_tensor
+from ..engine.layer import Layer
+from ..engine.model import Model
+from ..engine.recording import Recording
+from ..engine.session import Session
+from ..engine.softening import Softening
+from ..engine.target import Channel
 from . import folder as folders
 from . import thumbnail
 from .grid import photographs
@@ -233,7 +235,7 @@ class Atlas(Result):
         Raises:
             ValueError: If there is no such page.
         """
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         page = self.page if page is None else page
         by = self.by if by is None else by

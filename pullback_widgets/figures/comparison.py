@@ -12,16 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code, export, method, picture
-from ..catalogue import entry
-from ..frame import Studio, _same_target, describe
-from ..image import to_tensor
-from ..method import METHODS, NOISE, attribute
-from ..model import Model
-from ..picture import RGB, wrapped
-from ..session import Session, TargetLike, with_indices
-from ..softening import Softening
-from ..target import Difference, Logit, Target, as_target
+from ..drawing import expression as code
+from ..drawing import files as export
+from ..drawing import pixels as picture
+from ..drawing.pixels import RGB, wrapped
+from ..engine.image import to_tensor
+from ..engine.model import Model
+from ..engine.session import Session, TargetLike, with_indices
+from ..engine.softening import Softening
+from ..engine.target import Difference, Logit, Target, as_target
+from ..methods import captum_methods as method
+from ..methods.captum_methods import METHODS, NOISE, attribute
+from ..networks.catalogue import entry
 from .result import (
     Progress,
     Result,
@@ -33,6 +35,7 @@ from .result import (
     to_numpy,
     without_axes,
 )
+from .snapshot import Studio, _same_target, describe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -200,7 +203,7 @@ class Comparison(Result):
 
     def figure(self) -> Figure:
         """The table for print: photographs on the left, a column for each method."""
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         rows, columns = self.done.shape
         figure = Paper(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import export
+from ..drawing import files as export
 
 Shapes = Mapping[str, tuple[Any, tuple[int, ...]]]
 """The type and shape of each array."""

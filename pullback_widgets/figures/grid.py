@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code, export, picture
-from ..ascent import checked_walk
-from ..frame import describe
-from ..image import to_batch
-from ..model import Model
-from ..picture import RGB, wrapped
-from ..session import Session, TargetLike, with_indices
-from ..softening import Softening
-from ..target import Logit, Target, as_target
+from ..drawing import expression as code
+from ..drawing import files as export
+from ..drawing import pixels as picture
+from ..drawing.pixels import RGB, wrapped
+from ..engine.ascent import checked_walk
+from ..engine.image import to_batch
+from ..engine.model import Model
+from ..engine.session import Session, TargetLike, with_indices
+from ..engine.softening import Softening
+from ..engine.target import Logit, Target, as_target
 from .result import (
     Progress,
     Result,
@@ -34,6 +35,7 @@ from .result import (
     to_numpy,
     without_axes,
 )
+from .snapshot import describe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -148,7 +150,7 @@ class Grid(Result):
         Args:
             shown: ``"difference"`` or ``"perturbed"``; by default the attribute.
         """
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         shown = shown or self.shown
         rows, columns = self.done.shape
@@ -226,7 +228,7 @@ def counterfactual_grid(
             already, the default also where the network has no such class.
         steps: Steps of ascent, 1 or more.
         step_size: L2 length of a step in image units, above 0; 20 at 224 px is like 2.9 at 32 px
-            (:func:`pullback_widgets.ascent.ascend`), and radii likewise.
+            (:func:`pullback_widgets.engine.ascent.ascend`), and radii likewise.
         radius: L2 radius around the image, above 0; None for no limit.
         batch_size: Cells computed at once; by default 4 on a CPU, 32 elsewhere.
         progress: Called with the share that is done, 0 to 1.

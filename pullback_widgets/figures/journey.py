@@ -13,15 +13,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code, export, picture
-from ..ascent import checked_walk
-from ..image import to_tensor
-from ..layer import Layer, unknown_layer
-from ..model import Model
-from ..picture import RGB, wrapped
-from ..session import Session
-from ..softening import Softening
-from ..target import LOGITS, Channel, Logit, Target
+from ..drawing import expression as code
+from ..drawing import files as export
+from ..drawing import pixels as picture
+from ..drawing.pixels import RGB, wrapped
+from ..engine.ascent import checked_walk
+from ..engine.image import to_tensor
+from ..engine.layer import Layer, unknown_layer
+from ..engine.model import Model
+from ..engine.session import Session
+from ..engine.softening import Softening
+from ..engine.target import LOGITS, Channel, Logit, Target
 from .result import (
     Progress,
     Result,
@@ -205,7 +207,7 @@ class Journey(Result):
 
     def figure(self) -> Figure:
         """The journey for print: a column for each stage, from the input to the class."""
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         count = len(self.stages)
         figure = Paper(figsize=(1.55 * count + 0.4, 7.5), dpi=100, layout="constrained")

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import export
-from ..image import SAMPLES
-from ..model import Model
-from ..picture import RGB, wrapped
+from ..drawing import files as export
+from ..drawing.pixels import RGB, wrapped
+from ..engine.image import SAMPLES
+from ..engine.model import Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +71,7 @@ class Result:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows of it."""
-        from ..paper import figure_png
+        from ..drawing.paper import figure_png
 
         return figure_png(self.figure())
 

@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code, export, picture
-from ..ascent import checked_walk
-from ..frame import describe
-from ..image import to_tensor
-from ..model import Model
-from ..picture import RGB
-from ..session import Session, TargetLike
-from ..softening import Softening, Units
-from ..target import Logit, Target
+from ..drawing import expression as code
+from ..drawing import files as export
+from ..drawing import pixels as picture
+from ..drawing.pixels import RGB
+from ..engine.ascent import checked_walk
+from ..engine.image import to_tensor
+from ..engine.model import Model
+from ..engine.session import Session, TargetLike
+from ..engine.softening import Softening, Units
+from ..engine.target import Logit, Target
 from .result import (
     Progress,
     Result,
@@ -33,6 +34,7 @@ from .result import (
     to_numpy,
     without_axes,
 )
+from .snapshot import describe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -241,7 +243,7 @@ class Strip(Result):
         Args:
             shown: What the tiles show; by default the attribute.
         """
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         shown = shown or self.shown
         by_ascent = shown != "pullback"

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import picture
-from ..layer import Layer
-from ..model import Model
-from ..picture import RGB
-from ..recording import Recording
-from ..softening import Softening
-from ..target import Direction
+from ..drawing import pixels as picture
+from ..drawing.pixels import RGB
+from ..engine.layer import Layer
+from ..engine.model import Model
+from ..engine.recording import Recording
+from ..engine.softening import Softening
+from ..engine.target import Direction
 
 ENERGY = 0.95
 """Share of a pullback's energy that lies in the box."""

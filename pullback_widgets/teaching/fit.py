@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..gate import gate_values
-from ..softening import Softening
+from ..engine.gate import gate_values
+from ..engine.softening import Softening
 from .interval import Interval, interval_of
 
 FITTED = np.geomspace(0.005, 20.0, 73)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import code
+from ..drawing import expression as code
+from ..engine.gate import gate_values
+from ..engine.softening import Softening
 from ..figures.result import Result, at_least_one
-from ..gate import gate_values
-from ..softening import Softening
 from ..version import __version__
 from .weights import checked_seed
 
@@ -98,7 +98,7 @@ class GatePaths(Result):
         )
 
     def figure(self) -> Figure:
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         figure = Paper(figsize=(10, 3.4), dpi=150, layout="constrained")
         self.draw(figure)

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import code
+from ..drawing import expression as code
+from ..engine.model import Model
 from ..figures.result import Result
-from ..model import Model
 from ..version import __version__
 from .fit import FITTED, by_channel, difference, soft_gate
 from .interval import Interval, interval_of, mean_interval
@@ -210,7 +210,7 @@ class Paths(Result):
         return code.script(f"paths = {made}", "paths.findings()")
 
     def figure(self) -> Figure:
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         figure = Paper(figsize=(10, 6.4), dpi=150, layout="constrained")
         self.draw(figure)

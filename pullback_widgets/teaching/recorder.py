@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..engine.gate import Gate, GateKey
+from ..engine.model import Direct, Model
+from ..engine.recording import Recording
+from ..engine.report import tell
+from ..engine.softening import Softening
+from ..engine.target import LOGITS, Logit, Target
 from ..figures.result import Progress, to_numpy
-from ..gate import Gate, GateKey
-from ..model import Direct, Model
-from ..nonlinearity import tell
-from ..recording import Recording
-from ..softening import Softening
-from ..target import LOGITS, Logit, Target
 from .fit import by_channel, fit, losses, soft_gate, spread
 from .interval import Interval, interval_of
 from .paths import TEMPERATURES, Paths

@@ -18,15 +18,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import code
+from ..drawing import expression as code
+from ..drawing.pixels import RGB
+from ..engine.gate import Gate
+from ..engine.model import Direct
+from ..engine.recording import Recording
+from ..engine.report import tell
+from ..engine.softening import Softening
+from ..engine.target import Difference, Logit, Target
 from ..figures.result import Result, at_least_one, to_numpy
-from ..gate import Gate
-from ..model import Direct
-from ..nonlinearity import tell
-from ..picture import RGB
-from ..recording import Recording
-from ..softening import Softening
-from ..target import Difference, Logit, Target
 from ..version import __version__
 from .toy import EXTENT, Points, checked_place, checked_points
 
@@ -168,7 +168,7 @@ class Regions(Result):
         )
 
     def figure(self) -> Figure:
-        from ..paper import Paper
+        from ..drawing.paper import Paper
 
         figure = Paper(figsize=(11, 4.1), dpi=150, layout="constrained")
         reach = (-self.extent, self.extent, -self.extent, self.extent)

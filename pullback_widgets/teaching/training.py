@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..model import Model
+from ..engine.model import Model
 from .data import Data
 from .weights import checked_seed, seeded
 

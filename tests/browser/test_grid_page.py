@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 GRID = """
 import pullback_widgets as pw
+from pullback_widgets.drawing import pixels
 pw.set_device("cpu")
 view = pw.CounterfactualGrid(
     images=["coffee", "rocket"], targets=["golf ball", "missile"], extra=None, steps=2
@@ -31,9 +32,7 @@ def cell(lab: LabPage, row: int, column: int) -> None:
 def test_from_the_first_cells_to_the_explorer(lab_page: Callable[..., LabPage]) -> None:
     lab = lab_page(GRID)
     lab.python("view.wait()")
-    boards.shows(
-        lab, "view._board", 0, 0, "pw.figures.grid.picture.photograph(view.result.images[0])"
-    )
+    boards.shows(lab, "view._board", 0, 0, "pixels.photograph(view.result.images[0])")
     for row in range(2):
         for column in range(2):
             cell(lab, row, column)

@@ -54,7 +54,8 @@ WATCH_ROW = """(canvas, y) => {
 # Names for the tests, in the notebook's kernel.
 KERNEL = """
 import base64, pathlib, numpy, torch
-from pullback_widgets import picture, temperature
+from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.widgets.kit import temperature
 explorer.wait()
 network = explorer.model
 default = pw.Softening.relative(0.85)

@@ -1,0 +1,1 @@
+"""Tensors become pixels, words, lines of Python, and files."""

@@ -1,0 +1,110 @@
+"""The lines of Python that compute what a frame shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from ..engine.model import Model
+from ..engine.softening import Softening
+from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+from ..figures.snapshot import ASCENDED, Frame
+
+
+def lines(frame: Frame, view: str) -> str:
+    """The few lines that compute a view of a frame with the public functions.
+
+    What cannot be written down, a network of one's own or an image without a file, is left as
+    ``...`` with a comment.
+    """
+    state = frame.state
+    model = of_model(frame.model)
+    image = of_image(state.image)
+    note = "  # your image" if image == "..." else ""
+    yours = "..." in of_target(frame.target)
+    arguments = f"{of_target(frame.target)}, softening={of_softening(state.softening)}"
+    result = [
+        f"model = {model}",
+        f"session = pw.Session(model, {image}){note}",
+        f"pullback = session.pullback({arguments})" + ("  # your target" if yours else ""),
+    ]
+    if view in ASCENDED:
+        steps = state.steps if frame.step is None else frame.step.index  # fewer if stopped
+        walk = f"steps={steps}, step_size={state.step_size}, radius={state.radius}"
+        result += [
+            f"*_, last = session.ascend({arguments}, {walk})",
+            f"{view} = last.{view}",
+        ]
+    return script(*result)
+
+
+def script(*body: str) -> str:
+    """Lines of Python under the imports that they need."""
+    imports = ["import pullback_widgets as pw"]
+    if any("torch.tensor(" in line for line in body):  # of a Direction
+        imports.append("import torch")
+    return "\n".join([*imports, "", *body])
+
+
+def of_model(model: Model) -> str:
+    """A network as an expression; ``...`` with a comment for one's own."""
+    name = model.catalogue_name
+    return "...  # your pw.Model" if name is None else f'pw.load_model("{name}")'
+
+
+def of_image(image: object) -> str:
+    """An image as an expression; ``...`` for one without a name or a file."""
+    return repr(str(image)) if isinstance(image, str | Path) else "..."
+
+
+def of_images(images: Iterable[object]) -> str:
+    """A list of images as an expression."""
+    return f"[{', '.join(map(of_image, images))}]"
+
+
+def of_softening(softening: Softening) -> str:
+    """A softening as the shortest expression that makes it."""
+    if softening == Softening.hard():
+        return "pw.Softening.hard()"
+    for name in ("relative", "paper_v3", "paper_v6"):
+        if softening == getattr(Softening, name)(softening.temperature):
+            return f"pw.Softening.{name}({softening.temperature!r})"
+    values = {one.name: getattr(softening, one.name) for one in dataclasses.fields(softening)}
+    values["factors"] = dict(softening.factors)
+    return f"pw.Softening({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def in_words(softening: Softening) -> str:
+    """A softening in a few words."""
+    if softening.is_hard:
+        return "plain gradient"
+    t = f"{softening.temperature:.3g}"
+    for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
+        if softening == getattr(Softening, name)(softening.temperature):
+            return f"{words}, T = {t}"
+    return f"{softening.units} T = {t}"
+
+
+def of_target(target: Target) -> str:
+    """A target as an expression."""
+    if isinstance(target, Logit):
+        return repr(target.label)
+    if isinstance(target, Channel | Unit):
+        return f"pw.{target!r}"
+    if isinstance(target, Direction):
+        vector = torch.as_tensor(target.vector)
+        values = f"{vector.tolist()}, dtype={vector.dtype}"
+        place = f", position={target.position}" if target.position is not None else ""
+        return f"pw.Direction({target.layer!r}, torch.tensor({values}){place})"
+    if isinstance(target, Difference):
+        first, second = as_target(target.first), as_target(target.second)
+        return f"pw.Difference({of_target(first)}, {of_target(second)})"
+    return "..."

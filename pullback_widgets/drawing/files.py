@@ -1,0 +1,157 @@
+"""Results into files: pictures, animations, figures for print, arrays with their settings."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..engine.model import Model
+from ..version import __version__
+from .paper import PRINT_DPI
+from .pixels import RGB, enlarge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SETTINGS = "settings"
+"""Name under which an NPZ file holds its settings, as JSON."""
+
+
+def checked_path(path: str | Path, endings: Sequence[str]) -> Path:
+    """The path, its ending in lower case among those that can be written.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in endings:
+        raise ValueError(
+            f"The file name {path.name!r} ends in none of {', '.join(endings)}; the ending says "
+            f'what is written, for instance "result{endings[0]}".'
+        )
+    return path.with_suffix(path.suffix.lower())
+
+
+def save_figure(path: Path, *figures: Figure) -> Path:
+    """Write matplotlib figures for print; more than one, as pages, into a PDF only."""
+    import matplotlib
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    # Fonts that publishers take (the default, Type 3, many refuse); text in an SVG stays text.
+    options: dict[str, Any] = {"dpi": PRINT_DPI, "bbox_inches": "tight"}
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
+        if path.suffix == ".pdf":
+            with PdfPages(path) as pages:
+                for figure in figures:
+                    pages.savefig(figure, **options)
+        else:
+            figures[0].savefig(path, **options)
+    return path
+
+
+def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> Path:
+    """Write arrays, compressed, and the settings that made them; ``load_npz`` reads both back."""
+    contents: dict[str, Any] = {SETTINGS: np.array(as_json(settings)), **arrays}
+    with path.open("wb") as file:  # to a path numpy would add .npz where its ending is .NPZ
+        np.savez_compressed(file, **contents)
+    return path
+
+
+def as_json(settings: Mapping[str, Any], indent: int | None = None) -> str:
+    """Settings as JSON; numpy's numbers, as users give them, become Python's."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        raise TypeError(
+            f"A setting is {value!r} ({type(value).__name__}), which JSON cannot hold; give "
+            "numbers, text, or lists of these."
+        )
+
+    return json.dumps(settings, indent=indent, default=plain)
+
+
+def load_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays and the settings of a file that ``save_npz`` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files if name != SETTINGS}
+        return arrays, json.loads(str(file[SETTINGS]))
+
+
+def save_gif(
+    path: Path, frames: Sequence[RGB], seconds: float = 0.6, side: int = 448, hold: float = 1.5
+) -> Path:
+    """Write an animation that starts again at its end.
+
+    Args:
+        path: The file.
+        frames: Pictures of one size, (H, W, 3).
+        seconds: How long each stays.
+        side: Pixels are repeated until the longer side has this many.
+        hold: How long the last one stays, in seconds.
+
+    Raises:
+        ValueError: If there are no frames.
+    """
+    from PIL import Image
+
+    if not frames:
+        raise ValueError("There is nothing to animate; press Play first.")
+    pictures = [Image.fromarray(enlarge(frame, side)) for frame in frames]
+    durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * hold)]
+    pictures[0].save(
+        path, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+    )
+    return path
+
+
+def provenance(model: Model) -> dict[str, Any]:
+    """What a result depends on besides its settings: versions, and the network."""
+    return {
+        "pullback_widgets": __version__,
+        "torch": torch.__version__,
+        "network": model.catalogue_name or model.name,
+        **fingerprint(model),
+    }
+
+
+def fingerprint(model: Model) -> dict[str, Any]:
+    """What makes a network's numbers: hashes of its weights and calibration, the preprocessing.
+
+    ``calibration`` is None where scales are measured on the package's own photographs.
+    """
+    images = None
+    if model._calibration is not None:
+        images = model.calibration_batch(model.size, model.size)
+    return {
+        "weights": weights_hash(model),
+        "mean": list(model.mean),
+        "std": list(model.std),
+        "size": model.size,
+        "calibration": None if images is None else _hash([("", images)]),
+    }
+
+
+def weights_hash(model: Model) -> str:
+    """SHA-256 over the names, types, shapes and bytes of all parameters and buffers."""
+    module = model.module
+    return _hash(itertools.chain(module.named_parameters(), module.named_buffers()))
+
+
+def _hash(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 over the names, types, shapes and bytes of tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

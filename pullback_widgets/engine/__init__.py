@@ -1,0 +1,1 @@
+"""One image in one network: recorded once, pulled back as often as one likes. Only torch."""

@@ -1,0 +1,246 @@
+"""What a recording softened, and what it left alone: nothing nonlinear is passed over in silence.
+
+It is read off autograd's graph after the forward pass, so it costs little before it is asked for.
+Whatever is not known to be linear is named.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+
+from .gate import Gate, Pool
+from .recording import Recording
+from .softening import Softening
+
+# Autograd's names of what is linear in its input, without "Backward" and the number behind it.
+_LINEAR_NAMES = """
+    AccumulateGrad Add AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D Alias AsStrided
+    AvgPool2D AvgPool3D BroadcastTensors Cat Chunk Clone Col2Im ConstantPadNd Contiguous Copy Cumsum
+    CudnnBatchNorm Detach Diagonal Expand Flip FusedDropout Gather Im2Col Index IndexSelect Mean
+    MiopenBatchNorm NativeBatchNorm NativeDropout Narrow Neg Permute PixelShuffle PixelUnshuffle
+    ReflectionPad1D ReflectionPad2D ReflectionPad3D Repeat ReplicationPad1D ReplicationPad2D
+    ReplicationPad3D ReshapeAlias Roll Rsub Select Slice Split SplitWithSizes Squeeze Stack Sub Sum
+    T ToCopy Transpose Tril Triu Unbind Unfold UnsafeSplit UnsafeView Unsqueeze UpsampleBicubic2D
+    UpsampleBicubic2DAa UpsampleBilinear2D UpsampleBilinear2DAa UpsampleLinear1D UpsampleNearest1D
+    UpsampleNearest2D UpsampleNearest3D UpsampleNearestExact2D UpsampleTrilinear3D View
+"""
+_LINEAR = frozenset(_LINEAR_NAMES.split())
+# Linear in each of two factors, whose places among the inputs these are: a product of two values
+# that both come from the image is not.
+_FACTORS = {
+    **dict.fromkeys(("Mul", "Mm", "Bmm", "Mv", "Dot", "Convolution", "Linear"), (0, 1)),
+    **dict.fromkeys(("Addmm", "Addmv", "Addbmm", "Baddbmm", "Addcmul"), (1, 2)),
+}
+# Linear in everything but the input at this place.
+_DIVISOR = {"Div": 1, "Addcdiv": 2}
+
+_SAME = {"hardtanh": "relu6"}  # which a hardtanh is wherever it is softened
+_WORDS = {
+    "Silu": "SiLU",
+    "Gelu": "GELU",
+    "Elu": "ELU",
+    "NativeLayerNorm": "layer norm",
+    "NativeGroupNorm": "group norm",
+    "LinalgVectorNorm": "vector norm",
+    "RreluWithNoise": "RReLU",
+    "NotImplemented": "operation without a derivative",
+}
+
+
+@dataclass(frozen=True)
+class Gated:
+    """One gate that was softened.
+
+    Attributes:
+        operation: ``"relu"``, ``"relu6"``, ``"max_pool2d"``, ...
+        layer: The layer that it runs in; empty where layers were not recorded.
+        scale: Where its channels' scale comes from: ``"batch norm"``, ``"sum"`` or
+            ``"calibration"``.
+    """
+
+    operation: str
+    layer: str
+    scale: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to a network's nonlinearities.
+
+    Attributes:
+        gates: Those that are softened in the backward pass, in forward order.
+        kept: How many of each kind keep their own derivative, the most frequent first.
+        cut: Likewise, how many make values that no gradient passes through, such as comparisons
+            and ``detach``.
+    """
+
+    gates: tuple[Gated, ...]
+    kept: Mapping[str, int]
+    cut: Mapping[str, int]
+
+    def count(self, scale: str) -> int:
+        """How many gates have their scale from there."""
+        return sum(gate.scale == scale for gate in self.gates)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one or two short sentences."""
+        if not self.gates:
+            return self.exceptions
+        origins = [
+            f"{self.count(scale)} {words}"
+            for scale, words in (
+                ("batch norm", "scaled by batch norm"),
+                ("sum", "by a sum of these"),
+                ("calibration", "calibrated"),
+            )
+            if self.count(scale)
+        ]
+        many = "s" * (len(self.gates) != 1)
+        text = f"{len(self.gates)} gate{many} softened ({', '.join(origins)})."
+        return f"{text} {self.exceptions}".strip()
+
+    @property
+    def exceptions(self) -> str:
+        """What was not softened, in a sentence; empty if everything nonlinear was."""
+        parts = []
+        if not self.gates:
+            parts.append("no gate was softened: no ReLU or max-pooling was seen")
+        if self.kept:
+            one = sum(self.kept.values()) == 1
+            parts.append(
+                f"{_listed(self.kept)} keep{'s' * one} {'its' if one else 'their'} own derivative"
+            )
+        if self.cut:
+            parts.append(f"no gradient passes through {_listed(self.cut)}")
+        text = "; ".join(parts)
+        return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    kinds = [f"{number} {name}" for name, number in counts.items()]
+    return " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+
+
+def report_of(recording: Recording) -> Report:
+    """What a recording's backward pass softens, from the logits back to the image."""
+    passed: dict[int, Gate | Pool] = {}
+    kept: Counter[str] = Counter()
+    slices = 0
+    for node, varying in _nodes(recording.logits, recording.x):
+        gate = getattr(node, "gate", None) or getattr(node, "pool", None)
+        if isinstance(gate, Gate | Pool):
+            passed[gate.key.turn] = gate
+        elif type(node).__name__ == "CopySlices":
+            slices += 1
+        elif (name := _nonlinear(node, varying)) is not None:
+            kept[name] += 1
+    # What changes a part of a tensor in place is hidden from here; it may be a gate of ours.
+    hidden = [gate for gate in recording.gates if gate.key.turn not in passed and _in_place(gate)]
+    passed.update((gate.key.turn, gate) for gate in hidden[:slices])
+    if slices > len(hidden):
+        kept["in-place change of a part"] = slices - len(hidden)
+    gates = tuple(
+        Gated(_SAME.get(gate.operation, gate.operation), gate.key.path, _origin(gate))
+        for _, gate in sorted(passed.items())
+    )
+    cut = Counter({name: n for name, n in recording.cut.items() if name not in kept})
+    return Report(gates, dict(kept.most_common()), dict(cut.most_common()))
+
+
+_told: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+"""The networks whose users know what is not softened."""
+
+
+def shown(module: nn.Module) -> None:
+    """Say that whoever uses a network sees its report, so that no warning is needed."""
+    _told.add(module)
+
+
+def is_known(module: nn.Module) -> bool:
+    """Whether the network's user knows what is not softened."""
+    return module in _told
+
+
+def tell(recording: Recording, softening: Softening) -> None:
+    """Warn of what a pullback will not soften, once for each network."""
+    known = softening.is_hard or is_known(recording.model.module)
+    if known or recording.logits is None:
+        return
+    shown(recording.model.module)
+    text = report_of(recording).exceptions
+    if text:
+        name = recording.model.name
+        message = f"{name}: {text} pw.report tells more."
+        warnings.warn(message, stacklevel=_levels_to_the_user())
+
+
+def _levels_to_the_user() -> int:
+    """How far the calling code is from the first frame outside of this package."""
+    ours, level, frame = str(Path(__file__).parents[1]), 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _in_place(gate: Gate | Pool) -> bool:
+    return isinstance(gate, Gate) and gate.in_place
+
+
+def _nodes(end: Tensor | None, x: Tensor) -> Iterable[tuple[Any, list[bool]]]:
+    """Autograd's nodes between the image and the end, and which inputs of each vary with it."""
+    if end is None or end.grad_fn is None:
+        return
+    varies: dict[Any, bool] = {}
+    waiting: list[tuple[Any, bool]] = [(end.grad_fn, False)]
+    while waiting:
+        node, seen = waiting.pop()
+        if node in varies:
+            continue
+        inputs = [one for one, _ in node.next_functions if one is not None]
+        if not seen:
+            waiting.append((node, True))
+            waiting += [(one, False) for one in inputs if one not in varies]
+            continue
+        varying = [one is not None and varies[one] for one, _ in node.next_functions]
+        varies[node] = any(varying) or getattr(node, "variable", None) is x
+        if any(varying):
+            yield node, varying
+
+
+def _nonlinear(node: Any, varying: list[bool]) -> str | None:
+    """What a node is called if it is not linear in what comes from the image."""
+    kind = re.sub(r"Backward\d*$", "", type(node).__name__)
+    if isinstance(node, BackwardCFunction):
+        return f"{kind} of the network's own"
+    if kind in _FACTORS:
+        factors = [place < len(varying) and varying[place] for place in _FACTORS[kind]]
+        return "product" if all(factors) else None
+    if kind in _DIVISOR:
+        return "quotient" if varying[_DIVISOR[kind] :] == [True] else None
+    if kind == "Lerp":
+        return "product" if varying[2:] == [True] and any(varying[:2]) else None
+    if kind.endswith("BatchNorm") and getattr(node, "_saved_training", False):
+        return "norm by the image's own statistics"
+    if kind in _LINEAR:
+        return None
+    if kind.startswith("ScaledDotProduct"):
+        return "attention"
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.strip("_")).lower()
+    return _WORDS.get(kind, words)
+
+
+def _origin(gate: Gate | Pool) -> str:
+    scale = getattr(gate, "scale", None)
+    return "calibration" if scale is None else str(scale.origin)

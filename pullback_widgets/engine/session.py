@@ -1,0 +1,296 @@
+"""A session: one image in one network, recorded once, then pulled back as often as one likes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .ascent import Step, ascend
+from .image import to_batch
+from .layer import Layer
+from .model import Model
+from .recording import Recording
+from .report import Report, report_of, tell
+from .scale import channel_deviation
+from .softening import Softening
+from .target import LOGITS, Difference, Logit, Target, as_target
+
+TargetLike = Target | int | str | None
+"""A target, a class index, (a part of) a class name, or None for the image's own top class."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class of the network's answer.
+
+    Attributes:
+        index: Class index.
+        name: Class name.
+        probability: Softmax probability, 0 to 1.
+        logit: The network's output.
+    """
+
+    index: int
+    name: str
+    probability: float
+    logit: float
+
+
+class Session:
+    """One forward pass of a network over an image or a batch, kept for pullbacks.
+
+    Attributes:
+        model: The network.
+        image: What the network was shown, (3, H, W), or (N, 3, H, W) for a batch; values in
+            [-1, 1], on the CPU.
+    """
+
+    def __init__(self, model: Model | nn.Module, image: Any) -> None:
+        """Run and record the forward pass.
+
+        Args:
+            model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
+            image: A sample's name, path, PIL image, uint8 array (H, W, 3), or float tensor
+                (3, H, W) in [-1, 1]; for a batch a list of these or a tensor (N, 3, H, W).
+
+        Raises:
+            ImageError: If the image cannot be read.
+            Exception: Whatever the network itself raises.
+        """
+        self.model = model if isinstance(model, Model) else Model(model)
+        batch, self._single = to_batch(image, self.model.size)
+        self._recording = Recording(self.model, batch)
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.model.name} on {tuple(self.image.shape)}>"
+
+    def __len__(self) -> int:
+        return len(self._recording.x)
+
+    @property
+    def image(self) -> Tensor:
+        return self._unbatched(self._recording.x.detach().cpu().clone())
+
+    @property
+    def logits(self) -> Tensor:
+        """The network's output, (K,), or (N, K) for a batch."""
+        return self._unbatched(self._logits().detach().clone())
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in forward order."""
+        return self._recording.layers
+
+    @functools.cached_property
+    def report(self) -> Report:
+        """Which gates are softened, and which nonlinearities keep their own derivative."""
+        return report_of(self._recording)
+
+    def predictions(self, k: int = 5) -> Any:
+        """The ``k`` most probable classes.
+
+        Returns:
+            A list of ``Prediction``, most probable first; for a batch, a list of such lists.
+        """
+        result = []
+        for logits in self._logits().detach().cpu():
+            probabilities = logits.softmax(0)
+            best = probabilities.topk(min(k, len(probabilities))).indices.tolist()
+            result.append(
+                [
+                    Prediction(i, self.model.label(i), float(probabilities[i]), float(logits[i]))
+                    for i in best
+                ]
+            )
+        return result[0] if self._single else result
+
+    def activations(self, layer: str) -> Tensor:
+        """The values of a layer: what enters an activation, what leaves any other layer.
+
+        Returns:
+            (C, H, W) or what the layer's shape is; with the batch dimension for a batch.
+
+        Raises:
+            ValueError: For an unknown layer, with the nearest names.
+        """
+        return self._unbatched(self._recording.value(layer).detach().clone())
+
+    def gate_inputs(self, layer: str = LOGITS) -> tuple[str, Tensor, Tensor]:
+        """The pre-activations of a layer and the scale that a relative temperature multiplies.
+
+        Args:
+            layer: Dotted name; for the logits, the last layer that enters a rectifier.
+
+        Returns:
+            The layer's name, its values as in :meth:`activations`, and its scale, (C,). A layer
+            that enters no rectifier itself has its own standard deviation on this image.
+        """
+        if layer == LOGITS:
+            layer = self._recording.last_gated() or self.layers[-1].name
+        values = self._recording.value(layer).detach()
+        scale = self._recording.gate_scale(layer)
+        return layer, self.activations(layer), channel_deviation(values) if scale is None else scale
+
+    def score(self, target: TargetLike | Sequence[TargetLike] = None) -> Any:
+        """The target's value: a float; a tensor (N,) for a batch."""
+        scores = self._recording.scores(self.resolve(target))
+        return float(scores[0]) if self._single else scores
+
+    def pullback(
+        self,
+        target: TargetLike | Sequence[TargetLike] = None,
+        softening: Softening | None = None,
+    ) -> Tensor:
+        """The gradient of a target with respect to the image, through soft gates.
+
+        Args:
+            target: What is pulled back; for a batch, one for all images or one for each.
+            softening: ``Softening.relative(0.85)`` by default.
+
+        Returns:
+            Same shape as ``image``, on the model's device; units of the target per unit of image.
+
+        Raises:
+            ValueError: For an unknown layer or class, or indices out of range.
+            TypeError: If the target is none of the known kinds.
+        """
+        softening = Softening.checked(softening)
+        targets = self.resolve(target)
+        tell(self._recording, softening)
+        return self._unbatched(self._recording.pull(targets, softening))
+
+    def ascend(
+        self,
+        target: TargetLike | Sequence[TargetLike] = None,
+        softening: Softening | None = None,
+        *,
+        steps: int = 5,
+        step_size: float = 20.0,
+        radius: float | None = 100.0,
+    ) -> Generator[Step, None, None]:
+        """Gradient ascent along pullbacks; see :func:`pullback_widgets.engine.ascent.ascend`.
+
+        Args:
+            target: What grows; as for :meth:`pullback`.
+            softening: ``Softening.relative(0.85)`` by default.
+            steps: Number of steps, 1 or more.
+            step_size: L2 length of a step in image units, above 0.
+            radius: L2 radius around the original image, above 0; None for no limit.
+
+        Yields:
+            A ``Step`` after each step.
+
+        Raises:
+            ValueError: For numbers out of range, unknown layers or classes.
+        """
+        softening = Softening.checked(softening)
+        walk = ascend(
+            self._recording,
+            self.resolve(target),
+            softening,
+            steps=steps,
+            step_size=step_size,
+            radius=radius,
+        )
+        return self._told(walk, softening)
+
+    def _told(
+        self, walk: Generator[Step, None, None], softening: Softening
+    ) -> Generator[Step, None, None]:
+        """The steps as they are seen from outside: of one image, if the session has one."""
+        tell(self._recording, softening)
+        for step in walk:
+            yield self._unbatched_step(step)
+
+    def _unbatched_step(self, step: Step) -> Step:
+        if not self._single:
+            return step
+        probability = step.probability
+        return Step(
+            step.index,
+            step.perturbed[0],
+            step.difference[0],
+            float(step.score[0]),
+            None if probability is None else float(probability[0]),
+        )
+
+    def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:
+        """One concrete target per image: names looked up, None replaced by the top class."""
+        return _resolve(_one_each(target, len(self)), self._recording)
+
+    def _logits(self) -> Tensor:
+        return self._recording.value(LOGITS)
+
+    def _unbatched(self, batch: Tensor) -> Tensor:
+        return batch[0] if self._single else batch
+
+
+def pullback(
+    model: Model | nn.Module,
+    image: Any,
+    target: TargetLike | Sequence[TargetLike] = None,
+    softening: Softening | None = None,
+) -> Tensor:
+    """The excitation pullback of a target in one line; see :meth:`Session.pullback`."""
+    model = model if isinstance(model, Model) else Model(model)
+    softening = Softening.checked(softening)
+    batch, single = to_batch(image, model.size)
+    wanted = _one_each(target, len(batch))
+    # Where only logits are asked for, layers need not be told apart, which makes it faster.
+    logits = all(one is None or isinstance(as_target(one), Logit) for one in wanted)
+    recording = Recording(model, batch, layers=not logits or bool(softening.factors))
+    targets = _resolve(wanted, recording)
+    tell(recording, softening)
+    pulled = recording.pull(targets, softening, last=True)
+    return pulled[0] if single else pulled
+
+
+def layers(model: Model | nn.Module) -> list[Layer]:
+    """The layers of a network in forward order, with the shapes that one image gives them."""
+    model = model if isinstance(model, Model) else Model(model)
+    grey = torch.zeros(1, 3, model.size, model.size)
+    return Recording(model, grey, grad=False).layers
+
+
+def report(model: Model | nn.Module) -> Report:
+    """Which gates of a network are softened, and which nonlinearities keep their own derivative."""
+    model = model if isinstance(model, Model) else Model(model)
+    return Session(model, torch.zeros(3, model.size, model.size)).report
+
+
+def with_indices(target: Target, model: Model) -> Target:
+    """The target with every class name replaced by its index."""
+    if isinstance(target, Logit) and isinstance(target.label, str):
+        return Logit(model.class_index(target.label))
+    if isinstance(target, Difference):
+        return Difference(
+            with_indices(as_target(target.first), model),
+            with_indices(as_target(target.second), model),
+        )
+    return target
+
+
+def _one_each(target: TargetLike | Sequence[TargetLike], images: int) -> list[TargetLike]:
+    """What was asked for, once for each image."""
+    if not isinstance(target, list | tuple):
+        return [target] * images  # type: ignore[list-item]  # str is the only other sequence
+    if len(target) != images:
+        raise ValueError(
+            f"There are {len(target)} targets for {images} images; give one target for all, or one "
+            "for each image."
+        )
+    return list(target)
+
+
+def _resolve(wanted: Sequence[TargetLike], recording: Recording) -> list[Target]:
+    """Concrete targets: names looked up, None replaced by the image's top class."""
+    top = recording.value(LOGITS).argmax(1).tolist() if None in wanted else []
+    return [
+        Logit(top[n]) if one is None else with_indices(as_target(one), recording.model)
+        for n, one in enumerate(wanted)
+    ]

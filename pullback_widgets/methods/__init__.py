@@ -1,0 +1,1 @@
+"""Pullbacks by captum's convention, and captum's methods on our targets."""

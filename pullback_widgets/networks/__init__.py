@@ -1,0 +1,1 @@
+"""Networks that come by name, and how their weights come."""

@@ -1,0 +1,134 @@
+"""The path-stability lab, live: a training that can be watched, stopped and repeated."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ipywidgets as w
+import traitlets as t
+from matplotlib.figure import Figure
+
+from ..drawing import chart
+from ..drawing.expression import counted
+from ..widgets.kit.binding import bind, follow, listen
+from ..widgets.kit.figure_widget import Stage, row
+from .data import SOURCES, source_of
+from .paths import Paths
+from .stability import checked_data, checked_rate, trainings
+from .weights import LARGEST_SEED, checked_seed
+
+OWN = "(your own)"
+
+
+class PathStabilityLab(Stage):
+    """Trains a small ReLU network on real images and shows how stable its gates were.
+
+    Attributes:
+        data: ``"digits"``, ``"mnist"``, or a pair of images and labels.
+        batch_norm: Whether a batch norm stands before each ReLU.
+        epochs: Of the training.
+        learning_rate: Of stochastic gradient descent.
+        seed: Of the weights and of the images' order.
+        result: A ``Paths``, as far as it is computed; ``result.model`` is the trained network.
+    """
+
+    TITLE = "Path stability: when does a network decide which gates are open?"
+    RESULT = Paths
+    NAMES = ("data", "batch_norm", "epochs", "learning_rate", "seed")
+
+    data = t.Any("digits")
+    batch_norm = t.Bool(True)
+    epochs = t.Integer(30)
+    learning_rate = t.Float(0.05)
+    seed = t.Integer(0)
+
+    def __init__(self, data: Any = "digits", **choices: Any) -> None:
+        """Make the lab and start training; see the attributes for the arguments."""
+        self._drawn: tuple[Any, bool] = (None, False)
+        super().__init__(data=data, **choices)
+
+    def figures(self, choices: dict[str, Any]) -> Iterator[Paths]:
+        return trainings(**choices)
+
+    def screen(self) -> w.Widget:
+        self._chart = w.HTML(layout=w.Layout(min_height="420px"))
+        return self._chart
+
+    def show(self, result: Paths) -> None:
+        now = result, result.cosines is not None
+        if self._drawn == now:
+            return
+        self._drawn = now
+        figure = Figure(figsize=(9.6, 6.2), layout="constrained")
+        result.draw(figure)
+        said = f"Four curves of the {result.summary()}; the text under them says what they show."
+        self._chart.value = chart.svg(figure, said)
+
+    def controls(self) -> Sequence[w.Widget]:
+        norm = w.Checkbox(description="batch norm", indent=False, layout=w.Layout(width="120px"))
+        bind(self, "batch_norm", norm)
+        numbers = []
+        for name, words, box in (
+            ("epochs", "Epochs", w.BoundedIntText(min=1, max=1000)),
+            ("learning_rate", "Learning rate", w.FloatText(step=0.01)),
+            ("seed", "Seed", w.BoundedIntText(min=0, max=LARGEST_SEED)),
+        ):
+            box.description, box.continuous_update = words, False
+            box.style.description_width = "initial"
+            box.layout.width = f"{len(words) * 7 + 96}px"
+            bind(self, name, box)
+            numbers.append(box)
+        return [row(self._data_box(), norm, *numbers)]
+
+    def _data_box(self) -> w.Dropdown:
+        here = [(f"{name}: {one.title}", name) for name, one in SOURCES.items() if one.is_here]
+        box = w.Dropdown(options=here, description="Data", style={"description_width": "initial"})
+        own: list[Any] = []
+
+        def show(data: Any) -> None:
+            if not isinstance(data, str):
+                own[:] = [data]
+            box.options = here + [(OWN, OWN) for _ in own]
+            box.value = data if isinstance(data, str) else OWN
+
+        listen(box, lambda name: self.attempt("data", own[0] if name == OWN else name))
+        follow(self, "data", show)
+        return box
+
+    def caption(self, result: Paths) -> str:
+        loss, accuracy = result.curve[-1]
+        lines = [
+            f"After {counted(len(result.names) - 1, 'epoch')}: loss {loss:.3g}, "
+            f"{100 * accuracy:.1f} % of the test images right. Curves are of "
+            f"{len(result.z[0])} test images."
+        ]
+        lines += [f"<b>{verdict}</b>: {html.escape(text)}" for verdict, text in result.findings()]
+        return "<br>".join(lines)
+
+    # Checking.
+
+    @t.validate("data")
+    def _check_data(self, proposal: Any) -> Any:
+        data = proposal["value"]
+        # Raises with the reason. A data set that comes by name is read in the worker's thread.
+        if isinstance(data, str):
+            source_of(data)
+        else:
+            checked_data(data)
+        return data
+
+    @t.validate("epochs")
+    def _check_epochs(self, proposal: Any) -> int:
+        if not 1 <= proposal["value"] <= 1000:
+            raise ValueError(f"epochs is {proposal['value']}; expected 1 to 1000.")
+        return int(proposal["value"])
+
+    @t.validate("learning_rate")
+    def _check_learning_rate(self, proposal: Any) -> float:
+        return checked_rate(proposal["value"])
+
+    @t.validate("seed")
+    def _check_seed(self, proposal: Any) -> int:
+        return checked_seed(proposal["value"])

@@ -1,1 +1,0 @@
-"""The figures as live widgets: one file for each; ``view``, ``board``, ``turn`` are shared."""

@@ -1,0 +1,221 @@
+"""What one can choose in the Explorer: traits that are checked, and that agree with each other.
+
+A layer brings its own channels, a channel its own positions, a class means the logits: setting one
+trait settles the others. No drawing and no computing happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import traitlets as t
+
+from ...drawing.pixels import COLOURS
+from ...engine.layer import unknown_layer
+from ...engine.session import with_indices
+from ...engine.target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
+from ...figures.snapshot import VIEWS, Frame, State
+from ...networks.catalogue import entry
+from ..kit.traits import Knobs, Pictured
+
+
+class Choices(Pictured, Knobs):
+    """The traits behind every control; see ``Explorer`` for what they mean."""
+
+    NAMES = (
+        "model", "image", "softening", "units", "temperature", "layer", "target", "channel",
+        "position", "steps", "step_size", "radius", "view", "compare", "wipe", "colour",
+    )  # fmt: skip
+    LOOKS = ("colour", "wipe", "compare")
+
+    target = t.Any(None, allow_none=True)
+    layer = t.Unicode(LOGITS)
+    channel = t.Integer(None, allow_none=True)
+    position = t.Any(None, allow_none=True)
+    view = t.Enum(VIEWS, "pullback")
+    compare = t.Enum(VIEWS, "photograph")
+    wipe = t.Float(0.0)
+    colour = t.Enum(COLOURS, "rgb")
+    result = t.Instance(Frame, allow_none=True, read_only=True)
+
+    def __init__(self, **options: Any) -> None:
+        self._plays = 0
+        self._stopped = False
+        super().__init__(**options)
+
+    def choose(self, **choices: Any) -> None:
+        hidden = [
+            name
+            for name in ("layer", "channel", "position")
+            if choices.get(name) not in (None, LOGITS)
+        ]
+        if hidden and isinstance(choices.get("target"), int | str | Logit):
+            raise ValueError(
+                f"The target {choices['target']!r} is a class, but {' and '.join(hidden)} choose a "
+                "hidden neuron; give one or the other."
+            )
+        super().choose(**choices)
+
+    def state(self) -> State:
+        """All that a computation needs to know, frozen."""
+        return State(
+            model=self.model,
+            image=self.image,
+            target=self.target,
+            layer=self.layer,
+            channel=self.channel,
+            position=self.position,
+            softening=self.softening,
+            views=frozenset({self.view, self.compare} if self.wipe > 0 else {self.view}),
+            steps=self.steps,
+            step_size=self.step_size,
+            radius=self.radius,
+            play=self._plays,
+            stopped=self._stopped,
+        )
+
+    # Settling: what else changes with a choice.
+
+    def _chosen(self, change: Any) -> None:
+        if not self._settling and change["name"] not in (*self.LOOKS, "view"):
+            self._stopped = False  # of an ascent; looking at it leaves it as it is
+        super()._chosen(change)
+
+    def _settlers(self) -> dict[str, Callable[[Any], None]]:
+        return {
+            **super()._settlers(),
+            "model": self._settle_model,
+            "target": self._settle_target,
+            "layer": self._settle_layer,
+            "channel": self._settle_channel,
+            "position": self._settle_position,
+        }
+
+    def _settle_model(self, change: Any) -> None:
+        old, new = change["old"], change["new"]
+        # A class stays chosen between networks that share their classes, as the catalogue's do.
+        shared = _classes_of(old) == _classes_of(new) != None  # noqa: E711
+        if self.layer != LOGITS or not shared:
+            self.target = None
+        self.layer, self.channel, self.position = LOGITS, None, None
+
+    def _settle_target(self, change: Any) -> None:
+        target = change["new"]
+        self.layer, self.channel, self.position = LOGITS, None, None
+        while isinstance(target, Difference):
+            target = as_target(target.first)
+        if isinstance(target, Channel | Unit | Direction):
+            self.layer = target.layer
+        if isinstance(target, Channel | Unit):
+            self.channel = target.channel
+        if isinstance(target, Unit):
+            self.position = target.position
+
+    def _settle_layer(self, change: Any) -> None:
+        self.target = self.channel = self.position = None
+
+    def _settle_channel(self, change: Any) -> None:
+        if self.layer == LOGITS:
+            self.target, self.channel = change["new"], None
+        else:
+            self.target = None
+
+    def _settle_position(self, change: Any) -> None:
+        known = self.known
+        if self.channel is None and known is not None and known.view.layer.name == self.layer:
+            # The channel on the screen stays: being the strongest was only why it was offered.
+            self.channel = getattr(known.target, "channel", None)
+        self.target = None
+
+    # Checking: one clear sentence, raised where the choice is made.
+
+    @property
+    def known(self) -> Frame | None:
+        """The newest frame, if it is about the chosen network: what choices are checked against."""
+        return self.result if self.result is not None and self.result.model is self.model else None
+
+    def _grid(self) -> tuple[int, ...] | None:
+        """Shape of the chosen layer, if it is known already."""
+        return self._shape(self.layer)
+
+    def _shape(self, layer: str) -> tuple[int, ...] | None:
+        if self.known is None:
+            return None
+        if layer == LOGITS:
+            return (self.known.classes,)
+        return next((one.shape for one in self.known.layers if one.name == layer), None)
+
+    @t.validate("target")
+    def _check_target(self, proposal: Any) -> Any:
+        target = proposal["value"]
+        if target is None:
+            return None
+        resolved = as_target(target)
+        if self.known is not None:
+            resolved = with_indices(resolved, self.known.model)
+            for term in resolved.terms():
+                self._require_layer(term.layer)
+                term.seed(torch.zeros(self._shape(term.layer) or ()))  # raises with the reason
+        return target
+
+    @t.validate("layer")
+    def _check_layer(self, proposal: Any) -> str:
+        self._require_layer(proposal["value"])
+        return str(proposal["value"])
+
+    @t.validate("channel")
+    def _check_channel(self, proposal: Any) -> int | None:
+        channel: int | None = proposal["value"]
+        if isinstance(channel, bool):
+            raise ValueError(f"channel is {channel!r}; expected a whole number from 0 up.")
+        if channel is not None:
+            shape = self._grid()
+            self._require_index("Channel", channel, shape[0] if shape else None)
+        return channel
+
+    @t.validate("position")
+    def _check_position(self, proposal: Any) -> tuple[int, ...] | None:
+        if proposal["value"] is None:
+            return None
+        position = Unit(self.layer, 0, proposal["value"]).position or ()
+        shape = self._grid()
+        if self.layer == LOGITS or (shape is not None and not _inside(position, shape[1:])):
+            grid = "no positions" if not shape or len(shape) < 2 else f"the grid {shape[1:]}"
+            raise ValueError(
+                f"Position {position} is not in layer {self.layer}, which has {grid}; choose a "
+                "hidden layer and (y, x) inside its grid."
+            )
+        return position
+
+    @t.validate("wipe")
+    def _check_wipe(self, proposal: Any) -> float:
+        share = float(proposal["value"])
+        if share != share:
+            raise ValueError(f"wipe is {share!r}; expected a share of the width, 0 to 1.")
+        return min(max(share, 0.0), 1.0)
+
+    def _require_layer(self, layer: str) -> None:
+        if layer != LOGITS and self.known is not None:
+            names = [one.name for one in self.known.layers]
+            if layer not in names:
+                raise unknown_layer(layer, [LOGITS, *names])
+
+    def _require_index(self, what: str, index: int, count: int | None) -> None:
+        if index < 0 or (count is not None and index >= count):
+            allowed = "a number from 0 up" if count is None else f"0 to {count - 1}"
+            raise ValueError(f"{what} {index} is out of range in {self.layer}; choose {allowed}.")
+
+
+def _classes_of(model: object) -> object:
+    """What tells whether two networks share their classes."""
+    if isinstance(model, str):
+        return "ImageNet" if entry(model).classes == 1000 else None
+    categories = getattr(model, "categories", None)
+    imagenet = categories and len(categories) == 1000 and "golf ball" in categories
+    return "ImageNet" if imagenet else categories
+
+
+def _inside(position: tuple[int, ...], grid: tuple[int, ...]) -> bool:
+    return len(position) == len(grid) and all(i < n for i, n in zip(position, grid, strict=True))

@@ -1,0 +1,360 @@
+"""The controls beside the screen: each shows a trait of the explorer and sets it."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from ...engine.model import Model
+from ...engine.softening import Softening
+from ...engine.target import LOGITS, Channel, Logit, Unit
+from ...figures.snapshot import VIEWS, Frame
+from ..kit.binding import bind, follow, image_box, listen, network_box, quietly, upload_button
+from ..kit.temperature import temperature_controls
+from .gate_curve import WIDTH, ChannelStrip, GateCurve
+
+if TYPE_CHECKING:
+    from .explorer import Explorer
+
+
+PRESETS = {
+    "plain gradient": Softening.hard(),
+    "paper v3": Softening.paper_v3(),
+    "paper v6": Softening.paper_v6(),
+    "relative": Softening.relative(),
+}
+
+
+def heading(text: str) -> w.HTML:
+    """A short title over a group of controls."""
+    return w.HTML(f'<div class="pullback-heading">{html.escape(text)}</div>')
+
+
+def _row(*children: w.Widget, **layout: Any) -> w.HBox:
+    options = {"align_items": "center", "overflow": "visible", **layout}
+    return w.HBox(list(children), layout=w.Layout(width=f"{WIDTH}px", **options))
+
+
+class NeuronPanel:
+    """Layer, then class or channel and position."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.explorer = explorer
+        self.layer = w.Dropdown(
+            options=[("logits", LOGITS)],
+            description="Layer",
+            layout=w.Layout(width=f"{WIDTH}px"),
+            style={"description_width": "52px"},
+            tooltip="Layers in forward order, with the shape of their output",
+        )
+        self.search = w.Combobox(
+            placeholder="search a class by name or number",
+            description="Class",
+            continuous_update=False,
+            layout=w.Layout(width=f"{WIDTH}px"),
+            style={"description_width": "52px"},
+        )
+        self.top = [
+            w.Button(layout=w.Layout(width=f"{WIDTH - 4}px", height="26px")) for _ in range(5)
+        ]
+        for button in self.top:
+            button.add_class("pullback-top")
+        self.strip = ChannelStrip(lambda channel: explorer.attempt("channel", channel))
+        self.channel = w.BoundedIntText(
+            min=0,
+            max=0,
+            description="Channel",
+            layout=w.Layout(width="150px"),
+            style={"description_width": "62px"},
+        )
+        self.whole = w.Button(
+            description="whole map",
+            tooltip="Ask for the channel's mean over the whole map again",
+            layout=w.Layout(width="100px"),
+        )
+        self.place = w.Text(
+            description="Position",
+            placeholder="whole map; click, or: row, column",
+            continuous_update=False,
+            layout=w.Layout(width=f"{WIDTH}px"),
+            style={"description_width": "62px"},
+        )
+        self._classes = w.VBox([self.search, *self.top])
+        self._channels = w.VBox([self.strip.box, _row(self.channel, self.whole), self.place])
+        for box in (self._classes, self._channels):
+            # Both take the same height, so that nothing jumps when the layer changes.
+            box.layout.height = "196px"
+        self.box = w.VBox([heading("Neuron"), self.layer, self._classes, self._channels])
+
+        listen(self.layer, lambda value: explorer.attempt("layer", value))
+        listen(self.search, self._searched)
+        listen(self.channel, lambda value: explorer.attempt("channel", value))
+        for number, button in enumerate(self.top):
+            button.on_click(lambda _, n=number: self._chose(n))
+        self.whole.on_click(lambda _: explorer.attempt("position", None))
+        listen(self.place, self._placed)
+        follow(explorer, "layer", self._show_layer)
+        self._models: object = None
+
+    def _searched(self, text: str) -> None:
+        text = text.strip()
+        if text:
+            text = text.rpartition(" · ")[2] if " · " in text else text
+            self.explorer.attempt("target", int(text) if text.isdecimal() else text)
+
+    def _chose(self, number: int) -> None:
+        frame = self.explorer.result
+        if frame is not None:
+            self.explorer.attempt("target", frame.predictions[number].index)
+
+    def _placed(self, text: str) -> None:
+        frame = self.explorer.result
+        placed = self.explorer.guard(lambda: setattr(self.explorer, "position", _position(text)))
+        if not placed and frame is not None:
+            self.show(frame)
+
+    def _show_layer(self, layer: str) -> None:
+        if layer in dict(self.layer.options).values():
+            self.layer.value = layer
+        logits = layer == LOGITS
+        self._classes.layout.display = "" if logits else "none"
+        self._channels.layout.display = "none" if logits else ""
+
+    def show(self, frame: Frame) -> None:
+        """The network's layers and classes, and what was chosen."""
+        with quietly():
+            if self._models is not frame.model:
+                self._models = frame.model
+                self.layer.options = [
+                    (f"logits  {frame.classes} classes", LOGITS),
+                    *((f"{one.name}  {one.size}", one.name) for one in frame.layers),
+                ]
+                self.search.options = class_options(frame.model)
+            self._show_layer(self.explorer.layer)
+            for number, button in enumerate(self.top):
+                known = number < len(frame.predictions)
+                button.layout.visibility = "visible" if known else "hidden"
+                if known:
+                    best = frame.predictions[number]
+                    button.description = f"{percent(best.probability)}  {best.name}"
+                    chosen = frame.target == Logit(best.index)
+                    button.button_style = "primary" if chosen else ""
+            if isinstance(frame.target, Logit):
+                self.search.value = class_option(frame.model, int(frame.target.label))
+            if isinstance(frame.target, (Channel, Unit)):
+                self.channel.max = max(frame.view.layer.shape[0] - 1, 0)
+                self.channel.value = frame.target.channel
+                position = frame.target.position if isinstance(frame.target, Unit) else None
+                self.whole.disabled = position is None
+                self.place.value = "" if position is None else ", ".join(map(str, position))
+        if frame.view.strongest:
+            self.strip.show(frame.view, getattr(frame.target, "channel", None))
+
+
+def _position(text: str) -> tuple[int, ...] | None:
+    """Row and column in a line of text; nothing is the whole map."""
+    words = text.replace(",", " ").split()
+    if not all(word.isdecimal() for word in words):
+        raise ValueError(
+            f"The position is {text!r}; expected row and column such as 7, 9, or nothing for the "
+            "whole map."
+        )
+    return tuple(map(int, words)) or None
+
+
+def class_options(model: Model) -> list[str]:
+    """The class names for the search box; names that stand twice carry their number."""
+    return [class_option(model, index) for index in range(len(model.categories or ()))]
+
+
+def class_option(model: Model, index: int) -> str:
+    """A class as the search box shows it."""
+    name = model.label(index)
+    twice = model.categories is not None and model.categories.count(name) > 1
+    return f"{name} · {index}" if twice else name
+
+
+class TemperaturePanel:
+    """The temperature, its presets, and the gate over the pre-activations."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.explorer = explorer
+        slider, number = temperature_controls(
+            explorer, layout=w.Layout(width=f"{WIDTH - 90}px", margin="0")
+        )
+        self.presets = w.ToggleButtons(
+            options=list(PRESETS),
+            value=None,
+            style={"button_width": "auto"},
+            layout=w.Layout(width=f"{WIDTH + 8}px"),
+        )
+        self.presets.add_class("pullback-presets")
+        self.units = w.ToggleButtons(
+            options=[("relative to channel scale", "relative"), ("absolute", "absolute")],
+            style={"button_width": "auto"},
+            tooltips=["T = t times the scale of the channel", "T = t for every gate"],
+            layout=w.Layout(width=f"{WIDTH + 8}px"),
+        )
+        self.units.add_class("pullback-presets")
+        self.curve = GateCurve()
+        self.box = w.VBox(
+            [
+                heading("Temperature"),
+                _row(slider, number),
+                self.presets,
+                self.units,
+                self.curve.box,
+            ]
+        )
+        listen(self.presets, self._preset)
+        listen(self.units, lambda value: explorer.attempt("units", value))
+        follow(explorer, "softening", self._show_softening)
+        follow(explorer, "units", lambda value: setattr(self.units, "value", value))
+
+    def _preset(self, name: str | None) -> None:
+        if name is not None:
+            self.explorer.attempt("softening", PRESETS[name])
+
+    def _show_softening(self, softening: Softening) -> None:
+        self.presets.value = next(
+            (name for name, preset in PRESETS.items() if preset == softening), None
+        )
+        if not softening.is_hard:
+            self.units.value = softening.units
+
+    def show(self, frame: Frame) -> None:
+        """The gate over the chosen layer's pre-activations."""
+        softening = frame.state.softening
+        if softening.is_hard:
+            softening = softening.with_units(self.explorer.units)
+        self.curve.show(frame.view, softening)
+
+
+class AscentPanel:
+    """Play and stop, and what became of the target."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.play = w.Button(
+            description="Play",
+            icon="play",
+            button_style="success",
+            tooltip="Walk the image up the pullback, step by step",
+            layout=w.Layout(width="84px"),
+        )
+        self.stop = w.Button(
+            description="Stop",
+            icon="stop",
+            tooltip="Stop after the running step",
+            layout=w.Layout(width="76px"),
+        )
+        self.play.add_class("pullback-play")
+        self.stop.add_class("pullback-stop")
+        self.outcome = w.HTML(layout=w.Layout(margin="0 0 0 6px"))
+        self.steps = w.IntText(description="Steps")
+        self.step_size = w.FloatText(step=1, description="Step size")
+        self.radius = w.FloatText(step=10, description="Radius")
+        for control in (self.steps, self.step_size, self.radius):
+            control.layout.width = "200px"
+            control.continuous_update = False
+        bind(explorer, "steps", self.steps)
+        bind(explorer, "step_size", self.step_size)
+        # In the box 0 means no limit, which is None in Python.
+        listen(self.radius, lambda value: explorer.attempt("radius", value or None))
+        follow(explorer, "radius", lambda value: setattr(self.radius, "value", value or 0.0))
+        self.box = w.VBox(
+            [heading("Ascent towards this neuron"), _row(self.play, self.stop, self.outcome)]
+        )
+        self.settings = w.VBox(
+            [
+                self.steps,
+                self.step_size,
+                self.radius,
+                w.HTML(
+                    '<div class="pullback-note">Lengths are L2 norms of the image in [-1, 1]; '
+                    "the radius is how far the image may walk from the photograph, 0 for "
+                    "no limit.</div>"
+                ),
+            ]
+        )
+        self.play.on_click(lambda _: explorer.guard(explorer.play))
+        self.stop.on_click(lambda _: explorer.guard(explorer.stop))
+
+    def show(self, frame: Frame) -> None:
+        """The target before and after."""
+        step = frame.step
+        if frame.probability is not None:
+            before, after = percent(frame.probability), percent(step.probability if step else None)
+            what = "probability"
+        else:
+            before, after = f"{frame.score:.3g}", "" if step is None else f"{step.score:.3g}"
+            what = "score"
+        text = f"<b>{before}</b>"
+        if step is not None:
+            text += f" → <b>{after}</b>"
+            what = f"{what}, step {step.index}"
+        text += f"<br>{what}"
+        self.outcome.value = f'<div class="pullback-outcome">{text.replace("< ", "&lt; ")}</div>'
+
+
+def percent(probability: float | None) -> str:
+    """A probability for people."""
+    if probability is None:
+        return ""
+    if probability < 0.001:
+        return "< 0.1 %"
+    return f"{100 * probability:.1f} %"
+
+
+class SourcePanel:
+    """The photograph and the network."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.image, self.upload = image_box(explorer), upload_button(explorer)
+        self.network = network_box(explorer)
+        for control in (self.image, self.network, self.upload):
+            control.layout.width = f"{WIDTH - 50}px"
+        for control in (self.image, self.network):
+            control.add_class("pullback-stacked")
+            control.layout.height = "auto"
+        self.report = w.HTML(layout=w.Layout(width=f"{WIDTH - 50}px"))
+        self.box = w.VBox([self.image, self.upload, self.network, self.report])
+
+    def show(self, frame: Frame) -> None:
+        """What of the network is softened."""
+        text = html.escape(frame.report.sentence)
+        self.report.value = f'<div class="pullback-note">{text}</div>'
+
+
+class ViewPanel:
+    """What the screen shows."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.view = w.ToggleButtons(
+            options=list(VIEWS),
+            style={"button_width": "96px"},
+            layout=w.Layout(width="520px"),
+        )
+        self.view.add_class("pullback-views")
+        self.compare = w.Dropdown(options=list(VIEWS), description="Wipe to")
+        self.wipe = w.BoundedIntText(min=0, max=100, step=5, description="Wipe, %")
+        self.colour = w.Dropdown(
+            options=[
+                ("red, green and blue", "rgb"),
+                ("mean: blue below, orange above zero", "diverging"),
+            ],
+            description="Colours",
+        )
+        for control, trait in (
+            (self.view, "view"),
+            (self.compare, "compare"),
+            (self.colour, "colour"),
+        ):
+            bind(explorer, trait, control)
+        listen(self.wipe, lambda percent: explorer.attempt("wipe", percent / 100))
+        follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share)))
+        for control in (self.compare, self.wipe, self.colour):
+            control.layout.width = f"{WIDTH - 50}px"
+            control.style.description_width = "66px"
+        self.box = w.VBox([self.compare, self.wipe, self.colour])

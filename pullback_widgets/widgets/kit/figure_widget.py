@@ -1,0 +1,303 @@
+"""What every live figure is: it appears while it is computed, with controls around it."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import ipywidgets as w
+import traitlets as t
+
+from ...figures.result import Result
+from ..explorer.panels import heading
+from .live import Live
+from .save_buttons import TakeawayPanel
+from .traits import Choices
+from .turn import TURNS, give_memory_back
+from .worker import Worker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = (Path(__file__).parent / "style.css").read_text("utf-8")
+
+
+class Stage(Choices, Live):
+    """A figure as a live widget: it appears while it is computed.
+
+    A stage says what its choices are (``NAMES``, each a trait), how they are computed
+    (``figures``) and how the figure is drawn (``show``). Every change computes anew; the newest
+    wins.
+
+    Attributes:
+        result: The figure as far as it is computed (read only); observe it to follow the
+            computation. Observers run in the computing thread.
+    """
+
+    TITLE: ClassVar[str]
+    RESULT: ClassVar[type[Result]]
+    GOES_ON: ClassVar[bool] = False
+    """Whether Run goes on where the computation was stopped, or starts anew."""
+    TAKES_TIME: ClassVar[bool] = True
+    """Whether Run, Stop and a bar stand over the figure."""
+
+    result = t.Any(None, allow_none=True, read_only=True)
+
+    def __init__(self, **choices: Any) -> None:
+        """Check the choices, build the widget and start computing.
+
+        Raises:
+            TypeError: For an unknown choice, or a value of a wrong type.
+            ValueError: For a value that makes no sense.
+        """
+        super().__init__()
+        self.choose(**choices)
+        self._build()
+        self._worker = Worker(self._compute, self._failed)
+        self.changed(looks_only=False)
+
+    # What a figure fills in.
+
+    def figures(self, choices: dict[str, Any]) -> Iterator[Result]:
+        """Compute a figure: the same result again after each step.
+
+        Args:
+            choices: All choices by name, as they were when the figure was asked for.
+        """
+        raise NotImplementedError
+
+    def show(self, result: Any) -> None:
+        """Draw what is new in a result, or all of one that was not drawn before."""
+        raise NotImplementedError
+
+    def screen(self) -> w.Widget:
+        """What :meth:`show` draws on."""
+        raise NotImplementedError
+
+    def controls(self) -> Sequence[w.Widget]:
+        """The controls over the screen, in rows."""
+        raise NotImplementedError
+
+    def is_seen(self, result: Any) -> bool:
+        """Whether all that is on the screen is computed, so that other figures can begin."""
+        return bool(result.progress >= 1)
+
+    def caption(self, result: Any) -> str:
+        """One or two lines of HTML that tell a stranger what there is to see."""
+        raise NotImplementedError
+
+    def drew(self, result: Any) -> None:
+        """Called when something new of a result is on the screen."""
+
+    def footnotes(self) -> Sequence[w.Widget]:
+        """What stands under the caption."""
+        return []
+
+    def annexes(self) -> Sequence[w.Widget]:
+        """What stands under everything else."""
+        return []
+
+    # What comes out.
+
+    def run(self) -> None:
+        """Compute the figure anew."""
+        self.changed(looks_only=False)
+
+    def figure(self) -> Figure:
+        """The figure for print; waits for the computation."""
+        return self._settled().figure()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the figure to a file; see :meth:`pullback_widgets.figures.result.Result.save`."""
+        return self._settled().save(path)
+
+    def code(self) -> str:
+        """The lines that compute the figure without the widget."""
+        return self._settled().code()
+
+    def _settled(self) -> Result:
+        self.wait()
+        if self.result is None or (self.error and not self._refused):
+            raise RuntimeError(self.error or "There is no figure yet.")
+        result: Result = self.result
+        return result
+
+    # What a notebook shows and keeps.
+
+    def _ipython_display_(self, **options: Any) -> None:
+        """The live widget, at once; and a second output, unseen where widgets are alive.
+
+        It gets a PNG of the first figure that is completed, for places without a kernel: GitHub,
+        nbconvert. It is an output of its own because an update makes the page draw its output
+        anew.
+        """
+        from IPython.display import display
+
+        display({**super()._repr_mimebundle_(**options), "text/plain": self._words}, raw=True)
+        self._awaiting_still = display(self._still(), raw=True, display_id=True)
+        idle = self._worker is not None and not self._worker.busy
+        if idle or (self.result is not None and self.result.progress >= 1):
+            self._keep_still()
+
+    @property
+    def _words(self) -> str:
+        return f"{type(self).__name__}: {self.TITLE}"
+
+    _awaiting_still: Any = None
+    """The output that waits for its PNG."""
+
+    def _still(self) -> dict[str, Any]:
+        """The second output: an empty widget, and a PNG of the figure if there is one."""
+        bundle = {**self._nothing._repr_mimebundle_(), "text/plain": self._words}
+        if self.result is not None and self.result.progress > 0:
+            bundle["image/png"] = base64.b64encode(self.result._repr_png_()).decode("ascii")
+        return bundle
+
+    def _keep_still(self) -> None:
+        handle, self._awaiting_still = self._awaiting_still, None
+        if handle is not None and self.result is not None:
+            self.guard(lambda: handle.update(self._still(), raw=True))
+
+    # The computation; all but `changed` runs in the worker's thread.
+
+    def changed(self, looks_only: bool) -> None:
+        if self._worker is None or self._closed:
+            return
+        if self._refused:
+            self._show_error(None)
+        if looks_only and self.result is not None:
+            self._draw(self.result)
+            return
+        self._show_progress(0.0)
+        self._worker.submit({name: getattr(self, name) for name in self.NAMES})
+
+    _begun = False
+    """Whether a figure was ever asked for; the first one waits for its turn."""
+
+    def _compute(self, choices: dict[str, Any]) -> Iterator[None]:
+        first, self._begun = not self._begun, True
+        try:
+            if first:
+                yield from self._wait_for_turn()
+            yield from self._draw_all(choices)
+        finally:
+            TURNS.leave(self)
+            give_memory_back()
+
+    def _wait_for_turn(self) -> Iterator[None]:
+        for _ in TURNS.wait(self):
+            self._status.value = (
+                '<div class="pullback-status"><span class="pullback-idle">●</span> '
+                "waits for the figure before; Run starts at once</div>"
+            )
+            yield
+        self._show_progress(0.0)
+
+    def _draw_all(self, choices: dict[str, Any]) -> Iterator[None]:
+        steps = self.figures(choices)
+        try:
+            for result in steps:
+                self._set_result(result)
+                self._computed()
+                self._draw(result)
+                self._show_progress(result.progress)
+                self.drew(result)
+                if self.is_seen(result):
+                    TURNS.leave(self)
+                yield
+        finally:
+            close = getattr(steps, "close", None)
+            if close is not None:
+                close()
+            if self.result is not None and not (self._worker and self._worker.waiting):
+                self._show_progress(self.result.progress, idle=True)
+                self._keep_still()
+
+    def _set_result(self, result: Result) -> None:
+        """Set it, and tell its observers even if it is the same as before, with more in it."""
+        if result is self.result:
+            change = {"name": "result", "old": result, "new": result}
+            self.notify_change(t.Bunch(**change, owner=self, type="change"))
+        else:
+            self.set_trait("result", result)
+
+    def _failed(self, choices: dict[str, Any], error: BaseException) -> None:
+        self._show_error(error)
+        self._show_progress(0.0, idle=True, failed=True)
+
+    def _draw(self, result: Any) -> None:
+        with self._drawing:
+            self.show(result)
+            self._caption.value = f'<div class="pullback-note">{self.caption(result)}</div>'
+
+    # What is seen.
+
+    def _build(self) -> None:
+        self._go = w.Button(
+            description="Run",
+            icon="play",
+            button_style="success",
+            tooltip="Compute the figure anew",
+            layout=w.Layout(width="84px"),
+        )
+        self._halt = w.Button(
+            description="Stop",
+            icon="stop",
+            tooltip="Stop; what is computed stays",
+            layout=w.Layout(width="76px"),
+        )
+        self._go.add_class("pullback-play")
+        self._halt.add_class("pullback-stop")
+        self._go.on_click(lambda _: self.guard(self.run))
+        self._halt.on_click(lambda _: self.guard(self.stop))
+        self._bar = w.FloatProgress(
+            min=0.0, max=1.0, layout=w.Layout(width="220px", height="16px", margin="6px 8px")
+        )
+        self._status = w.HTML(layout=w.Layout(margin="0"))
+        self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
+        self._problem.layout.width = "auto"
+        self._nothing = w.HTML(layout=w.Layout(display="none"))
+        self._unseen += [self._nothing, self._go, self._halt, self._bar, self._status]
+        screen = self.screen()
+        away = TakeawayPanel(self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem)
+        self.children = [
+            w.HTML(f"<style>{STYLE}</style>", layout=w.Layout(display="none")),
+            heading(self.TITLE),
+            *self.controls(),
+            *([row(self._go, self._halt, self._bar, self._status)] if self.TAKES_TIME else []),
+            self._problem,
+            w.Box([screen], layout=w.Layout(overflow="auto", flex="0 0 auto")),
+            self._caption,
+            *self.footnotes(),
+            row(w.HTML('<div class="pullback-note">Take it away:</div>'), away.box),
+            *self.annexes(),
+        ]
+        self.add_class("pullback-explorer")
+
+    @property
+    def stem(self) -> str:
+        """The name that files get, without their ending."""
+        name = type(self).__name__
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
+
+    def _show_progress(self, share: float, idle: bool = False, failed: bool = False) -> None:
+        self._bar.value = share
+        self._bar.bar_style = "success" if idle and share >= 1 else "" if not failed else "danger"
+        if failed:
+            text = ""
+        elif not idle:
+            text = f'<span class="pullback-busy">●</span> computing, {100 * share:.0f} %'
+        else:
+            now = datetime.datetime.now().strftime("%H:%M:%S")
+            then = "goes on" if self.GOES_ON else "starts anew"
+            what = now if share >= 1 else f"stopped at {100 * share:.0f} %, Run {then}"
+            text = f'<span class="pullback-idle">●</span> {what}'
+        self._status.value = f'<div class="pullback-status">{text}</div>'
+
+
+def row(*children: w.Widget) -> w.HBox:
+    """Controls side by side; they wrap where there is no room."""
+    return w.HBox(list(children), layout=w.Layout(align_items="center", flex_flow="row wrap"))

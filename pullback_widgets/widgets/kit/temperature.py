@@ -1,0 +1,59 @@
+"""The controls for a temperature: a slider, and the number itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ipywidgets as w
+
+from .binding import SPOKEN_LABEL, bind, follow, listen
+from .live import Live
+
+
+def _temperatures() -> list[float]:
+    """Log-spaced stops from 0.01 to 100, with the values that people ask for among them."""
+    stops = [float(f"{10 ** (exponent / 25 - 2):.2g}") for exponent in range(101)]
+    for wanted in (0.3, 0.5, 0.6, 0.7, 0.85):
+        nearest = min(range(len(stops)), key=lambda i: abs(math.log(stops[i] / wanted)))
+        stops[nearest] = wanted
+    return stops
+
+
+STOPS = [0.0, *_temperatures()]
+"""What the positions of the temperature slider mean; far left is the plain gradient, T -> 0."""
+
+
+def nearest_stop(temperature: float) -> int:
+    """The slider's position for a temperature above 0."""
+    return min(range(1, len(STOPS)), key=lambda i: abs(math.log(STOPS[i] / temperature)))
+
+
+def temperature_controls(widget: Live, **options: Any) -> tuple[w.IntSlider, w.FloatText]:
+    """A slider and a box, both for the widget's ``temperature``.
+
+    The box takes numbers between the slider's stops. It is also what a screen reader names:
+    ipywidgets gives no name to the handle of a slider.
+
+    Args:
+        widget: Has a choice ``temperature``, where 0 is the plain gradient.
+        **options: Of the slider.
+    """
+    slider = w.IntSlider(
+        min=0,
+        max=len(STOPS) - 1,
+        readout=False,
+        tooltip="Temperature of the gates; far left is the plain gradient",
+        **options,
+    )
+    slider.add_class("pullback-temperature")
+    number = w.FloatText(step=0.05, description="Temperature", layout=w.Layout(width="80px"))
+    number.add_class(SPOKEN_LABEL)
+    listen(slider, lambda position: widget.attempt("temperature", STOPS[position]))
+    bind(widget, "temperature", number)
+    follow(
+        widget,
+        "temperature",
+        lambda value: setattr(slider, "value", nearest_stop(value) if value else 0),
+    )
+    return slider, number
