@@ -38,6 +38,7 @@ test: $(VENV)/installed-test
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(VENV)/bin/lint-imports
 	$(RUN) .ci/notebooks.py --check
 
 format: $(VENV)/installed-dev

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.drawing import pixels
 from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.figures import atlas as atlas_module
 from pullback_widgets.figures.atlas import Atlas, gather
@@ -86,8 +86,8 @@ def test_every_channel_is_the_engine_s_pullback_on_its_strongest_image(
         sums = F.avg_pool2d(pulled.square().sum(0)[None, None], atlas.box, 1) * atlas.box**2
         assert pulled[place].square().sum() >= sums.max() - 1e-9 * energy  # nowhere is there more
         for shown, part, to_bytes in (
-            ("pullback", pulled[place], picture.signed_map),
-            ("photograph", session.image[place], picture.photograph),
+            ("pullback", pulled[place], pixels.signed_map),
+            ("photograph", session.image[place], pixels.photograph),
         ):
             wanted = to_bytes(
                 F.interpolate(part.float()[None], (SIDE, SIDE), mode="bilinear", antialias=True)[0]

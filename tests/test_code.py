@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import pullback_widgets as pw
-from pullback_widgets.drawing import expression as code
+from pullback_widgets.drawing import expression
 from pullback_widgets.figures.snapshot import Frame, State, Studio
 
 VECTOR = torch.tensor([0.5, -1.0, 0.1, 2.0])
@@ -77,7 +77,7 @@ def last(state: State) -> Frame:
 
 def run(frame: Frame, view: str = "pullback", image_given: Any = None) -> dict[str, Any]:
     """Runs the lines; what they left open, the network and perhaps the image, is filled in."""
-    text = code.lines(frame, view)
+    text = frame.code(view)
     assert len(text.splitlines()) <= 10
     names: dict[str, Any] = {"their_model": frame.model, "their_image": image_given}
     text = text.replace("model = ...", "model = their_model", 1)
@@ -133,13 +133,13 @@ def test_an_image_from_a_file(
     model: pw.Model, photograph: Path, kind: Callable[[Path], Any]
 ) -> None:
     frame = last(State(model, kind(photograph), 0))
-    assert "your image" not in code.lines(frame, "pullback")
+    assert "your image" not in frame.code("pullback")
     assert same(run(frame)["pullback"], frame.pullback)
 
 
 def test_a_sample_and_the_network_of_the_catalogue_need_nothing_filled_in() -> None:
     frame = last(State("efficientnet_lite0", "chelsea", "Egyptian cat"))
-    text = code.lines(frame, "pullback")
+    text = frame.code("pullback")
     assert "..." not in text
     names: dict[str, Any] = {}
     exec(text, names)
@@ -148,37 +148,41 @@ def test_a_sample_and_the_network_of_the_catalogue_need_nothing_filled_in() -> N
 
 @pytest.mark.parametrize("view", ["pullback", "photograph", "overlay"])
 def test_other_views_need_no_ascent(model: pw.Model, view: str) -> None:
-    assert "ascend" not in code.lines(last(State(model, image(1), 0)), view)
+    assert "ascend" not in last(State(model, image(1), 0)).code(view)
 
 
 def test_what_cannot_be_written_down_is_left_open_with_a_word(model: pw.Model) -> None:
-    text = code.lines(last(State(model, image(1), 0)), "pullback")
+    text = last(State(model, image(1), 0)).code("pullback")
     assert "model = ...  # your pw.Model" in text
     assert "# your image" in text
 
 
 def test_usual_lines_are_short() -> None:
-    assert code.of_softening(pw.Softening.relative(0.85)) == "pw.Softening.relative(0.85)"
-    assert code.of_softening(pw.Softening.paper_v3(0.3)) == "pw.Softening.paper_v3(0.3)"
-    assert code.of_softening(pw.Softening.hard()) == "pw.Softening.hard()"
-    assert code.of_target(pw.Logit(497)) == "497"
+    assert expression.of_softening(pw.Softening.relative(0.85)) == "pw.Softening.relative(0.85)"
+    assert expression.of_softening(pw.Softening.paper_v3(0.3)) == "pw.Softening.paper_v3(0.3)"
+    assert expression.of_softening(pw.Softening.hard()) == "pw.Softening.hard()"
+    assert expression.of_target(pw.Logit(497)) == "497"
 
 
 @pytest.mark.parametrize("softening", SOFTENINGS.values(), ids=list(SOFTENINGS))
 def test_a_softening_comes_back_from_its_expression(softening: pw.Softening) -> None:
-    assert eval(code.of_softening(softening), {"pw": pw}) == softening
+    assert eval(expression.of_softening(softening), {"pw": pw}) == softening
 
 
 def test_numpys_numbers_are_written_as_pythons() -> None:
     numbers = np.float64(0.5), np.int64(2)
-    assert code.of_softening(pw.Softening.relative(numbers[0])) == "pw.Softening.relative(0.5)"
-    assert code.of_softening(pw.Softening.paper_v3(numbers[1])) == "pw.Softening.paper_v3(2.0)"
+    assert (
+        expression.of_softening(pw.Softening.relative(numbers[0])) == "pw.Softening.relative(0.5)"
+    )
+    assert (
+        expression.of_softening(pw.Softening.paper_v3(numbers[1])) == "pw.Softening.paper_v3(2.0)"
+    )
     target = pw.Difference(numbers[1], pw.Unit("layer1", numbers[1], (numbers[1], 0)))
-    assert "np." not in code.of_target(target)
+    assert "np." not in expression.of_target(target)
 
 
 @pytest.mark.parametrize(
-    ("softening", "words"),
+    ("softening", "expected"),
     [
         (pw.Softening.relative(0.85), "relative T = 0.85"),
         (pw.Softening.relative(0.5).with_units("absolute"), "absolute T = 0.5"),
@@ -187,8 +191,8 @@ def test_numpys_numbers_are_written_as_pythons() -> None:
     ],
     ids=str,
 )
-def test_a_softening_in_words(softening: pw.Softening, words: str) -> None:
-    assert code.in_words(softening) == words
+def test_a_softening_in_words(softening: pw.Softening, expected: str) -> None:
+    assert words.in_words(softening) == expected
 
 
 class Own(pw.Target):
@@ -199,7 +203,7 @@ class Own(pw.Target):
 
 
 def test_a_target_of_one_s_own_is_left_open(model: pw.Model) -> None:
-    text = code.lines(last(State(model, image(1), Own())), "pullback")
+    text = last(State(model, image(1), Own())).code("pullback")
     assert "your target" in text
     compile(text, "explorer.code()", "exec")
 
@@ -209,4 +213,4 @@ def test_an_ascent_that_was_stopped_has_the_steps_it_took(model: pw.Model) -> No
         State(model, image(1), target=0, views=frozenset({"perturbed"}), steps=5, step_size=1.0)
     )
     next(frames)
-    assert "steps=2" in code.lines(next(frames), "perturbed")
+    assert "steps=2" in next(frames).code("perturbed")

@@ -36,14 +36,14 @@ def result(model: pw.Model) -> Journey:
     ],
 )
 def test_stages_are_the_last_gates_of_each_resolution(name: str, expected: list[str]) -> None:
-    assert journey.stage_layers(pw.Session(wrap(network(name)), image())) == expected
+    assert pw.Session(wrap(network(name)), image()).stages() == expected
 
 
 def test_stages_of_a_network_without_gates() -> None:
     module = seeded(
         nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 6))
     )
-    assert journey.stage_layers(pw.Session(wrap(module), image())) == ["0", "1", "logits"]
+    assert pw.Session(wrap(module), image()).stages() == ["0", "1", "logits"]
 
 
 def test_every_stage_is_what_the_session_computes(model: pw.Model, result: Journey) -> None:

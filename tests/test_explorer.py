@@ -26,14 +26,16 @@ from torch import Tensor, nn
 from widgets import Page, click, event, everything, find, text_with, upload
 
 import pullback_widgets as pw
-from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.drawing import pixels
 from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.engine.recording import Recording
 from pullback_widgets.figures import snapshot as frame_module
 from pullback_widgets.figures.snapshot import VIEWS, Frame, Studio
+from pullback_widgets.networks import loaded
 from pullback_widgets.widgets.explorer.panels import PRESETS
-from pullback_widgets.widgets.explorer.wipe import Screen, draw
+from pullback_widgets.widgets.explorer.wipe import Screen
 from pullback_widgets.widgets.kit import worker as worker_module
+from pullback_widgets.widgets.kit.canvas import draw
 from pullback_widgets.widgets.kit.temperature import STOPS
 from pullback_widgets.widgets.kit.worker import Worker
 
@@ -650,7 +652,7 @@ def test_wiping_to_an_ascent_walks_it(explorer: pw.Explorer, page: Page) -> None
 
 def png(seed: int = 0) -> bytes:
     values = np.random.default_rng(seed).integers(0, 256, (20, 16, 3)).astype(np.uint8)
-    return picture.png(values)
+    return pixels.png(values)
 
 
 def test_an_upload_is_shown(explorer: pw.Explorer, page: Page) -> None:
@@ -856,7 +858,7 @@ def test_an_observer_that_fails_is_explained(explorer: pw.Explorer, page: Page) 
 @pytest.fixture
 def no_network_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets what other tests have loaded, and whatever is loaded now."""
-    monkeypatch.setattr(Studio, "_loaded", weakref.WeakValueDictionary())
+    monkeypatch.setattr(loaded, "_loaded", weakref.WeakValueDictionary())
 
 
 @pytest.mark.usefixtures("no_network_yet")
@@ -952,7 +954,7 @@ def test_a_saved_picture_is_the_one_on_the_screen(
     path = explorer.save(tmp_path / "x.png")
     (shown,) = page.screen(explorer)
     saved = np.asarray(Image.open(path))
-    assert np.array_equal(saved, picture.enlarge(shown, 896))
+    assert np.array_equal(saved, pixels.enlarge(shown, 896))
     assert np.array_equal(shown, fresh(explorer).picture(view))
     with pytest.raises(ValueError):
         explorer.save(tmp_path / "x")
@@ -1017,7 +1019,7 @@ def test_a_saved_notebook_has_the_widget_and_a_png(
     still = np.asarray(Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))))
     frame = fresh(explorer)
     photograph, overlay = frame.picture("photograph"), frame.picture("overlay")
-    assert np.array_equal(still, picture.side_by_side([photograph, overlay]))
+    assert np.array_equal(still, pixels.side_by_side([photograph, overlay]))
     assert frame.title in bundle["text/plain"]
 
 

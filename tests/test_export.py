@@ -15,9 +15,9 @@ from PIL import Image, ImageSequence
 from widgets import Page
 
 import pullback_widgets as pw
-from pullback_widgets.drawing import files as export
-from pullback_widgets.drawing import pixels
+from pullback_widgets.drawing import files, pixels
 from pullback_widgets.drawing.pixels import RGB, enlarge
+from pullback_widgets.figures.provenance import provenance, weights_hash
 
 SECONDS = 60.0
 WALK: dict[str, Any] = {"steps": 3, "step_size": 0.7}
@@ -65,7 +65,7 @@ def test_the_gif_is_the_ascent_step_by_step(
 def test_the_npz_holds_tensors_and_settings(explorer: pw.Explorer, tmp_path: Path) -> None:
     explorer.view = "difference"
     assert explorer.wait(SECONDS)
-    arrays, settings = export.load_npz(explorer.save(tmp_path / "all.npz"))
+    arrays, settings = files.load_npz(explorer.save(tmp_path / "all.npz"))
     session = pw.Session(explorer.model, image(1))
     *_, last = session.ascend(2, **WALK)
     for name, tensor in {
@@ -99,33 +99,33 @@ def test_the_file_that_was_written_is_returned(
     saved = explorer.save(tmp_path / f"U{ending.upper()}")
     assert list(tmp_path.iterdir()) == [saved] and saved.stat().st_size > 0
     if ending == ".npz":
-        assert "pullback" in export.load_npz(saved)[0]
+        assert "pullback" in files.load_npz(saved)[0]
 
 
 def test_an_animation_keeps_its_last_picture_longer(tmp_path: Path) -> None:
     frames = [np.full((4, 4, 3), value, np.uint8) for value in (0, 100, 200)]
-    path = export.save_gif(tmp_path / "a.gif", frames, seconds=0.2, side=8, hold=1.0)
+    path = files.save_gif(tmp_path / "a.gif", frames, seconds=0.2, side=8, hold=1.0)
     with Image.open(path) as file:
         durations = [one.info["duration"] for one in ImageSequence.Iterator(file)]
         assert file.size == (8, 8)
     assert durations == [200, 200, 1000]
     with pytest.raises(ValueError, match="nothing to animate"):
-        export.save_gif(tmp_path / "b.gif", [])
+        files.save_gif(tmp_path / "b.gif", [])
 
 
 def test_the_weights_hash_knows_every_weight() -> None:
     module = network("chain")
-    before = export.weights_hash(wrap(module))
-    assert before == export.weights_hash(wrap(network("chain")))
+    before = weights_hash(wrap(module))
+    assert before == weights_hash(wrap(network("chain")))
     with torch.no_grad():
         list(module.parameters())[-1].view(-1)[-1] += 1e-6
-    assert export.weights_hash(wrap(module)) != before
+    assert weights_hash(wrap(module)) != before
 
 
 def test_settings_survive_an_npz(tmp_path: Path) -> None:
     arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.array(3)}
     settings = {"text": "Größe", "none": None, "list": [1, 2.5]}
-    read, again = export.load_npz(export.save_npz(tmp_path / "x.npz", arrays, settings))
+    read, again = files.load_npz(files.save_npz(tmp_path / "x.npz", arrays, settings))
     assert again == settings and read.keys() == arrays.keys()
     np.testing.assert_array_equal(read["a"], arrays["a"])
 
@@ -136,21 +136,21 @@ def test_an_npz_is_asked_to_hold_nothing_but_the_arrays(
     """Every keyword is stored as an array by numpy 1.26."""
     asked: dict[str, Any] = {}
     monkeypatch.setattr(np, "savez_compressed", lambda file, **options: asked.update(options))
-    export.save_npz(tmp_path / "x.npz", {"a": np.zeros(2)}, {})
+    files.save_npz(tmp_path / "x.npz", {"a": np.zeros(2)}, {})
     assert asked.keys() == {"a", "settings"}
 
 
 def test_settings_with_numpys_numbers_are_json() -> None:
     settings = {"steps": np.int64(2), "nested": [{"radius": np.float32(0.5)}], "on": np.bool_(True)}
     plain = {"steps": 2, "nested": [{"radius": 0.5}], "on": True}
-    assert export.as_json(settings) == export.as_json(plain)
+    assert files.as_json(settings) == files.as_json(plain)
     with pytest.raises(TypeError, match="A setting is .*which JSON cannot hold; give"):
-        export.as_json({"image": torch.zeros(1)})
+        files.as_json({"image": torch.zeros(1)})
 
 
 def test_the_provenance_knows_the_preprocessing_and_the_calibration() -> None:
     def found(**options: Any) -> dict[str, Any]:
-        return export.provenance(pw.Model(network("chain"), **options))
+        return provenance(pw.Model(network("chain"), **options))
 
     plain = found()
     assert plain["calibration"] is None and plain == json.loads(json.dumps(plain))

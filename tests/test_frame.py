@@ -15,7 +15,7 @@ from networks import CATEGORIES, CLASSES, NETWORKS, SOFTENINGS, image, network, 
 from torch import Tensor, nn
 
 import pullback_widgets as pw
-from pullback_widgets.drawing import pixels as picture
+from pullback_widgets.drawing import pixels
 from pullback_widgets.engine.recording import Recording
 from pullback_widgets.figures import snapshot as frame_module
 from pullback_widgets.figures.snapshot import ASCENDED, BINS, STRONGEST, VIEWS, Frame, State, Studio
@@ -182,15 +182,15 @@ def test_the_tensors_and_pictures_of_a_frame() -> None:
     for view, tensor in tensors.items():
         assert torch.equal(frame.tensor(view), tensor)
     for colour in ("rgb", "diverging"):
-        signed = picture.signed_map(frame.pullback, colour)
+        signed = pixels.signed_map(frame.pullback, colour)
         assert np.array_equal(frame.picture("pullback", colour), signed)
-        walked = picture.signed_map(frame.step.difference, colour)
+        walked = pixels.signed_map(frame.step.difference, colour)
         assert np.array_equal(frame.picture("difference", colour), walked)
-        over = picture.overlay(frame.pullback, frame.image, colour)
+        over = pixels.overlay(frame.pullback, frame.image, colour)
         assert np.array_equal(frame.picture("overlay", colour), over)
-        assert np.array_equal(frame.picture("photograph", colour), picture.photograph(frame.image))
+        assert np.array_equal(frame.picture("photograph", colour), pixels.photograph(frame.image))
         assert np.array_equal(
-            frame.picture("perturbed", colour), picture.photograph(frame.step.perturbed)
+            frame.picture("perturbed", colour), pixels.photograph(frame.step.perturbed)
         )
 
 
@@ -299,7 +299,7 @@ def test_what_a_change_costs(
     [2, "spoon", pw.Direction("layer1", VECTOR), pw.Difference("golf ball", 3)],
     ids=["index", "name", "direction", "difference"],
 )
-def test_the_same_target_in_another_view_costs_nothing(counts: Counts, target: Any) -> None:
+def test_thesame_target_in_another_view_costs_nothing(counts: Counts, target: Any) -> None:
     studio, first = Studio(), state(target=target)
     only(studio.frames(first))
     assert counts.of(lambda: list(studio.frames(replace(first, **views("overlay"))))) == (0, 0)
@@ -486,7 +486,7 @@ def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPat
         return model
 
     monkeypatch.setattr(frame_module, "load_model", load)
-    monkeypatch.setattr(Studio, "_loaded", weakref.WeakValueDictionary())
+    monkeypatch.setattr(loaded, "_loaded", weakref.WeakValueDictionary())
     reports: list[tuple[str, int, int]] = []
     for studio in (Studio(lambda *report: reports.append(report)), Studio()):
         for seed in (1, 2):

@@ -242,7 +242,7 @@ def test_a_report_keeps_no_forward_pass_alive() -> None:
     module = network("residual")
     session = pw.Session(wrap(module), image(size=SIZE))
     report = session.report
-    kept = weakref.ref(session._recording)
+    kept = weakref.ref(session.recording)
     del session
     gc.collect()
     assert kept() is None and report.gates

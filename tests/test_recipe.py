@@ -15,8 +15,10 @@ from PIL import Image
 from widgets import Page, text_with
 
 import pullback_widgets as pw
-from pullback_widgets.drawing import files as export
+from pullback_widgets.drawing import files
+from pullback_widgets.figures import provenance as provenance_
 from pullback_widgets.figures import recipe as recipe_module
+from pullback_widgets.figures.provenance import provenance
 
 SECONDS = 60.0
 LAYER = "conv1"
@@ -158,7 +160,7 @@ def test_other_weights_versions_and_networks_are_said(
         next(model.module.parameters()).add_(0.5)
     (note,) = keep(pw.open_recipe(recipe, model=model)).notes
     assert "weights" in note
-    monkeypatch.setattr(export, "__version__", "9.9")
+    monkeypatch.setattr(provenance_, "__version__", "9.9")
     renamed = pw.Model(model.module, size=model.size, name="other")
     notes = " ".join(keep(pw.open_recipe(recipe, model=renamed)).notes)
     assert "pullback_widgets" in notes and "9.9" in notes and "not other" in notes
@@ -178,7 +180,7 @@ def test_other_weights_versions_and_networks_are_said(
 def test_other_preprocessing_is_said(model: pw.Model, changed: dict[str, Any], said: str) -> None:
     options = {"calibration": image(99, batch=3), "size": model.size, **changed}
     given = {"mean": model.mean, "std": model.std, **options}
-    recipe = export.provenance(model)
+    recipe = provenance(model)
     (note,) = recipe_module.differences(recipe, pw.Model(model.module, **given))
     assert said in note
     assert recipe_module.differences(recipe, model) == []
@@ -254,7 +256,7 @@ def test_without_pixels_a_photograph_s_file_is_needed(
     model: pw.Model, keep: Keep, tmp_path: Path
 ) -> None:
     path = photograph(tmp_path / "photo.png")
-    _, settings = export.load_npz(keep(pw.Explorer(model, path)).save(tmp_path / "all.npz"))
+    _, settings = files.load_npz(keep(pw.Explorer(model, path)).save(tmp_path / "all.npz"))
     assert keep(pw.open_recipe(settings, model=model)).image == str(path)
     path.unlink()
     with pytest.raises(ValueError, match="photo.png is not here, and its pixels were not stored"):

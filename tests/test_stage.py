@@ -14,7 +14,7 @@ from ipywidgets.widgets.widget import _instances
 from matplotlib.figure import Figure
 from widgets import SECONDS, everything, find, making, text_with
 
-from pullback_widgets.drawing import expression as code
+from pullback_widgets.drawing import expression
 from pullback_widgets.figures.result import Result
 from pullback_widgets.widgets.kit.binding import bind
 from pullback_widgets.widgets.kit.figure_widget import Stage
@@ -43,7 +43,7 @@ class Sum(Result):
         return {"upto": self.upto}
 
     def code(self) -> str:
-        return code.script(f"sum(range({self.upto + 1}))")
+        return expression.script(f"sum(range({self.upto + 1}))")
 
 
 class Adder(Stage):

@@ -21,8 +21,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 import pullback_widgets as pw
-from pullback_widgets.figures.snapshot import Studio
-from pullback_widgets.networks import catalogue
+from pullback_widgets.networks import catalogue, loaded
 from pullback_widgets.networks import timm_source as timm_network
 from pullback_widgets.networks.catalogue import DownloadError, entry, is_cached, load_model
 from pullback_widgets.widgets.explorer.choices import Choices
@@ -434,7 +433,7 @@ def network_list(explorer: pw.Explorer) -> w.Dropdown:
 @pytest.fixture
 def no_network_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets what other tests have loaded, and whatever is loaded now."""
-    monkeypatch.setattr(Studio, "_loaded", weakref.WeakValueDictionary())
+    monkeypatch.setattr(loaded, "_loaded", weakref.WeakValueDictionary())
 
 
 @pytest.mark.usefixtures("no_network_yet")

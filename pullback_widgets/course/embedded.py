@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 def session(image: str) -> Session:
     """A sample photograph in EfficientNet-Lite0; the notebook's own network, not another copy."""
     from ..engine.session import Session
-    from ..figures.snapshot import Studio
+    from ..networks.loaded import loaded
 
-    return Session(Studio().model("efficientnet_lite0"), image)
+    return Session(loaded("efficientnet_lite0"), image)

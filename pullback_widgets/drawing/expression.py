@@ -1,4 +1,4 @@
-"""The lines of Python that compute what a frame shows."""
+"""Models, images, targets and softenings as Python writes them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,6 @@ import torch
 from ..engine.model import Model
 from ..engine.softening import Softening
 from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
-from ..figures.snapshot import ASCENDED, Frame
-
-
-def lines(frame: Frame, view: str) -> str:
-    """The few lines that compute a view of a frame with the public functions.
-
-    What cannot be written down, a network of one's own or an image without a file, is left as
-    ``...`` with a comment.
-    """
-    state = frame.state
-    model = of_model(frame.model)
-    image = of_image(state.image)
-    note = "  # your image" if image == "..." else ""
-    yours = "..." in of_target(frame.target)
-    arguments = f"{of_target(frame.target)}, softening={of_softening(state.softening)}"
-    result = [
-        f"model = {model}",
-        f"session = pw.Session(model, {image}){note}",
-        f"pullback = session.pullback({arguments})" + ("  # your target" if yours else ""),
-    ]
-    if view in ASCENDED:
-        steps = state.steps if frame.step is None else frame.step.index  # fewer if stopped
-        walk = f"steps={steps}, step_size={state.step_size}, radius={state.radius}"
-        result += [
-            f"*_, last = session.ascend({arguments}, {walk})",
-            f"{view} = last.{view}",
-        ]
-    return script(*result)
 
 
 def script(*body: str) -> str:
@@ -75,22 +47,6 @@ def of_softening(softening: Softening) -> str:
     values = {one.name: getattr(softening, one.name) for one in dataclasses.fields(softening)}
     values["factors"] = dict(softening.factors)
     return f"pw.Softening({', '.join(f'{name}={value!r}' for name, value in values.items())})"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 step``, ``2 steps``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def in_words(softening: Softening) -> str:
-    """A softening in a few words."""
-    if softening.is_hard:
-        return "plain gradient"
-    t = f"{softening.temperature:.3g}"
-    for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
-        if softening == getattr(Softening, name)(softening.temperature):
-            return f"{words}, T = {t}"
-    return f"{softening.units} T = {t}"
 
 
 def of_target(target: Target) -> str:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..engine.model import Model
-from ..version import __version__
-from .paper import PRINT_DPI
 from .pixels import RGB, enlarge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PRINT_DPI = 300
 SETTINGS = "settings"
 """Name under which an NPZ file holds its settings, as JSON."""
 
@@ -112,46 +106,3 @@ def save_gif(
         path, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
     )
     return path
-
-
-def provenance(model: Model) -> dict[str, Any]:
-    """What a result depends on besides its settings: versions, and the network."""
-    return {
-        "pullback_widgets": __version__,
-        "torch": torch.__version__,
-        "network": model.catalogue_name or model.name,
-        **fingerprint(model),
-    }
-
-
-def fingerprint(model: Model) -> dict[str, Any]:
-    """What makes a network's numbers: hashes of its weights and calibration, the preprocessing.
-
-    ``calibration`` is None where scales are measured on the package's own photographs.
-    """
-    images = None
-    if model._calibration is not None:
-        images = model.calibration_batch(model.size, model.size)
-    return {
-        "weights": weights_hash(model),
-        "mean": list(model.mean),
-        "std": list(model.std),
-        "size": model.size,
-        "calibration": None if images is None else _hash([("", images)]),
-    }
-
-
-def weights_hash(model: Model) -> str:
-    """SHA-256 over the names, types, shapes and bytes of all parameters and buffers."""
-    module = model.module
-    return _hash(itertools.chain(module.named_parameters(), module.named_buffers()))
-
-
-def _hash(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """SHA-256 over the names, types, shapes and bytes of tensors."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors:
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

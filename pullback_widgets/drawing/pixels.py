@@ -7,16 +7,12 @@ slider is dragged.
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 RGB = NDArray[np.uint8]
 COLOURS = ("rgb", "diverging")
@@ -119,48 +115,6 @@ def png(picture: RGB) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", compress_level=4)
     return file.getvalue()
-
-
-def figure(pictures: Mapping[str, RGB], title: str = "") -> Figure:
-    """A matplotlib figure with the pictures side by side, each under its name."""
-    from .paper import Paper
-
-    side, size, width = 3.2, 9, 3.2 * len(pictures)
-    names = [wrapped(name, side, size) for name in pictures]
-    title = wrapped(title, width, size)
-    lines = max(name.count("\n") for name in names) + title.count("\n") + 2
-    height = side + 0.18 * lines
-    result = Paper(figsize=(width, height), dpi=150, layout="constrained")
-    for axes, name, picture in zip(
-        np.atleast_1d(result.subplots(1, len(pictures))), names, pictures.values(), strict=True
-    ):
-        axes.imshow(picture, interpolation="nearest")
-        axes.set_title(name, fontsize=size)
-        axes.set_axis_off()
-    if title:
-        result.suptitle(title, fontsize=size)
-    result.draw_without_rendering()  # the layout leaves room for all titles the second time
-    return result
-
-
-def wrapped(text: str, inches: float, size: float, most: int = 7) -> str:
-    """A text for a figure, each of its lines in at most so many; a cut one ends in "…".
-
-    Args:
-        text: One line or several.
-        inches: How wide it may become.
-        size: Of the letters, in points; capitals and digits are 0.65 times as wide.
-        most: Lines that each of its lines may become.
-    """
-    width = int(inches * 72 / (0.65 * size))
-    found = []
-    for line in text.split("\n"):
-        lines = textwrap.wrap(line, width) or [""]
-        # Not max_lines: it leaves nothing of a file name in one long word.
-        if len(lines) > most:
-            lines[most - 1 :] = [f"{lines[most - 1][: width - 1]}…"]
-        found += lines
-    return "\n".join(found)
 
 
 def save(picture: RGB, path: str | Path) -> Path:

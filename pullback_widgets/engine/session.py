@@ -48,6 +48,7 @@ class Session:
         model: The network.
         image: What the network was shown, (3, H, W), or (N, 3, H, W) for a batch; values in
             [-1, 1], on the CPU.
+        recording: The forward pass, as a batch on the model's device; for those who build on it.
     """
 
     def __init__(self, model: Model | nn.Module, image: Any) -> None:
@@ -64,32 +65,32 @@ class Session:
         """
         self.model = model if isinstance(model, Model) else Model(model)
         batch, self._single = to_batch(image, self.model.size)
-        self._recording = Recording(self.model, batch)
+        self.recording = Recording(self.model, batch)
 
     def __repr__(self) -> str:
         return f"<Session of {self.model.name} on {tuple(self.image.shape)}>"
 
     def __len__(self) -> int:
-        return len(self._recording.x)
+        return len(self.recording.x)
 
     @property
     def image(self) -> Tensor:
-        return self._unbatched(self._recording.x.detach().cpu().clone())
+        return self.unbatched(self.recording.x.detach().cpu().clone())
 
     @property
     def logits(self) -> Tensor:
         """The network's output, (K,), or (N, K) for a batch."""
-        return self._unbatched(self._logits().detach().clone())
+        return self.unbatched(self._logits().detach().clone())
 
     @property
     def layers(self) -> list[Layer]:
         """The layers in forward order."""
-        return self._recording.layers
+        return self.recording.layers
 
     @functools.cached_property
     def report(self) -> Report:
         """Which gates are softened, and which nonlinearities keep their own derivative."""
-        return report_of(self._recording)
+        return report_of(self.recording)
 
     def predictions(self, k: int = 5) -> Any:
         """The ``k`` most probable classes.
@@ -118,7 +119,7 @@ class Session:
         Raises:
             ValueError: For an unknown layer, with the nearest names.
         """
-        return self._unbatched(self._recording.value(layer).detach().clone())
+        return self.unbatched(self.recording.value(layer).detach().clone())
 
     def gate_inputs(self, layer: str = LOGITS) -> tuple[str, Tensor, Tensor]:
         """The pre-activations of a layer and the scale that a relative temperature multiplies.
@@ -131,15 +132,33 @@ class Session:
             that enters no rectifier itself has its own standard deviation on this image.
         """
         if layer == LOGITS:
-            layer = self._recording.last_gated() or self.layers[-1].name
-        values = self._recording.value(layer).detach()
-        scale = self._recording.gate_scale(layer)
+            layer = self.recording.last_gated() or self.layers[-1].name
+        values = self.recording.value(layer).detach()
+        scale = self.recording.gate_scale(layer)
         return layer, self.activations(layer), channel_deviation(values) if scale is None else scale
 
     def score(self, target: TargetLike | Sequence[TargetLike] = None) -> Any:
         """The target's value: a float; a tensor (N,) for a batch."""
-        scores = self._recording.scores(self.resolve(target))
+        scores = self.recording.scores(self.resolve(target))
         return float(scores[0]) if self._single else scores
+
+    def value(self, target: TargetLike = None) -> float:
+        """The target of a session of one image: its class's probability, 0 to 1, or its score."""
+        (one,) = self.resolve(target)
+        if isinstance(one, Logit):
+            return float(self.logits.softmax(0)[int(one.label)])
+        return float(self.score(one))
+
+    def stages(self) -> list[str]:
+        """The last layer of each resolution that enters a rectifier, in forward order; the logits.
+
+        A network none of whose layers enters a rectifier has the last layer of each resolution.
+        """
+        maps = [one for one in self.layers if len(one.shape) == 3 and max(one.shape[1:]) > 1]
+        gated = [one for one in maps if self.recording.gate_scale(one.name) is not None]
+        last = {layer.shape[1:]: layer.name for layer in gated or maps}
+        order = {layer.name: n for n, layer in enumerate(maps)}
+        return [*sorted(last.values(), key=order.__getitem__), LOGITS]
 
     def pullback(
         self,
@@ -161,8 +180,8 @@ class Session:
         """
         softening = Softening.checked(softening)
         targets = self.resolve(target)
-        tell(self._recording, softening)
-        return self._unbatched(self._recording.pull(targets, softening))
+        tell(self.recording, softening)
+        return self.unbatched(self.recording.pull(targets, softening))
 
     def ascend(
         self,
@@ -190,7 +209,7 @@ class Session:
         """
         softening = Softening.checked(softening)
         walk = ascend(
-            self._recording,
+            self.recording,
             self.resolve(target),
             softening,
             steps=steps,
@@ -203,11 +222,11 @@ class Session:
         self, walk: Generator[Step, None, None], softening: Softening
     ) -> Generator[Step, None, None]:
         """The steps as they are seen from outside: of one image, if the session has one."""
-        tell(self._recording, softening)
+        tell(self.recording, softening)
         for step in walk:
-            yield self._unbatched_step(step)
+            yield self._one_step(step)
 
-    def _unbatched_step(self, step: Step) -> Step:
+    def _one_step(self, step: Step) -> Step:
         if not self._single:
             return step
         probability = step.probability
@@ -221,12 +240,13 @@ class Session:
 
     def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:
         """One concrete target per image: names looked up, None replaced by the top class."""
-        return _resolve(_one_each(target, len(self)), self._recording)
+        return resolved(one_each(target, len(self)), self.recording)
 
     def _logits(self) -> Tensor:
-        return self._recording.value(LOGITS)
+        return self.recording.value(LOGITS)
 
-    def _unbatched(self, batch: Tensor) -> Tensor:
+    def unbatched(self, batch: Tensor) -> Tensor:
+        """What a batch holds, (N, ...), as it is seen from outside: without N for one image."""
         return batch[0] if self._single else batch
 
 
@@ -240,11 +260,11 @@ def pullback(
     model = model if isinstance(model, Model) else Model(model)
     softening = Softening.checked(softening)
     batch, single = to_batch(image, model.size)
-    wanted = _one_each(target, len(batch))
+    wanted = one_each(target, len(batch))
     # Where only logits are asked for, layers need not be told apart, which makes it faster.
     logits = all(one is None or isinstance(as_target(one), Logit) for one in wanted)
     recording = Recording(model, batch, layers=not logits or bool(softening.factors))
-    targets = _resolve(wanted, recording)
+    targets = resolved(wanted, recording)
     tell(recording, softening)
     pulled = recording.pull(targets, softening, last=True)
     return pulled[0] if single else pulled
@@ -275,7 +295,7 @@ def with_indices(target: Target, model: Model) -> Target:
     return target
 
 
-def _one_each(target: TargetLike | Sequence[TargetLike], images: int) -> list[TargetLike]:
+def one_each(target: TargetLike | Sequence[TargetLike], images: int) -> list[TargetLike]:
     """What was asked for, once for each image."""
     if not isinstance(target, list | tuple):
         return [target] * images  # type: ignore[list-item]  # str is the only other sequence
@@ -287,7 +307,7 @@ def _one_each(target: TargetLike | Sequence[TargetLike], images: int) -> list[Ta
     return list(target)
 
 
-def _resolve(wanted: Sequence[TargetLike], recording: Recording) -> list[Target]:
+def resolved(wanted: Sequence[TargetLike], recording: Recording) -> list[Target]:
     """Concrete targets: names looked up, None replaced by the image's top class."""
     top = recording.value(LOGITS).argmax(1).tolist() if None in wanted else []
     return [

@@ -209,6 +209,19 @@ def as_target(value: object) -> Target:
     )
 
 
+def same_target(first: Target, second: Target) -> bool:
+    """Whether two targets ask for the same; directions only if they are the same object."""
+    if isinstance(first, Difference) and isinstance(second, Difference):
+        return same_target(as_target(first.first), as_target(second.first)) and same_target(
+            as_target(first.second), as_target(second.second)
+        )
+    return first is second or (
+        type(first) is type(second)
+        and isinstance(first, (Logit, Channel, Unit))
+        and first == second
+    )
+
+
 def _as_index(what: str, value: object) -> int:
     """An index as Python's own integer, which code and recipes can hold; numpy's are as good."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 0:

@@ -19,31 +19,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression as code
-from ..drawing import files as export
+from ..drawing import expression, files, words
+from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
-from ..engine import report as nonlinearity
 from ..engine.image import SAMPLES, ImageError, one_size, to_tensor
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.recording import Recording
+from ..engine.report import is_known, tell
 from ..engine.session import Session
 from ..engine.softening import Softening
 from ..engine.target import Channel
 from . import folder as folders
 from . import thumbnail
-from .grid import photographs
-from .journey import stage_layers
-from .result import (
-    Progress,
-    Result,
-    at_least_one,
-    checked_batch,
-    completed,
-    entitle,
-    note,
-    without_axes,
-)
+from .images import photographs
+from .provenance import provenance
+from .result import Progress, Result, at_least_one, checked_batch, completed, entitle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -217,9 +208,9 @@ class Atlas(Result):
         return {**self.made_with, "skipped": self.skipped}
 
     def summary(self) -> str:
-        channels = code.counted(len(self.channels), "channel")
-        images = code.counted(len(self.sources), "image")
-        how = code.in_words(self.softening)
+        channels = words.counted(len(self.channels), "channel")
+        images = words.counted(len(self.sources), "image")
+        how = words.in_words(self.softening)
         return f"{channels} of {self.layer.name}, {self.model.name} on {images}, {how}"
 
     def figure(
@@ -235,8 +226,6 @@ class Atlas(Result):
         Raises:
             ValueError: If there is no such page.
         """
-        from ..drawing.paper import Paper
-
         page = self.page if page is None else page
         by = self.by if by is None else by
         search = self.search if search is None else search
@@ -246,7 +235,7 @@ class Atlas(Result):
             raise ValueError(f"page is {page}; there are pages 0 to {pages - 1}.")
         shown = found[page * PER_PAGE :][:PER_PAGE]
         rows = max(1, math.ceil(len(shown) / ROWS))
-        figure = Paper(figsize=(7.6, 0.88 * rows + 0.7), dpi=100, layout="constrained")
+        figure = new_figure(figsize=(7.6, 0.88 * rows + 0.7), dpi=100, layout="constrained")
         axes = figure.subplots(rows, ROWS, squeeze=False)
         for cell in axes.flat:
             without_axes(cell)
@@ -260,7 +249,7 @@ class Atlas(Result):
             else:
                 note(cell, "not computed")
             cell.set_title(self.label(channel), fontsize=6, pad=2)
-        how = code.in_words(self.softening)
+        how = words.in_words(self.softening)
         looked_at = self.seen - len(self.skipped)
         many = f", strongest of {looked_at} images" if looked_at > 1 else ""
         order = "strongest first" if by == "activation" else "by number"
@@ -275,31 +264,31 @@ class Atlas(Result):
 
     def save(self, path: str | Path) -> Path:
         """Write it to a file, as every figure; a PDF has all pages of what is searched for."""
-        path = export.checked_path(path, self.ENDINGS)
+        path = files.checked_path(path, self.ENDINGS)
         if path.suffix != ".pdf":
             return super().save(path)
         pages = max(1, math.ceil(len(self.find(self.search, self.by)) / PER_PAGE))
-        return export.save_figure(path, *map(self.figure, range(pages)))
+        return files.save_figure(path, *map(self.figure, range(pages)))
 
     def code(self) -> str:
         asked = {"page": self.page, "by": self.by, "search": self.search}
         plain = {"page": 0, "by": "activation", "search": ""}
         sheet = ", ".join(f"{key}={one!r}" for key, one in asked.items() if one != plain[key])
-        images = code.of_images(self.sources.values())
+        images = expression.of_images(self.sources.values())
         if isinstance(self.source, Mapping):
-            pairs = (f"{name!r}: {code.of_image(one)}" for name, one in self.sources.items())
+            pairs = (f"{name!r}: {expression.of_image(one)}" for name, one in self.sources.items())
             images = f"{{{', '.join(pairs)}}}"
         elif isinstance(self.source, str | Path):
-            images = code.of_image(self.source)
+            images = expression.of_image(self.source)
         every = len(self.channels) == self.layer.shape[0]
         only = "" if every else f" channels={self.channels.tolist()},"
         folder = "" if self.folder is None else f" folder={str(self.folder)!r},"
-        return code.script(
-            f"model = {code.of_model(self.model)}",
+        return expression.script(
+            f"model = {expression.of_model(self.model)}",
             f"images = {images}" + ("  # your images" if "..." in images else ""),
             "atlas = pw.layer_atlas(",
             f"    model, {self.layer.name!r}, images,{only}",
-            f"    softening={code.of_softening(self.softening)},",
+            f"    softening={expression.of_softening(self.softening)},",
             f"    side={self.made_with['side']},"
             f" batch_size={self.made_with['batch_size']},{folder}",
             ")",
@@ -399,11 +388,11 @@ def gather(
     else:
         earlier, sources = None, photographs(images)
         digest, size = _examined(sources, model, in_folder=_is_folder(images))
-        if not softening.is_hard and not nonlinearity.is_known(model.module):
-            nonlinearity.tell(Recording(model, torch.zeros(1, 3, *size)), softening)
+        if not softening.is_hard and not is_known(model.module):
+            tell(Recording(model, torch.zeros(1, 3, *size)), softening)
         found, box = thumbnail.layer_and_box(model, layer, size)
         of_survey = {
-            **export.provenance(model),
+            **provenance(model),
             "layer": found.name,
             "image_size": list(size),
             "box": box,
@@ -414,7 +403,7 @@ def gather(
     made_with = {
         **of_survey,
         "channels": chosen.tolist(),
-        "softening": code.of_softening(softening),
+        "softening": expression.of_softening(softening),
         "side": side,
         "batch_size": batch_size,
     }
@@ -432,7 +421,7 @@ def middle_layer(model: Model) -> str:
 
     Of the last layers of each resolution that enter a rectifier, the middle one.
     """
-    stages = stage_layers(Session(model, torch.zeros(3, model.size, model.size)))[:-1]
+    stages = Session(model, torch.zeros(3, model.size, model.size)).stages()[:-1]
     if not stages:
         raise ValueError(f"{model.name} has no layer with positions; name a layer.")
     return stages[len(stages) // 2]

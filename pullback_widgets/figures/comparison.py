@@ -12,30 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression as code
-from ..drawing import files as export
-from ..drawing import pixels as picture
-from ..drawing.pixels import RGB, wrapped
+from ..drawing import expression, pixels, words
+from ..drawing.paper import new_figure, note, without_axes, wrapped
+from ..drawing.pixels import RGB
+from ..drawing.words import describe
 from ..engine.image import to_tensor
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike, with_indices
 from ..engine.softening import Softening
-from ..engine.target import Difference, Logit, Target, as_target
+from ..engine.target import Difference, Logit, Target, as_target, same_target
 from ..methods import captum_methods as method
 from ..methods.captum_methods import METHODS, NOISE, attribute
 from ..networks.catalogue import entry
-from .result import (
-    Progress,
-    Result,
-    completed,
-    default_batch,
-    entitle,
-    image_name,
-    note,
-    to_numpy,
-    without_axes,
-)
-from .snapshot import Studio, _same_target, describe
+from ..networks.loaded import loaded
+from .images import image_name
+from .provenance import fingerprint, provenance
+from .result import Progress, Result, completed, default_batch, entitle, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +54,7 @@ class Column:
         if self.softening is None:
             return title
         hard = self.softening.is_hard
-        return f"{title}\n{'hard gates' if hard else code.in_words(self.softening)}"
+        return f"{title}\n{'hard gates' if hard else words.in_words(self.softening)}"
 
 
 @dataclass(eq=False)
@@ -143,8 +135,8 @@ class Comparison(Result):
         """A map as (H, W, 3) bytes: signed maps with zero in mid-grey, Grad-CAM as heat."""
         values = self.rows[row].maps[column]
         if self.columns[column].method == "grad_cam":
-            return picture.heat(values[0].cpu())
-        return picture.signed_map(values)
+            return pixels.heat(values[0].cpu())
+        return pixels.signed_map(values)
 
     def value(self, row: int, column: int, x: float, y: float) -> float:
         """A map's value at a place, the mean of its three channels.
@@ -180,13 +172,13 @@ class Comparison(Result):
     def settings(self) -> dict[str, Any]:
         known = [row.model for row in self.rows if row.model is not None]
         return {
-            **(export.provenance(known[0]) if known else {}),
+            **(provenance(known[0]) if known else {}),
             "image": image_name(self.source),
             "networks": [_described(row) for row in self.rows],
             "columns": [
                 {
                     "method": column.method,
-                    "softening": column.softening and code.of_softening(column.softening),
+                    "softening": column.softening and expression.of_softening(column.softening),
                 }
                 for column in self.columns
             ],
@@ -199,20 +191,18 @@ class Comparison(Result):
 
     def summary(self) -> str:
         rows, columns = self.done.shape
-        return f"{code.counted(rows, 'network')} x {code.counted(columns, 'method')}"
+        return f"{words.counted(rows, 'network')} x {words.counted(columns, 'method')}"
 
     def figure(self) -> Figure:
         """The table for print: photographs on the left, a column for each method."""
-        from ..drawing.paper import Paper
-
         rows, columns = self.done.shape
-        figure = Paper(
+        figure = new_figure(
             figsize=(1.45 * (columns + 1) + 0.5, 1.5 * rows + 0.75), dpi=100, layout="constrained"
         )
         axes = figure.subplots(rows, columns + 1, squeeze=False)
         for number, row in enumerate(self.rows):
             if row.image.numel():
-                axes[number, 0].imshow(picture.photograph(row.image), interpolation="nearest")
+                axes[number, 0].imshow(pixels.photograph(row.image), interpolation="nearest")
             axes[number, 0].set_ylabel(wrapped(row.label, 1.3, 7, most=2), fontsize=7)
             if row.problem:  # once for the whole row
                 reason = wrapped(row.problem, 1.4 * columns, 6)
@@ -244,8 +234,8 @@ class Comparison(Result):
         models = ", ".join(repr(name) if name else "..." for name in names)
         softenings = [one.softening for one in self.columns if one.method == "pullback"]
         methods = list(dict.fromkeys(c.method for c in self.columns if c.method != "pullback"))
-        target = None if self.target is None else code.of_target(as_target(self.target))
-        image = code.of_image(self.source)
+        target = None if self.target is None else expression.of_target(as_target(self.target))
+        image = expression.of_image(self.source)
         options = [f"layer={self.layer!r}"] if self.layer is not None else []
         options += [f"samples={self.samples}"] if self.samples is not None else []
         options += [f"noise={self.noise}, seed={self.seed}"]
@@ -254,11 +244,11 @@ class Comparison(Result):
             for note, missing in (("networks", "..." in models), ("image", image == "..."))
             if missing
         ]
-        return code.script(
+        return expression.script(
             "comparison = pw.compare(",
             f"    [{models}], {image}, {target},"
             + (f"  # your {' and your '.join(notes)}" if notes else ""),
-            f"    softenings=[{', '.join(code.of_softening(s) for s in softenings if s)}],",
+            f"    softenings=[{', '.join(expression.of_softening(s) for s in softenings if s)}],",
             f"    methods={methods},",
             f"    {', '.join(options)},",
             ")",
@@ -378,7 +368,7 @@ def comparing(
         seed: Likewise.
         last: A comparison from which all that did not change is taken: recorded forward passes
             of the same network and image, maps of the same target and column.
-        load: Loads a network; with ``Studio`` by default.
+        load: Loads a network; with ``loaded`` by default.
     """
     if isinstance(models, str | Model | nn.Module):
         models = [models]
@@ -396,7 +386,7 @@ def comparing(
     result = Comparison(image, target, list(columns), rows, layer, samples, noise, seed)
     if last is not None and not _same_options(last, result):
         last = None
-    return _fill(result, last, load or Studio().model)
+    return _fill(result, last, load or loaded)
 
 
 def _checked(model: Any) -> Model | str:
@@ -479,7 +469,7 @@ def _open(
 
 def _take_over(result: Comparison, row: Row, last: Comparison, old: Row) -> None:
     """Take the maps of the same target and column from the comparison before."""
-    if old.target is None or row.target is None or not _same_target(old.target, row.target):
+    if old.target is None or row.target is None or not same_target(old.target, row.target):
         return
     number, before = result.rows.index(row), last.rows.index(old)
     for column, one in enumerate(result.columns):
@@ -557,7 +547,7 @@ def _translated(target: TargetLike, reference: Session, session: Session) -> Tar
 
 def _described(row: Row) -> dict[str, Any]:
     """A row of a comparison for its settings."""
-    known = {} if row.model is None else export.fingerprint(row.model)
+    known = {} if row.model is None else fingerprint(row.model)
     if row.model is not None and row.target is not None:
         known["target"] = describe(row.target, row.model)
     return {"network": row.name, **known, "problem": row.problem}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..drawing import files as export
+from ..drawing import files
 
 Shapes = Mapping[str, tuple[Any, tuple[int, ...]]]
 """The type and shape of each array."""
@@ -106,5 +106,5 @@ def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
 def _write(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON so that the file is always whole."""
     whole = path.with_suffix(".part")
-    whole.write_text(export.as_json(values, indent=1), "utf-8")
+    whole.write_text(files.as_json(values, indent=1), "utf-8")
     whole.replace(path)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,29 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression as code
-from ..drawing import files as export
-from ..drawing import pixels as picture
-from ..drawing.pixels import RGB, wrapped
+from ..drawing import expression, pixels, words
+from ..drawing.paper import new_figure, note, without_axes, wrapped
+from ..drawing.pixels import RGB
+from ..drawing.words import describe
 from ..engine.ascent import checked_walk
 from ..engine.image import to_batch
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike, with_indices
 from ..engine.softening import Softening
 from ..engine.target import Logit, Target, as_target
-from .result import (
-    Progress,
-    Result,
-    checked_batch,
-    completed,
-    entitle,
-    image_names,
-    note,
-    partly,
-    to_numpy,
-    without_axes,
-)
-from .snapshot import describe
+from .images import photographs
+from .provenance import provenance
+from .result import Progress, Result, checked_batch, completed, entitle, partly, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,8 +32,6 @@ EXTRA = "ostrich"
 """The class of the last column that no image belongs to, as in the paper."""
 
 Shown = Literal["difference", "perturbed"]
-
-IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
 @dataclass(eq=False, repr=False)
@@ -116,8 +102,8 @@ class Grid(Result):
         """A cell as (H, W, 3) bytes."""
         difference = self.differences[row, column]
         if shown == "difference":
-            return picture.signed_map(difference)
-        return picture.photograph(self.images[row] + difference)
+            return pixels.signed_map(difference)
+        return pixels.photograph(self.images[row] + difference)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {
@@ -130,10 +116,10 @@ class Grid(Result):
 
     def settings(self) -> dict[str, Any]:
         return {
-            **export.provenance(self.model),
+            **provenance(self.model),
             "images": self.names,
             "targets": self.labels,
-            "softening": code.of_softening(self.softening),
+            "softening": expression.of_softening(self.softening),
             "steps": self.steps,
             "step_size": self.step_size,
             "radius": self.radius,
@@ -141,8 +127,8 @@ class Grid(Result):
 
     def summary(self) -> str:
         rows, columns = self.done.shape
-        of = f"{code.counted(rows, 'image')} x {code.counted(columns, 'target')}"
-        return f"{of}, {self.model.name}, {code.in_words(self.softening)}"
+        of = f"{words.counted(rows, 'image')} x {words.counted(columns, 'target')}"
+        return f"{of}, {self.model.name}, {words.in_words(self.softening)}"
 
     def figure(self, shown: Shown | None = None) -> Figure:
         """The grid for print: photographs on the left, a column for each target.
@@ -150,13 +136,11 @@ class Grid(Result):
         Args:
             shown: ``"difference"`` or ``"perturbed"``; by default the attribute.
         """
-        from ..drawing.paper import Paper
-
         shown = shown or self.shown
         rows, columns = self.done.shape
-        figure = Paper(figsize=(1.15 * (columns + 1) + 0.2, 1), dpi=100, layout="constrained")
-        walk = f"{shown} after {code.counted(self.steps, 'step')} of ascent"
-        text = entitle(figure, f"{walk}, {self.model.name}, {code.in_words(self.softening)}", self)
+        figure = new_figure(figsize=(1.15 * (columns + 1) + 0.2, 1), dpi=100, layout="constrained")
+        walk = f"{shown} after {words.counted(self.steps, 'step')} of ascent"
+        text = entitle(figure, f"{walk}, {self.model.name}, {words.in_words(self.softening)}", self)
         titles = [
             wrapped(title.replace(" (class", "\n(class"), 1, 6.5, most=3)
             for title in ("photograph", *self.labels)
@@ -165,7 +149,7 @@ class Grid(Result):
         figure.set_figheight(1.22 * rows + 0.45 + 0.11 * lines)
         axes = figure.subplots(rows, columns + 1, squeeze=False)
         for row, name in enumerate(self.names):
-            axes[row, 0].imshow(picture.photograph(self.images[row]))
+            axes[row, 0].imshow(pixels.photograph(self.images[row]))
             axes[row, 0].set_ylabel(wrapped(name, 0.95, 7, most=2), fontsize=7)
             for column in range(columns):
                 cell, done = axes[row, column + 1], int(self.done[row, column])
@@ -190,13 +174,14 @@ class Grid(Result):
         return f"{before:.3g} → {after:.3g}"
 
     def code(self) -> str:
-        images = code.of_images(self.sources.values())
-        targets = ", ".join(code.of_target(target) for target in self.targets)
-        return code.script(
-            f"model = {code.of_model(self.model)}",
+        images = expression.of_images(self.sources.values())
+        targets = ", ".join(expression.of_target(target) for target in self.targets)
+        softening = expression.of_softening(self.softening)
+        return expression.script(
+            f"model = {expression.of_model(self.model)}",
             f"images = {images}" + ("  # your images" if "..." in images else ""),
             "grid = pw.counterfactual_grid(",
-            f"    model, images, [{targets}], {code.of_softening(self.softening)}, extra=None,",
+            f"    model, images, [{targets}], {softening}, extra=None,",
             f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
             ")",
             "grid.figure()",
@@ -341,41 +326,3 @@ def _own_classes(model: Model, pixels: Tensor, batch_size: int) -> list[TargetLi
 
 def _knows(model: Model, name: str) -> bool:
     return model.categories is not None and name in model.categories
-
-
-def photographs(images: Any) -> dict[str, Any]:
-    """Images by name, a number added to a name that comes again.
-
-    Args:
-        images: A mapping, a folder, a list, or a single image.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        images = sorted(
-            path for path in Path(images).iterdir() if path.suffix.lower() in IMAGE_ENDINGS
-        )
-    if isinstance(images, Tensor) and images.dim() == 4:
-        images = list(images)
-    if not isinstance(images, Mapping | list | tuple):
-        images = [images]
-    if not images:
-        raise ValueError("There are no images; give a list of photographs or a folder with some.")
-    names = _unique(image_names(images))
-    return dict(zip(names, images.values() if isinstance(images, Mapping) else images, strict=True))
-
-
-def _unique(names: Sequence[str]) -> Iterator[str]:
-    """The names, with the next free number after one that comes again."""
-    taken = set(names)
-    numbers: dict[str, Iterator[int]] = {}
-    for name in names:
-        if name not in numbers:
-            numbers[name] = itertools.count(2)
-            yield name
-            continue
-        numbered = (f"{name} ({number})" for number in numbers[name])
-        free = next(one for one in numbered if one not in taken)
-        taken.add(free)
-        yield free

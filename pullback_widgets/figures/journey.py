@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression as code
-from ..drawing import files as export
-from ..drawing import pixels as picture
-from ..drawing.pixels import RGB, wrapped
+from ..drawing import expression, pixels, words
+from ..drawing.paper import new_figure, note, without_axes, wrapped
+from ..drawing.pixels import RGB
 from ..engine.ascent import checked_walk
 from ..engine.image import to_tensor
 from ..engine.layer import Layer, unknown_layer
@@ -24,18 +23,9 @@ from ..engine.model import Model
 from ..engine.session import Session
 from ..engine.softening import Softening
 from ..engine.target import LOGITS, Channel, Logit, Target
-from .result import (
-    Progress,
-    Result,
-    completed,
-    entitle,
-    image_name,
-    note,
-    partly,
-    to_numpy,
-    without_axes,
-)
-from .strip import value
+from .images import image_name
+from .provenance import provenance
+from .result import Progress, Result, completed, entitle, partly, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -169,13 +159,13 @@ class Journey(Result):
         """
         if shown == "photograph":
             one_number = self.maps[stage].numel() == 1
-            return picture.photograph(
+            return pixels.photograph(
                 self.image if one_number else spotlit(self.image, self.maps[stage])
             )
         if shown == "activation":
-            return picture.heat(self.maps[stage].clamp_min(0))
+            return pixels.heat(self.maps[stage].clamp_min(0))
         values = self.pullbacks if shown == "pullback" else self.differences
-        return picture.signed_map(values[stage])
+        return pixels.signed_map(values[stage])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {
@@ -191,26 +181,24 @@ class Journey(Result):
 
     def settings(self) -> dict[str, Any]:
         return {
-            **export.provenance(self.model),
+            **provenance(self.model),
             "image": self.name,
             "layers": [stage.layer.name for stage in self.stages],
             "channels": [stage.channel for stage in self.stages],
-            "softening": code.of_softening(self.softening),
+            "softening": expression.of_softening(self.softening),
             "steps": self.steps,
             "step_size": self.step_size,
             "radius": self.radius,
         }
 
     def summary(self) -> str:
-        stages, how = code.counted(len(self.stages), "stage"), code.in_words(self.softening)
+        stages, how = words.counted(len(self.stages), "stage"), words.in_words(self.softening)
         return f"{stages} of {self.model.name} on {self.name}, {how}"
 
     def figure(self) -> Figure:
         """The journey for print: a column for each stage, from the input to the class."""
-        from ..drawing.paper import Paper
-
         count = len(self.stages)
-        figure = Paper(figsize=(1.55 * count + 0.4, 7.5), dpi=100, layout="constrained")
+        figure = new_figure(figsize=(1.55 * count + 0.4, 7.5), dpi=100, layout="constrained")
         axes = figure.subplots(len(SHOWN), count, squeeze=False)
         rows = ("photograph", "activation", "pullback", f"{self.steps}-step difference")
         there = {"pullback": self.pulled, "difference": self.done}
@@ -237,21 +225,21 @@ class Journey(Result):
             done = int(self.done[column])
             label = f"{self.change(column)}{partly(done, self.steps)}" if done else ""
             axes[-1, column].set_xlabel(label, fontsize=6.5)
-        how = code.in_words(self.softening)
+        how = words.in_words(self.softening)
         entitle(figure, f"{self.model.name} on {self.name}, {how}", self, size=9)
         return figure
 
     def code(self) -> str:
         layers = [stage.layer.name for stage in self.stages]
         channels = [int(stage.channel) for stage in self.stages]
-        return code.script(
-            f"model = {code.of_model(self.model)}",
-            f"image = {code.of_image(self.source)}",
+        return expression.script(
+            f"model = {expression.of_model(self.model)}",
+            f"image = {expression.of_image(self.source)}",
             f"layers = {layers}",
             f"channels = {channels}",
             "journey = pw.depth_journey(",
             "    model, image, layers=layers, channels=channels,",
-            f"    softening={code.of_softening(self.softening)},",
+            f"    softening={expression.of_softening(self.softening)},",
             f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
             ")",
             "journey.figure()",
@@ -335,7 +323,7 @@ def travel(
             f"layers is {layers!r}; expected a list of names of layers, one name, or None."
         )
     session = Session(model, to_tensor(image, model.size))
-    names = stage_layers(session) if layers is None else list(layers)
+    names = session.stages() if layers is None else list(layers)
     if not names:
         raise ValueError('layers is empty; name at least one layer, for instance "logits".')
     stages, maps = [], []
@@ -349,18 +337,6 @@ def travel(
     if earlier is not None:
         journey.take_over(earlier)
     return _fill(journey, session)
-
-
-def stage_layers(session: Session) -> list[str]:
-    """The last layer of each resolution that enters a rectifier, in forward order; the logits.
-
-    A network none of whose layers enters a rectifier has the last layer of each resolution.
-    """
-    maps = [one for one in session.layers if len(one.shape) == 3 and max(one.shape[1:]) > 1]
-    gated = [one for one in maps if session._recording.gate_scale(one.name) is not None]
-    last = {layer.shape[1:]: layer.name for layer in gated or maps}
-    order = {layer.name: n for n, layer in enumerate(maps)}
-    return [*sorted(last.values(), key=order.__getitem__), LOGITS]
 
 
 def strength(values: Tensor) -> Tensor:
@@ -398,7 +374,7 @@ def spotlit(image: Tensor, values: Tensor) -> Tensor:
 
 def _fill(journey: Journey, session: Session) -> Iterator[Journey]:
     for n, stage in enumerate(journey.stages):
-        journey.before[n] = value(session, stage.target)
+        journey.before[n] = session.value(stage.target)
     new = [n for n in range(len(journey.stages)) if not journey.done[n]]
     total, reached = max(1, len(new) * (1 + journey.steps)), 0
     journey.progress = 0.0 if new else 1.0

@@ -10,33 +10,30 @@ import io
 import json
 import numbers
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..drawing import files as export
 from ..engine.image import SAMPLES
 from ..engine.model import Model
 from ..engine.softening import Softening
 from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
-
-if TYPE_CHECKING:
-    from ..widgets.explorer.explorer import Explorer
-    from .snapshot import Frame
+from .provenance import provenance
+from .snapshot import Frame
 
 FORMAT = 1
 """Counts up when a recipe of a new kind cannot be read by what read the old one."""
 
-_PLAIN = (
+PLAIN = (
     "layer", "channel", "position", "steps", "step_size", "radius", "view", "compare", "wipe",
     "colour",
 )  # fmt: skip
 """Choices that JSON holds as they are."""
-_UNREADABLE = (binascii.Error, zipfile.BadZipFile)
+UNREADABLE = (binascii.Error, zipfile.BadZipFile)
 _TARGETS: Mapping[str, type[Any]] = {
     kind.__name__: kind for kind in (Logit, Channel, Unit, Direction, Difference)
 }
@@ -45,7 +42,7 @@ _TARGETS: Mapping[str, type[Any]] = {
 # Writing ------------------------------------------------------------------------------------------
 
 
-def write(explorer: Explorer, frame: Frame, *, pixels: bool = True) -> dict[str, Any]:
+def write(explorer: Any, frame: Frame, *, pixels: bool = True) -> dict[str, Any]:
     """The recipe of what an Explorer shows.
 
     Args:
@@ -58,13 +55,13 @@ def write(explorer: Explorer, frame: Frame, *, pixels: bool = True) -> dict[str,
     """
     recipe: dict[str, Any] = {
         "format": FORMAT,
-        **export.provenance(frame.model),
+        **provenance(frame.model),
         "catalogue": frame.model.catalogue_name is not None,
         "image": _written_image(explorer.image, frame.image, pixels),
         "target": _written_target(explorer.target),
         "softening": _written_softening(explorer.softening),
     }
-    for name in _PLAIN:
+    for name in PLAIN:
         value = getattr(explorer, name)
         recipe[name] = list(value) if isinstance(value, tuple) else value
     if frame.step is not None:
@@ -132,64 +129,12 @@ def _written_softening(softening: Softening) -> dict[str, Any]:
 # Reading ------------------------------------------------------------------------------------------
 
 
-def open_recipe(
-    recipe: str | Path | Mapping[str, Any],
-    model: Model | nn.Module | str | None = None,
-    image: Any = None,
-) -> Explorer:
-    """Open an Explorer as it was when a recipe was written.
-
-    What is not as it was then (versions, the network, the photograph's file) is said in the
-    Explorer and in its ``notes``; it opens all the same.
-
-    Args:
-        recipe: A ``.json`` file that ``Explorer.save`` wrote, or what ``Explorer.recipe`` gave.
-        model: The network; needed if it was not one of the catalogue.
-        image: Another image than the recipe's.
+def read(recipe: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The content of a recipe.
 
     Raises:
-        ValueError: If this is no recipe, one of a newer version, or one that needs ``model`` or
-            ``image``.
+        ValueError: If this is none, or one of a newer version.
     """
-    from .. import Explorer  # says what is missing where there is no Jupyter
-
-    content = _read(recipe)
-    notes: list[str] = []
-    try:
-        if model is None:
-            if not content["catalogue"]:
-                raise ValueError(
-                    f"The recipe is of the network {content['network']}, which is none of the "
-                    "catalogue; give it: pw.open_recipe(recipe, model=pw.Model(...))."
-                )
-            model = str(content["network"])
-        choices = {name: content[name] for name in _PLAIN}
-        choices["position"] = None if content["position"] is None else tuple(content["position"])
-        choices["softening"] = Softening(**content["softening"])
-        target = _read_target(content["target"])
-        chosen = content["layer"] != "logits" and target is None
-        if not chosen:  # the target itself says which layer, channel and position
-            for name in ("layer", "channel", "position"):
-                del choices[name]
-            choices["target"] = target
-        if image is None:
-            image = _read_image(content["image"], notes)
-        walked = content.get("walked", choices["steps"])
-        if walked < choices["steps"]:
-            notes.append(f"The ascent had been stopped after step {walked} of {choices['steps']}.")
-            choices["steps"] = walked
-    except (KeyError, TypeError, AttributeError, OSError, *_UNREADABLE) as error:
-        raise ValueError(
-            f"The recipe is damaged or was changed by hand: {type(error).__name__}: {error}; save "
-            "it anew from an Explorer."
-        ) from error
-    explorer = Explorer(model, image, **choices)
-    explorer.notes = tuple(notes)
-    _compare_when_loaded(explorer, content)
-    return explorer
-
-
-def _read(recipe: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     content: Any = recipe
     if isinstance(recipe, str | Path):
         try:
@@ -212,7 +157,8 @@ def _read(recipe: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     return content
 
 
-def _read_image(written: Mapping[str, Any], notes: list[str]) -> Any:
+def read_image(written: Mapping[str, Any], notes: list[str]) -> Any:
+    """An image; what is not as it was is added to the notes."""
     if "sample" in written:
         return written["sample"]
     lost = "The image came from no file"
@@ -237,12 +183,13 @@ def _read_image(written: Mapping[str, Any], notes: list[str]) -> Any:
         return torch.from_numpy(arrays["image"])
 
 
-def _read_target(written: Any) -> Target | int | str | None:
+def read_target(written: Any) -> Target | int | str | None:
+    """A target as it was given."""
     if not isinstance(written, Mapping):
         return written  # None, a number or a name
     fields = {name: value for name, value in written.items() if name != "kind"}
     if written["kind"] == "Difference":
-        fields = {name: _read_target(value) for name, value in fields.items()}
+        fields = {name: read_target(value) for name, value in fields.items()}
     if written["kind"] == "Direction":
         dtype = getattr(torch, fields.pop("dtype"))
         fields["vector"] = torch.tensor(fields["vector"], dtype=dtype)
@@ -250,24 +197,9 @@ def _read_target(written: Any) -> Target | int | str | None:
     return target
 
 
-def _compare_when_loaded(explorer: Explorer, recipe: Mapping[str, Any]) -> None:
-    """As soon as the network is there, say what is not as it was."""
-
-    def compare(_: Any = None) -> None:
-        if explorer.result is not None and compare in watching:
-            watching.remove(compare)
-            explorer.unobserve(compare, "result")
-            found = differences(recipe, explorer.result.model)
-            explorer.notes = (*explorer.notes, *found)
-
-    watching: list[Callable[..., None]] = [compare]
-    explorer.observe(compare, "result")
-    compare()  # it may have been there already
-
-
 def differences(recipe: Mapping[str, Any], model: Model) -> list[str]:
     """What is not as it was when the recipe was written, in sentences."""
-    now = export.provenance(model)
+    now = provenance(model)
     # Older recipes do not say how images were prepared.
     recipe = {**{name: now[name] for name in ("mean", "std", "size", "calibration")}, **recipe}
     found = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..drawing import files as export
-from ..drawing.pixels import RGB, wrapped
-from ..engine.image import SAMPLES
+from ..drawing import files
+from ..drawing.paper import wrapped
+from ..drawing.pixels import RGB
 from ..engine.model import Model
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
@@ -71,7 +70,7 @@ class Result:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows of it."""
-        from ..drawing.paper import figure_png
+        from ..drawing.notebook_figure import figure_png
 
         return figure_png(self.figure())
 
@@ -85,12 +84,12 @@ class Result:
         Raises:
             ValueError: For another ending.
         """
-        path = export.checked_path(path, self.ENDINGS)
+        path = files.checked_path(path, self.ENDINGS)
         if path.suffix == ".npz":
-            return export.save_npz(path, self.arrays(), self.settings())
+            return files.save_npz(path, self.arrays(), self.settings())
         if path.suffix == ".gif":
-            return export.save_gif(path, self.frames())
-        return export.save_figure(path, self.figure())
+            return files.save_gif(path, self.frames())
+        return files.save_figure(path, self.figure())
 
 
 Filled = TypeVar("Filled", bound=Result)
@@ -111,20 +110,6 @@ def entitle(figure: Figure, title: str, result: Result, size: float = 8) -> Text
     if result.progress < 1:
         title = f"{title}\n{result.state}"
     return figure.suptitle(wrapped(title, figure.get_figwidth(), size), fontsize=size)
-
-
-def without_axes(axes: Any) -> None:
-    """Leave nothing of axes but what is drawn in them."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-
-
-def note(axes: Axes, text: str) -> None:
-    """Write why a tile is empty into it."""
-    axes.set_box_aspect(1)
-    axes.patch.set_visible(False)
-    axes.text(0.5, 0.5, wrapped(text, 1, 4.5), ha="center", va="center", fontsize=4.5)
 
 
 def partly(done: int, steps: int) -> str:
@@ -151,20 +136,6 @@ def at_least_one(name: str, number: Any) -> int:
     if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
         raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
     return int(number)
-
-
-def image_names(images: Sequence[Any] | Mapping[str, Any]) -> list[str]:
-    """A short name for each image: the mapping's own, the sample's, the file's, or its number."""
-    if isinstance(images, Mapping):
-        return [str(name) for name in images]
-    return [image_name(image) or f"image {n}" for n, image in enumerate(images, start=1)]
-
-
-def image_name(image: Any) -> str:
-    """The sample's or the file's name; empty for images without one."""
-    if isinstance(image, str) and image in SAMPLES:
-        return SAMPLES[image].title
-    return Path(image).stem if isinstance(image, str | Path) else ""
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:

@@ -19,17 +19,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..drawing import pixels as picture
+from ..drawing import expression, pixels
 from ..drawing.pixels import RGB
-from ..engine import report as nonlinearity
+from ..drawing.words import describe
 from ..engine.ascent import Step
 from ..engine.layer import Layer
 from ..engine.model import Model
-from ..engine.report import Report
+from ..engine.report import Report, shown
 from ..engine.session import Prediction, Session, with_indices
 from ..engine.softening import Softening
-from ..engine.target import LOGITS, Channel, Difference, Direction, Logit, Target, Unit, as_target
-from ..networks.catalogue import load_model
+from ..engine.target import LOGITS, Channel, Logit, Target, Unit, as_target, same_target
+from ..networks.loaded import loaded
 
 View = Literal["pullback", "difference", "perturbed", "photograph", "overlay"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -153,10 +153,10 @@ class Frame:
         """A view as (H, W, 3) bytes."""
         values = self.tensor(view)
         if view in ("photograph", "perturbed"):
-            return picture.photograph(values)
+            return pixels.photograph(values)
         if view == "overlay":
-            return picture.overlay(values, self.image, colour)
-        return picture.signed_map(values, colour)
+            return pixels.overlay(values, self.image, colour)
+        return pixels.signed_map(values, colour)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All tensors, (3, H, W) in image units, and the numbers beside them."""
@@ -178,7 +178,7 @@ class Frame:
 
         Args:
             view: ``"difference"`` or ``"perturbed"``.
-            colour: As in ``picture.signed_map``.
+            colour: As in ``pixels.signed_map``.
         """
         state = self.state
         steps = Session(self.model, self.image).ascend(
@@ -190,6 +190,32 @@ class Frame:
         )
         pictures = [replace(self, step=step).picture(view, colour) for step in steps]
         return [self.picture("photograph"), *pictures]
+
+    def code(self, view: str) -> str:
+        """The few lines of Python that compute a view.
+
+        What cannot be written down, a network of one's own or an image without a file, is left as
+        ``...`` with a comment.
+        """
+        state = self.state
+        model = expression.of_model(self.model)
+        image = expression.of_image(state.image)
+        note = "  # your image" if image == "..." else ""
+        target = expression.of_target(self.target)
+        arguments = f"{target}, softening={expression.of_softening(state.softening)}"
+        lines = [
+            f"model = {model}",
+            f"session = pw.Session(model, {image}){note}",
+            f"pullback = session.pullback({arguments})" + ("  # your target" * ("..." in target)),
+        ]
+        if view in ASCENDED:
+            steps = state.steps if self.step is None else self.step.index  # fewer if stopped
+            walk = f"steps={steps}, step_size={state.step_size}, radius={state.radius}"
+            lines += [
+                f"*_, last = session.ascend({arguments}, {walk})",
+                f"{view} = last.{view}",
+            ]
+        return expression.script(*lines)
 
     @property
     def title(self) -> str:
@@ -209,25 +235,6 @@ class Frame:
         return f"{what} {before:.3g} → {after:.3g} after {steps} of ascent"
 
 
-def describe(target: Target, model: Model) -> str:
-    """A target in a few words."""
-    if isinstance(target, Logit):
-        index = target.label if isinstance(target.label, int) else model.class_index(target.label)
-        name = model.label(index)
-        return name if name == f"class {index}" else f"{name} (class {index})"
-    if isinstance(target, Unit):
-        place = "" if target.position is None else f" at {target.position}"
-        return f"{target.layer}, channel {target.channel}{place}"
-    if isinstance(target, Channel):
-        return f"{target.layer}, channel {target.channel}, {target.reduce}"
-    if isinstance(target, Direction):
-        return f"{target.layer}, a direction"
-    if isinstance(target, Difference):
-        first, second = as_target(target.first), as_target(target.second)
-        return f"{describe(first, model)} minus {describe(second, model)}"
-    return type(target).__name__
-
-
 class Studio:
     """Turns states into frames, one thread at a time."""
 
@@ -235,7 +242,6 @@ class Studio:
     # theirs, so that a cell run ten times does not hold ten; the others record again when touched.
     _recent: ClassVar[list[weakref.ref[Studio]]] = []
     _recent_lock: ClassVar[threading.Lock] = threading.Lock()
-    _loaded: ClassVar[weakref.WeakValueDictionary[str, Model]] = weakref.WeakValueDictionary()
 
     def __init__(self, progress: Callable[[str, int, int], None] | None = None) -> None:
         """Make a studio.
@@ -250,21 +256,10 @@ class Studio:
         self._last: Frame | None = None
 
     def model(self, model: Model | str) -> Model:
-        """The network, loaded from the catalogue if it is a name."""
-        loaded = self._load(model) if isinstance(model, str) else model
-        nonlinearity.shown(loaded.module)  # in the widget
-        return loaded
-
-    def _load(self, name: str) -> Model:
-        loaded = Studio._loaded.get(name)
-        if loaded is None:
-            report = self._progress
-            loaded = load_model(
-                name,
-                progress=None if report is None else lambda done, total: report(name, done, total),
-            )
-            Studio._loaded[name] = loaded
-        return loaded
+        """The network, loaded if it is a name; its report will be seen in the widget."""
+        model = loaded(model, self._progress)
+        shown(model.module)
+        return model
 
     def session(self, model: Model, image: Any) -> Session:
         """The recorded forward pass of this image in this network."""
@@ -294,7 +289,7 @@ class Studio:
         _check_finite(session.logits, "network's output")
         target = self._target(session, state)
         last = self._last
-        same = last is not None and _same_target(last.target, target)
+        same = last is not None and same_target(last.target, target)
         view = self._layer_view(session, state.layer)
         if same and last is not None and last.state.softening == state.softening:
             pulled = last.pullback
@@ -334,9 +329,8 @@ class Studio:
             radius=state.radius,
         ):
             _check_finite(step.perturbed, "image after a step of ascent")
-            shown = replace(frame, step=step, seconds=time.perf_counter() - start)
-            self._last = shown
-            yield shown
+            self._last = replace(frame, step=step, seconds=time.perf_counter() - start)
+            yield self._last
 
     def _target(self, session: Session, state: State) -> Target:
         if state.target is not None:
@@ -406,18 +400,6 @@ def _probability(session: Session, target: Target) -> float | None:
     if not isinstance(target, Logit):
         return None
     return float(session.logits.softmax(0)[int(target.label)])
-
-
-def _same_target(first: Target, second: Target) -> bool:
-    if isinstance(first, Difference) and isinstance(second, Difference):
-        return _same_target(as_target(first.first), as_target(second.first)) and _same_target(
-            as_target(first.second), as_target(second.second)
-        )
-    return first is second or (
-        type(first) is type(second)
-        and isinstance(first, (Logit, Channel, Unit))
-        and first == second
-    )
 
 
 def _same_ascent(first: State, second: State) -> bool:

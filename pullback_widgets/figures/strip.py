@@ -13,28 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression as code
-from ..drawing import files as export
-from ..drawing import pixels as picture
+from ..drawing import expression, pixels, words
+from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
+from ..drawing.words import describe
 from ..engine.ascent import checked_walk
 from ..engine.image import to_tensor
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike
 from ..engine.softening import Softening, Units
 from ..engine.target import Logit, Target
-from .result import (
-    Progress,
-    Result,
-    completed,
-    entitle,
-    image_name,
-    note,
-    partly,
-    to_numpy,
-    without_axes,
-)
-from .snapshot import describe
+from .images import image_name
+from .provenance import provenance
+from .result import Progress, Result, completed, entitle, partly, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,11 +164,11 @@ class Strip(Result):
             shown: ``"pullback"``, ``"difference"`` or ``"perturbed"``.
         """
         if shown == "pullback":
-            return picture.signed_map(self.pullbacks[row, column])
+            return pixels.signed_map(self.pullbacks[row, column])
         difference = self.differences[row, column]
         if shown == "difference":
-            return picture.signed_map(difference)
-        return picture.photograph(self.image + difference)
+            return pixels.signed_map(difference)
+        return pixels.photograph(self.image + difference)
 
     def frames(self) -> list[RGB]:
         """The film through the temperatures: pullbacks over differences, a column for each unit."""
@@ -222,7 +213,7 @@ class Strip(Result):
 
     def settings(self) -> dict[str, Any]:
         return {
-            **export.provenance(self.model),
+            **provenance(self.model),
             "image": self.name,
             "target": describe(self.target, self.model),
             "measure": self.measure,
@@ -234,7 +225,7 @@ class Strip(Result):
 
     def summary(self) -> str:
         what = describe(self.target, self.model)
-        columns = code.counted(self.done.shape[1], "temperature")
+        columns = words.counted(self.done.shape[1], "temperature")
         return f"{what}, {self.model.name} on {self.name}, {columns}, {' and '.join(self.units)}"
 
     def figure(self, shown: Shown | None = None) -> Figure:
@@ -243,14 +234,12 @@ class Strip(Result):
         Args:
             shown: What the tiles show; by default the attribute.
         """
-        from ..drawing.paper import Paper
-
         shown = shown or self.shown
         by_ascent = shown != "pullback"
         rows, columns = self.done.shape
         heights = [1.0] * rows + [0.95, 0.95]
         width = 0.98 * (columns + 1) + 0.85
-        figure = Paper(figsize=(width, 1), dpi=100)
+        figure = new_figure(figsize=(width, 1), dpi=100)
         what = f"{WORDS[shown]} {describe(self.target, self.model)}"
         title = f"{what}, from the plain gradient to the linear network, {self.model.name} on"
         text = entitle(figure, f"{title} {self.name}", self)
@@ -270,22 +259,22 @@ class Strip(Result):
             hspace=0.32,
         )
 
-        def show(row: int, column: int, pixels: RGB | None, label: str) -> Axes:
+        def show(row: int, column: int, tile: RGB | None, label: str) -> Axes:
             axes = figure.add_subplot(cells[row, column])
-            if pixels is not None:
-                axes.imshow(pixels, interpolation="nearest")
+            if tile is not None:
+                axes.imshow(tile, interpolation="nearest")
             axes.set_xlabel(label, fontsize=7, labelpad=2)
             without_axes(axes)
             return axes
 
-        show(0, 0, picture.photograph(self.image), "photograph")
+        show(0, 0, pixels.photograph(self.image), "photograph")
         for row, unit in enumerate(self.units):
             for column in range(columns):
                 done, label = int(self.done[row, column]), self.label(row, column)
                 if done if by_ascent else self.pulled[row, column]:
-                    pixels = self.picture(row, column, shown)
+                    tile = self.picture(row, column, shown)
                     part = partly(done, self.steps) if by_ascent else ""
-                    axes = show(row, column + 1, pixels, f"{label}{part}")
+                    axes = show(row, column + 1, tile, f"{label}{part}")
                 else:
                     axes = show(row, column + 1, None, label)
                     note(axes, "not computed")
@@ -307,7 +296,7 @@ class Strip(Result):
         """What a curve shows, in two lines."""
         if curve == "cosine":
             return "cosine to\nthe gradient"
-        return f"{self.measure}\nafter {code.counted(self.steps, 'step')}"
+        return f"{self.measure}\nafter {words.counted(self.steps, 'step')}"
 
     def draw_curve(self, axes: Axes, curve: str, space: float, size: float = 6) -> None:
         """One point under the middle of each tile.
@@ -341,11 +330,11 @@ class Strip(Result):
         rows = set(self.temperatures.values())
         # Rows differ only by default.
         temperatures = list(rows.pop()) if len(rows) == 1 else None
-        return code.script(
-            f"model = {code.of_model(self.model)}",
-            f"image = {code.of_image(self.source)}",
+        return expression.script(
+            f"model = {expression.of_model(self.model)}",
+            f"image = {expression.of_image(self.source)}",
             "strip = pw.temperature_strip(",
-            f"    model, image, {code.of_target(self.target)},",
+            f"    model, image, {expression.of_target(self.target)},",
             f"    temperatures={temperatures}, units={self.units},",
             f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
             ")",
@@ -424,7 +413,7 @@ def sweep(
     steps, step_size, radius = checked_walk(steps, step_size, radius)
     session = Session(model, to_tensor(image, model.size))
     wanted = session.resolve(target)[0]
-    before = value(session, wanted)  # an unknown layer raises here, not at a step
+    before = session.value(wanted)  # an unknown layer raises here, not at a step
     scale = typical_scale(session) if given is None and "absolute" in chosen else 1.0
     columns: dict[Units, tuple[float, ...]] = {
         unit: given or _default(scale if unit == "absolute" else 1.0) for unit in chosen
@@ -490,7 +479,7 @@ def _rows(row: int, column: int, strip: Strip) -> Sequence[int]:
 
 def typical_scale(session: Session) -> float:
     """The median scale of all channels that enter a gate; 1 where no gate can be seen."""
-    recording = session._recording
+    recording = session.recording
     known = [recording.gate_scale(layer.name) for layer in session.layers]
     # Several layers may be named for one gate.
     scales = list({id(scale): scale.flatten() for scale in known if scale is not None}.values())
@@ -504,13 +493,6 @@ def cosine(first: Tensor, second: Tensor) -> float:
 
 def _default(scale: float) -> tuple[float, ...]:
     return tuple(float(f"{t * scale:.2g}") for t in TEMPERATURES)
-
-
-def value(session: Session, target: Target) -> float:
-    """The target on the session's image: the class's probability, 0 to 1, or the score."""
-    if isinstance(target, Logit):
-        return float(session.logits.softmax(0)[int(target.label)])
-    return float(session.score(target))
 
 
 def _checked_units(units: Sequence[Units]) -> tuple[Units, ...]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..drawing import pixels as picture
+from ..drawing import pixels
 from ..drawing.pixels import RGB
 from ..engine.layer import Layer
 from ..engine.model import Model
@@ -60,8 +60,8 @@ def cut(pulled: Tensor, image: Tensor, box: int, side: int) -> tuple[tuple[int, 
     sums = _sums(pulled.double().square().sum(0, keepdim=True), box)[0]
     top, left = divmod(int(sums.argmax()), sums.shape[1])
     place = (slice(None), slice(top, top + box), slice(left, left + box))
-    shown = picture.signed_map(_resized(pulled[place], side))
-    return (top, left), shown, picture.photograph(_resized(image[place], side))
+    shown = pixels.signed_map(_resized(pulled[place], side))
+    return (top, left), shown, pixels.photograph(_resized(image[place], side))
 
 
 def _sums(values: Tensor, box: int) -> Tensor:

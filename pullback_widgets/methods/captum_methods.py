@@ -26,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..engine.layer import unknown_layer
 from ..engine.model import Model
-from ..engine.recording import Recording, _layer_hooks, _logits_of, _overwritten, _Trace
+from ..engine.recording import Recording, Trace, layer_hooks, logits_of, overwritten_by
 from ..engine.rectifier import find_rectifier
 from ..engine.report import tell
 from ..engine.session import Session, TargetLike
@@ -147,14 +147,14 @@ def attribute(
     targets = session.resolve(target)
     if name == "pullback":
         return session.pullback(targets, softening)
-    x = session._recording.x.detach()
+    x = session.recording.x.detach()
     if name == "smooth_pullback":
         softening = Softening.checked(softening)
         maps = [
             _smooth_pullback(session.model, image, one, softening, samples, noise, seed, batch)
             for image, one in zip(x, targets, strict=True)
         ]
-        return session._unbatched(torch.stack(maps))
+        return session.unbatched(torch.stack(maps))
     run = _CAPTUM[name]
     captum = _captum(method)
     layer = _camera_layer(session, targets, layer) if method.layer else None
@@ -169,7 +169,7 @@ def attribute(
             with _explained(method, layer), _seeded(seed, images.device):
                 call.noise = noise * float(images.max() - images.min())
                 pieces.append(run(call).detach())
-    return session._unbatched(torch.cat(pieces))
+    return session.unbatched(torch.cat(pieces))
 
 
 # Pullbacks over noisy copies ----------------------------------------------------------------------
@@ -364,14 +364,14 @@ class _Scores(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, 3, H, W) to scores (N,); one target for all, or one for each."""
         module = self.model.module
-        trace = _Trace(keep=True)
+        trace = Trace(keep=True)
         with (
             self.model.evaluating(),
-            _layer_hooks(module, trace, set()),
+            layer_hooks(module, trace, set()),
             self._passing(module),
             _Rerouting(trace, self.rectifier),
         ):
-            logits = _logits_of(module(self.model.normalise(x)))
+            logits = logits_of(module(self.model.normalise(x)))
         scores = []
         for n in range(len(x)):
             score = x.new_zeros(())
@@ -422,7 +422,7 @@ class _Rectifier(nn.ReLU):
 class _Rerouting(TorchFunctionMode):
     """Sends every ReLU to one module, and keeps the values of layers from being overwritten."""
 
-    def __init__(self, trace: _Trace, rectifier: _Rectifier) -> None:
+    def __init__(self, trace: Trace, rectifier: _Rectifier) -> None:
         super().__init__()
         self.trace = trace
         self.rectifier = rectifier
@@ -435,7 +435,7 @@ class _Rerouting(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        overwritten = _overwritten(func, args, kwargs)
+        overwritten = overwritten_by(func, args, kwargs)
         if overwritten is not None:
             self.trace.rescue(overwritten, by_gate=False)
         found = find_rectifier(func, args, kwargs)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..engine.model import Model
 from ..engine.recording import Recording
 from ..engine.report import tell
-from ..engine.session import Session, _one_each, _resolve
+from ..engine.session import Session, one_each, resolved
 from ..engine.softening import Softening
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -114,7 +114,7 @@ class ExcitationPullback:
             isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 0
         ):
             raise ValueError(f"steps is {steps!r}; expected None or a whole number from 0 up.")
-        wanted = _one_each(_as_ours(target), len(x))
+        wanted = one_each(_as_ours(target), len(x))
         if steps:
             images = self._images(x.to(self.model.device, self.model.dtype))
             walk = Session(self.model, images).ascend(
@@ -123,7 +123,7 @@ class ExcitationPullback:
             *_, last = walk
             return (last.difference / (2 * _column(self.model.std, last.difference))).to(x)
         recording = Recording(self._inner, x, scales_of=self.model)
-        targets = _resolve(wanted, recording)
+        targets = resolved(wanted, recording)
         tell(recording, softening)
         return recording.pull(targets, softening, last=True).to(x)
 

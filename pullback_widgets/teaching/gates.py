@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..drawing import expression as code
+from ..drawing import expression, words
+from ..drawing.paper import new_figure
 from ..engine.gate import gate_values
 from ..engine.softening import Softening
 from ..figures.result import Result, at_least_one
@@ -73,7 +74,7 @@ class GatePaths(Result):
         return self.soft.prod(axis=1)
 
     def summary(self) -> str:
-        return f"{len(self.z)} paths of {code.counted(self.length, 'gate')}"
+        return f"{len(self.z)} paths of {words.counted(self.length, 'gate')}"
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {name: getattr(self, name) for name in ("values", "z", "hard", "soft")}
@@ -91,16 +92,14 @@ class GatePaths(Result):
         gate = "sigmoid" if soft.is_hard else soft.gate  # at T = 0 both are the hard gate
         values = "" if self.given is None else "values=..., "
         shown = f", shown={self.shown}" if self.shown else ""
-        return code.script(
+        return expression.script(
             f"paths = pw.gate_paths({values}temperature={soft.temperature}, gate={gate!r}, "
             f"length={self.length}{shown})",
             "paths.soft.prod(axis=1)",
         )
 
     def figure(self) -> Figure:
-        from ..drawing.paper import Paper
-
-        figure = Paper(figsize=(10, 3.4), dpi=150, layout="constrained")
+        figure = new_figure(figsize=(10, 3.4), dpi=150, layout="constrained")
         self.draw(figure)
         return figure
 

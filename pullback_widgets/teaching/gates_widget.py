@@ -11,9 +11,10 @@ import traitlets as t
 from matplotlib.figure import Figure
 
 from ..drawing import chart
-from ..drawing.expression import counted
+from ..drawing.words import counted
 from ..widgets.kit.binding import SPOKEN_LABEL, bind
-from ..widgets.kit.figure_widget import Stage, row
+from ..widgets.kit.figure_widget import Stage
+from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
 from .gates import LONGEST, PATHS, GatePaths, checked_values, gate_paths
 

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..drawing import expression as code
+from ..drawing import expression, words
+from ..drawing.paper import new_figure
 from ..engine.model import Model
 from ..figures.result import Result
 from ..version import __version__
@@ -178,7 +179,7 @@ class Paths(Result):
     # A result.
 
     def summary(self) -> str:
-        layers, points = (code.counted(len(self.layers), "layer"), len(self.names))
+        layers, points = (words.counted(len(self.layers), "layer"), len(self.names))
         return f"path stability of {layers} over {points} checkpoints"
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -207,12 +208,10 @@ class Paths(Result):
 
     def code(self) -> str:
         made = self.made_by or "pw.record_paths(..., ...)  # your training loop, your inputs"
-        return code.script(f"paths = {made}", "paths.findings()")
+        return expression.script(f"paths = {made}", "paths.findings()")
 
     def figure(self) -> Figure:
-        from ..drawing.paper import Paper
-
-        figure = Paper(figsize=(10, 6.4), dpi=150, layout="constrained")
+        figure = new_figure(figsize=(10, 6.4), dpi=150, layout="constrained")
         self.draw(figure)
         return figure
 

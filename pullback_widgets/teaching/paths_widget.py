@@ -11,9 +11,10 @@ import traitlets as t
 from matplotlib.figure import Figure
 
 from ..drawing import chart
-from ..drawing.expression import counted
+from ..drawing.words import counted
 from ..widgets.kit.binding import bind, follow, listen
-from ..widgets.kit.figure_widget import Stage, row
+from ..widgets.kit.figure_widget import Stage
+from ..widgets.kit.layout import row
 from .data import SOURCES, source_of
 from .paths import Paths
 from .stability import checked_data, checked_rate, trainings

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression as code
+from ..drawing import expression, words
+from ..drawing.paper import new_figure
 from ..drawing.pixels import RGB
 from ..engine.gate import Gate
 from ..engine.model import Direct
@@ -97,7 +98,7 @@ class Regions(Result):
         return len(self.weight)
 
     def summary(self) -> str:
-        return f"{code.counted(self.count, 'linear region')} of a network of two inputs"
+        return f"{words.counted(self.count, 'linear region')} of a network of two inputs"
 
     def picture(self, shown: str | None = None) -> RGB:
         """The map, (S, S, 3): blue where the score is negative, orange where it is positive.
@@ -161,16 +162,14 @@ class Regions(Result):
         if self.extent != EXTENT:
             choices["extent"] = self.extent
         arguments = ", ".join(f"{name}={value!r}" for name, value in choices.items())
-        return code.script(
+        return expression.script(
             "network = ...  # yours, or a RegionMap's: its result.network",
             f"regions = pw.linear_regions(network, {arguments})",
             "regions.gradient, regions.pullback, regions.weight",
         )
 
     def figure(self) -> Figure:
-        from ..drawing.paper import Paper
-
-        figure = Paper(figsize=(11, 4.1), dpi=150, layout="constrained")
+        figure = new_figure(figsize=(11, 4.1), dpi=150, layout="constrained")
         reach = (-self.extent, self.extent, -self.extent, self.extent)
         for axes, shown in zip(figure.subplots(1, 3), SHOWN, strict=True):
             axes.imshow(self.picture(shown), extent=reach, interpolation="nearest")

@@ -13,12 +13,12 @@ import torch
 import traitlets as t
 from numpy.typing import NDArray
 
-from ..drawing.expression import counted
+from ..drawing.words import counted
 from ..figures.result import at_least_one
-from ..widgets.explorer.wipe import draw, put
 from ..widgets.kit.binding import bind, follow, listen, quietly
-from ..widgets.kit.canvas import Canvas, sharp_canvas
-from ..widgets.kit.figure_widget import Stage, row
+from ..widgets.kit.canvas import Canvas, draw, put, sharp_canvas
+from ..widgets.kit.figure_widget import Stage
+from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
 from .regions import SHOWN, Regions, linear_regions
 from .toy import EXTENT, SHAPES, Points, ToyTraining, checked_place, checked_points, toy_network

@@ -17,10 +17,12 @@ from ..engine.session import layers as layers_of
 from ..engine.target import Channel
 from ..figures import atlas
 from ..figures.atlas import EVERY_SAMPLE, PER_PAGE, Atlas
-from ..figures.grid import photographs
-from .kit.binding import bind, listen, network_box, quietly, upload_button
-from .kit.figure_widget import row
-from .kit.network_widget import View, names_box, temperature_row
+from ..figures.images import photographs
+from .explorable import ExplorableFigure
+from .kit.binding import bind, listen, quietly
+from .kit.layout import row
+from .kit.network_widget import names_box, temperature_row
+from .kit.sources import network_box, upload_button
 from .kit.tiles import Board, tile_beside
 from .kit.traits import Given
 
@@ -36,7 +38,7 @@ SHOWN: dict[str, tuple[atlas.Shown, ...]] = {
 ORDERS: dict[str, atlas.By] = {"strongest first": "activation", "by number": "channel"}
 
 
-class LayerAtlas(View):
+class LayerAtlas(ExplorableFigure):
     """Every channel of a layer as a small pullback, on the image that excites it most.
 
     Stopped, it goes on with Run. Nothing but thumbnails stays in memory; with a ``folder``, these

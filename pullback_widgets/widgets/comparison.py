@@ -22,9 +22,11 @@ from ..figures.comparison import DEFAULT_METHODS, Column, Comparison, Row, colum
 from ..methods.captum_methods import METHODS, checked
 from ..networks.catalogue import CATALOGUE, is_cached
 from ..networks.timm_source import cached_timm
-from .kit.binding import bind, entry_label, follow, image_box, listen, upload_button
-from .kit.figure_widget import row
-from .kit.network_widget import View, class_box, temperature_row
+from .explorable import ExplorableFigure
+from .kit.binding import bind, follow, listen
+from .kit.layout import row
+from .kit.network_widget import class_box, temperature_row
+from .kit.sources import entry_label, image_box, upload_button
 from .kit.tiles import Board, tile_beside
 from .kit.traits import Given, Pictured
 
@@ -39,7 +41,7 @@ Cell = tuple[int, int]
 """Row and column on the board; column 0 is the photograph."""
 
 
-class Compare(Pictured, View):
+class Compare(Pictured, ExplorableFigure):
     """The same image and target in several networks, by several softenings and methods.
 
     Attributes:

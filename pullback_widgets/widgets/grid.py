@@ -10,24 +10,27 @@ from typing import Any, get_args
 import ipywidgets as w
 import traitlets as t
 
-from ..drawing.expression import counted
 from ..drawing.pixels import photograph
+from ..drawing.words import counted
 from ..engine.image import SAMPLES
 from ..engine.model import Model
 from ..engine.session import with_indices
 from ..engine.target import as_target
 from ..figures import grid
 from ..figures.grid import EXTRA, Grid, Shown
-from .kit.binding import bind, follow, listen, network_box, quietly, upload_button
-from .kit.figure_widget import row
-from .kit.network_widget import View, names_box, steps_box, temperature_row
+from ..figures.images import photographs
+from .explorable import ExplorableFigure
+from .kit.binding import bind, follow, listen, quietly
+from .kit.layout import row
+from .kit.network_widget import names_box, steps_box, temperature_row
+from .kit.sources import network_box, upload_button
 from .kit.tiles import Board, margin, tile_beside
 from .kit.traits import Given, Knobs
 
 DEFAULT_IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")
 
 
-class CounterfactualGrid(View):
+class CounterfactualGrid(ExplorableFigure):
     """Every image, pushed towards the classes of the others: the paper's figure 1.
 
     Attributes:
@@ -66,7 +69,7 @@ class CounterfactualGrid(View):
         self._board = Board()
         self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
         self._drawn: tuple[Any, Any] = (None, None)
-        self._known = grid.photographs(list(SAMPLES))
+        self._known = photographs(list(SAMPLES))
         super().__init__(model=model, images=images, targets=targets, **choices)
         self.observe(lambda change: self._board.opened(None), "explorer")
 
@@ -157,7 +160,7 @@ class CounterfactualGrid(View):
         buttons: dict[str, w.ToggleButton] = {}
 
         def show(images: Any) -> None:
-            given = grid.photographs(images)
+            given = photographs(images)
             self._known |= given
             for name in self._known:
                 if name not in buttons:
@@ -171,7 +174,7 @@ class CounterfactualGrid(View):
         return box
 
     def _switch(self, name: str, on: bool) -> None:
-        rows = {**grid.photographs(self.images), name: self._known[name]}
+        rows = {**photographs(self.images), name: self._known[name]}
         if not on:
             del rows[name]
         self.attempt("images", rows)
@@ -184,7 +187,7 @@ class CounterfactualGrid(View):
                 self._extra.value = EXTRA if known else ""
 
     def _add(self, name: str, content: bytes) -> None:
-        self.images = {**grid.photographs(self.images), name: content}
+        self.images = {**photographs(self.images), name: content}
 
     def caption(self, result: Grid) -> str:
         what = (
@@ -202,7 +205,7 @@ class CounterfactualGrid(View):
     def _check_images(self, proposal: Any) -> Any:
         from ..engine.image import to_tensor
 
-        for image in grid.photographs(proposal["value"]).values():
+        for image in photographs(proposal["value"]).values():
             to_tensor(image, 32)  # raises ImageError with the reason
         return proposal["value"]
 

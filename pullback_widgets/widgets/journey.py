@@ -9,24 +9,26 @@ import ipywidgets as w
 import numpy as np
 import traitlets as t
 
-from ..drawing import pixels as picture
-from ..drawing.expression import counted
+from ..drawing import pixels
+from ..drawing.words import counted
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.session import layers as layers_of
 from ..engine.target import LOGITS
 from ..figures import journey
 from ..figures.journey import SHOWN, Journey
-from .kit.binding import image_box, listen, network_box, quietly, upload_button
-from .kit.figure_widget import row
-from .kit.network_widget import View, steps_box, temperature_row
+from .explorable import ExplorableFigure
+from .kit.binding import listen, quietly
+from .kit.layout import row
+from .kit.network_widget import steps_box, temperature_row
+from .kit.sources import image_box, network_box, upload_button
 from .kit.tiles import Board, tile_beside
 from .kit.traits import Knobs, Pictured
 
 LABELS = 88
 
 
-class DepthJourney(Pictured, View):
+class DepthJourney(Pictured, ExplorableFigure):
     """The strongest channel of each stage, from edges to objects.
 
     Attributes:
@@ -115,7 +117,7 @@ class DepthJourney(Pictured, View):
         reached = result.pulled + result.done - 1
         for n in map(int, (reached > self._steps).nonzero()[0]):
             if self._steps[n] < 0:
-                full = picture.limit(result.pullbacks[n])
+                full = pixels.limit(result.pullbacks[n])
                 self._board.put(2, n, result.picture(n, "pullback"), f"full strength ±{full:.1g}")
             if result.done[n]:
                 self._board.put(3, n, result.picture(n, "difference"), result.change(n))

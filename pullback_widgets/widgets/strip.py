@@ -11,18 +11,19 @@ import ipywidgets as w
 import numpy as np
 import traitlets as t
 
-from ..drawing.expression import counted
 from ..drawing.pixels import RGB, photograph
+from ..drawing.words import counted, describe
 from ..engine.model import Model
 from ..engine.session import with_indices
 from ..engine.target import as_target
 from ..figures import strip
-from ..figures.snapshot import describe
 from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip
-from .kit.binding import SPOKEN_LABEL, bind, image_box, network_box, quietly, upload_button
-from .kit.figure_widget import row
-from .kit.network_widget import View, class_box, steps_box
+from .explorable import ExplorableFigure
+from .kit.binding import SPOKEN_LABEL, bind, quietly
+from .kit.layout import row
+from .kit.network_widget import class_box, steps_box
 from .kit.play_button import Film
+from .kit.sources import image_box, network_box, upload_button
 from .kit.tiles import GAP, Board, tile_beside
 from .kit.traits import Pictured
 
@@ -33,7 +34,7 @@ CURVE_FONT = 8
 """In points: on the board, which shows two pixels as one, 11 CSS pixels."""
 
 
-class TemperatureStrip(Pictured, View):
+class TemperatureStrip(Pictured, ExplorableFigure):
     """One target from the plain gradient to the linear network.
 
     Attributes:

@@ -29,6 +29,7 @@ GRIP = slice(8, None)
 
 # On the CPU, since only there are two computations the same bit for bit.
 EXPLORER = """
+from pullback_widgets.drawing import pixels
 import pullback_widgets as pw
 pw.set_device("cpu")
 explorer = pw.Explorer()
@@ -54,17 +55,16 @@ WATCH_ROW = """(canvas, y) => {
 # Names for the tests, in the notebook's kernel.
 KERNEL = """
 import base64, pathlib, numpy, torch
-from pullback_widgets.drawing import pixels as picture
 from pullback_widgets.widgets.kit import temperature
 explorer.wait()
 network = explorer.model
 default = pw.Softening.relative(0.85)
 
 def pulled(target, softening=default, image="coffee"):
-    return picture.signed_map(pw.pullback(network, image, target, softening=softening))
+    return pixels.signed_map(pw.pullback(network, image, target, softening=softening))
 
 def seen(image="coffee"):
-    return picture.photograph(pw.Session(network, image).image)
+    return pixels.photograph(pw.Session(network, image).image)
 
 def walked(target, **options):
     return list(pw.Session(network, "coffee").ascend(target, default, **options))
@@ -355,11 +355,11 @@ def test_layer_channel_and_position(lab: LabPage) -> None:
 def test_views(lab: LabPage) -> None:
     lab.python("explorer.target = 'golf ball'")
     lab.python("last = walked('golf ball', steps=5, step_size=20.0, radius=100.0)[-1]")
-    overlay = "picture.overlay(pw.pullback(network, 'coffee', 'golf ball'), explorer.result.image)"
+    overlay = "pixels.overlay(pw.pullback(network, 'coffee', 'golf ball'), explorer.result.image)"
     for view, expected in {
         "photograph": "seen()",
-        "difference": "picture.signed_map(last.difference)",
-        "perturbed": "picture.photograph(last.perturbed)",
+        "difference": "pixels.signed_map(last.difference)",
+        "perturbed": "pixels.photograph(last.perturbed)",
         "overlay": overlay,
         "pullback": "pulled('golf ball')",
     }.items():
@@ -397,7 +397,7 @@ def test_ascent_streams_its_steps(lab: LabPage) -> None:
     shows(lab, pulled(lab, "'golf ball'"))
     lab.python("ten = walked('golf ball', steps=10, step_size=10.0, radius=100.0)")
     lab.python("explorer.choose(steps=10, step_size=10.0)")
-    steps = [rgb(lab, f"picture.photograph(ten[{i}].perturbed)") for i in range(10)]
+    steps = [rgb(lab, f"pixels.photograph(ten[{i}].perturbed)") for i in range(10)]
     before = find(lab, ".pullback-outcome b").first.inner_text()
 
     height, width = lab.canvas_pixels(SCREEN).shape[:2]
@@ -438,7 +438,7 @@ def test_long_ascent_leaves_the_kernel_free_and_stops(lab: LabPage) -> None:
     reached = lab.value(STEP)
     assert during <= reached < 200
     lab.python(f"ascent = walked('golf ball', steps={reached}, step_size=1.0, radius=100.0)")
-    shows(lab, rgb(lab, "picture.photograph(ascent[-1].perturbed)"))
+    shows(lab, rgb(lab, "pixels.photograph(ascent[-1].perturbed)"))
     lab.wait_until(lambda: is_idle(lab), "idle")
     assert f"step {reached}" in find(lab, ".pullback-outcome").inner_text()
 
@@ -460,7 +460,7 @@ def test_ascent_without_a_radius(lab: LabPage) -> None:
     lab.python("explorer.choose(target='golf ball', radius=None, step_size=60.0)")
     find(lab, ".pullback-play").click()
     lab.python("ascent = walked('golf ball', steps=5, step_size=60.0, radius=None)")
-    shows(lab, rgb(lab, "picture.photograph(ascent[-1].perturbed)"))
+    shows(lab, rgb(lab, "pixels.photograph(ascent[-1].perturbed)"))
     assert lab.value("float(ascent[-1].difference.norm())") > 100
 
 
@@ -565,7 +565,7 @@ moody_model = pw.Model(moody, mean=mean, std=std, size=224)
 explorer.model = moody_model
 
 def moody_pulled(image):
-    return picture.signed_map(pw.pullback(moody_model, image, None, softening=default))
+    return pixels.signed_map(pw.pullback(moody_model, image, None, softening=default))
 """)
     coffee, cat = rgb(lab, "moody_pulled('coffee')"), rgb(lab, "moody_pulled('chelsea')")
     shows(lab, coffee)

@@ -16,12 +16,13 @@ from ...drawing.pixels import COLOURS
 from ...engine.layer import unknown_layer
 from ...engine.session import with_indices
 from ...engine.target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
-from ...figures.snapshot import VIEWS, Frame, State
+from ...figures.snapshot import ASCENDED, VIEWS, Frame, State
 from ...networks.catalogue import entry
+from ..kit.live import Live
 from ..kit.traits import Knobs, Pictured
 
 
-class Choices(Pictured, Knobs):
+class Choices(Pictured, Knobs, Live):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
     NAMES = (
@@ -75,6 +76,20 @@ class Choices(Pictured, Knobs):
             play=self._plays,
             stopped=self._stopped,
         )
+
+    def play(self) -> None:
+        """Walk the ascent anew, every step on the screen."""
+        self._plays += 1
+        self._stopped = False
+        if self.view in ASCENDED:
+            self.changed(looks_only=False)
+        else:
+            self.view = "perturbed"  # which asks for the walk
+
+    def stop(self) -> None:
+        """Stop after the running step; what was reached stays on the screen."""
+        self._stopped = True
+        super().stop()
 
     # Settling: what else changes with a choice.
 

@@ -17,9 +17,7 @@ import ipywidgets as w
 import traitlets as t
 from torch import Tensor, nn
 
-from ...drawing import expression as code
-from ...drawing import files as export
-from ...drawing import pixels as picture
+from ...drawing import files, paper, pixels, words
 from ...engine.ascent import Step
 from ...engine.model import Model
 from ...engine.session import Session
@@ -29,7 +27,7 @@ from ...figures.snapshot import ASCENDED, Frame, State, Studio
 from ...networks.catalogue import CATALOGUE, entry, is_cached
 from ..kit.accordion import Folds
 from ..kit.binding import follow
-from ..kit.live import Live
+from ..kit.layout import style_sheet
 from ..kit.save_buttons import TakeawayPanel
 from ..kit.worker import Worker
 from .choices import Choices
@@ -48,10 +46,8 @@ FIRST_PICTURE_SECONDS = 60.0
 ENDINGS = (".png", ".gif", ".npz", ".pdf", ".json")
 """What the buttons offer to take away."""
 
-STYLE = (Path(__file__).parents[1] / "kit" / "style.css").read_text("utf-8")
 
-
-class Explorer(Choices, Live):
+class Explorer(Choices):
     """See what a neuron responds to, live. Every control is also an attribute.
 
     Attributes:
@@ -129,9 +125,9 @@ class Explorer(Choices, Live):
             f"{view}\n{_legend(frame, view, self.colour)}": frame.picture(view, self.colour)
             for view in views
         }
-        what = f"{frame.title}, {frame.model.name}, {code.in_words(frame.state.softening)}"
+        what = f"{frame.title}, {frame.model.name}, {words.in_words(frame.state.softening)}"
         title = f"{what}\n{frame.outcome}\n{frame.report.exceptions}".rstrip()
-        return picture.figure(pictures, title)
+        return paper.side_by_side(pictures, title)
 
     def save(self, path: str | Path) -> Path:
         """Write what is on the screen to a file; its ending says how.
@@ -148,16 +144,16 @@ class Explorer(Choices, Live):
         ending = path.suffix.lower()
         if ending == ".gif":
             view = self.view if self.view in ASCENDED else "perturbed"
-            return export.save_gif(path, frame.film(view, self.colour))
+            return files.save_gif(path, frame.film(view, self.colour))
         if ending == ".npz":
             settings = recipe.write(self, frame, pixels=False)
-            return export.save_npz(path, frame.arrays(), settings)
+            return files.save_npz(path, frame.arrays(), settings)
         if ending in (".pdf", ".svg"):
-            return export.save_figure(path, self.figure())
+            return files.save_figure(path, self.figure())
         if ending == ".json":
-            path.write_text(export.as_json(self.recipe(), indent=1), "utf-8")
+            path.write_text(files.as_json(self.recipe(), indent=1), "utf-8")
             return path
-        return picture.save(frame.picture(self.view, self.colour), path)
+        return pixels.save(frame.picture(self.view, self.colour), path)
 
     def recipe(self) -> dict[str, Any]:
         """All choices, versions and the weights' hash, for ``pw.open_recipe`` or a JSON file."""
@@ -165,21 +161,7 @@ class Explorer(Choices, Live):
 
     def code(self) -> str:
         """The few lines that compute the same picture without the widget."""
-        return code.lines(self._settled(), self.view)
-
-    def play(self) -> None:
-        """Walk the ascent anew, every step on the screen."""
-        self._plays += 1
-        self._stopped = False
-        if self.view in ASCENDED:
-            self.changed(looks_only=False)
-        else:
-            self.view = "perturbed"  # which asks for the walk
-
-    def stop(self) -> None:
-        """Stop after the running step; what was reached stays on the screen."""
-        self._stopped = True
-        super().stop()
+        return self._settled().code(self.view)
 
     def _settled(self) -> Frame:
         self.wait()
@@ -196,8 +178,8 @@ class Explorer(Choices, Live):
         if self.result is not None and isinstance(bundle, dict):
             photograph = self.result.picture("photograph")
             chosen = self.result.picture(self.view, self.colour)
-            still = picture.side_by_side([photograph, chosen])
-            bundle["image/png"] = base64.b64encode(picture.png(still)).decode("ascii")
+            still = pixels.side_by_side([photograph, chosen])
+            bundle["image/png"] = base64.b64encode(pixels.png(still)).decode("ascii")
             bundle["text/plain"] = f"Explorer: {self.result.title}, {self.result.model.name}"
         return bundle
 
@@ -331,7 +313,7 @@ class Explorer(Choices, Live):
             layout=w.Layout(width=f"{WIDTH + 6}px", flex="0 0 auto", overflow="visible"),
         )
         self.children = [
-            w.HTML(f"<style>{STYLE}</style>", layout=w.Layout(display="none")),
+            style_sheet(),
             w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", overflow="visible")),
         ]
         self.add_class("pullback-explorer")
@@ -356,12 +338,12 @@ class Explorer(Choices, Live):
             wipe=self.wipe,
         )
         softening = frame.state.softening
-        how = code.in_words(softening)
-        words = _words(view, html.escape(frame.title), how)
-        self._screen.box.say(words)
+        how = words.in_words(softening)
+        title = _words(view, html.escape(frame.title), how)
+        self._screen.box.say(title)
         exceptions = html.escape(frame.report.exceptions)
         self._caption.value = (
-            f'<div class="pullback-caption"><div>{words}</div>'
+            f'<div class="pullback-caption"><div>{title}</div>'
             f"<div>{_legend(frame, view, colour)}</div>"
             f"{exceptions and f'<div>{exceptions}</div>'}</div>"
         )
@@ -423,6 +405,6 @@ def _legend(frame: Frame, view: str, colour: str) -> str:
     if colour == "diverging":
         values = values.mean(0, keepdim=True)
     return (
-        f"mid-grey is 0, full strength ±{picture.limit(values):.3g} "
-        f"({picture.PERCENTILE:g}th percentile)"
+        f"mid-grey is 0, full strength ±{pixels.limit(values):.3g} "
+        f"({pixels.PERCENTILE:g}th percentile)"
     )

@@ -1,26 +1,23 @@
-"""Two small canvases beside the screen: the gate curve, and a layer's strongest channels."""
+"""The gate over the histogram of a layer's pre-activations, on a small canvas."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from ...drawing import pixels as picture
 from ...engine.gate import gate_values
 from ...engine.softening import Softening
 from ...figures.snapshot import LayerView
-from ..kit.canvas import sharp_canvas
-from .wipe import draw, put
+from ..kit.canvas import draw, sharp_canvas
 
 WIDTH = 312
 """Width of the column beside the screen, in CSS pixels."""
 
 # The page shows through, white or, in a dark theme, black: texts have 4.5 times its brightness or
 # its darkness, 0.18 on a scale from 0 to 1 of relative luminance.
-_TEXT, _BAR, _CURVE = "#757575", "rgba(120, 140, 170, 0.55)", "#bf5600"
+TEXT, _BAR, CURVE = "#757575", "rgba(120, 140, 170, 0.55)", "#bf5600"
 
 
 class GateCurve:
@@ -66,19 +63,19 @@ class GateCurve:
         lefts = np.arange(len(counts)) * width / len(counts)
         canvas.fill_style = _BAR
         canvas.fill_rects(lefts, base - bars, np.full(len(counts), width / len(counts) - 1), bars)
-        canvas.stroke_style = _TEXT
+        canvas.stroke_style = TEXT
         canvas.line_width = 1
         canvas.stroke_line(0, base, width, base)
         canvas.stroke_line(place(0.0), base, place(0.0), top)
         z = np.linspace(low, high, 241)
         gates = gate_values(softening, torch.from_numpy(z)).numpy()
-        canvas.stroke_style = _CURVE
+        canvas.stroke_style = CURVE
         canvas.line_width = 5
         points = np.stack([(z - low) / (high - low) * width, base - gates * (base - top)], axis=-1)
         canvas.stroke_lines(points)
         canvas.font = "23px sans-serif"
         canvas.text_baseline = "middle"
-        canvas.fill_style = _TEXT
+        canvas.fill_style = TEXT
         for align, x, text in (
             ("left", 2, f"{low:.3g}"),
             ("center", min(max(place(0.0), 60), width - 60), "0"),
@@ -89,73 +86,5 @@ class GateCurve:
         canvas.text_align = "left"
         unit = "in units of each channel's scale" if relative else "as they are"
         canvas.fill_text(f"pre-activations of {view.gated}, {unit}", 2, base + 44, width)
-        canvas.fill_style = _CURVE
+        canvas.fill_style = CURVE
         canvas.fill_text("share of the gradient that passes", 2, 14)
-
-
-class ChannelStrip:
-    """The strongest channels of a layer as activation maps; a click chooses one."""
-
-    COLUMNS, ROWS, GAP, LABEL = 6, 2, 5, 16
-
-    def __init__(self, on_pick: Callable[[int], None]) -> None:
-        """Make the strip.
-
-        Args:
-            on_pick: Called with the channel that was clicked.
-        """
-        self.side = (WIDTH - (self.COLUMNS - 1) * self.GAP) // self.COLUMNS
-        height = self.ROWS * (self.side + self.LABEL)
-        self.box = sharp_canvas((WIDTH, height), "pullback-strip")
-        self._on_pick = on_pick
-        self._shown: tuple[LayerView, int | None] | None = None
-        self.box.on_client_ready(self.redraw)
-        self.box.on_mouse_down(self._down)
-
-    def show(self, view: LayerView, channel: int | None) -> None:
-        """Draw a layer's strongest channels, the chosen one framed."""
-        if self._shown is None or self._shown[0] is not view or self._shown[1] != channel:
-            self._shown = (view, channel)
-            self.redraw()
-
-    def redraw(self) -> None:
-        """Draw again, for a page that has just opened."""
-        if self._shown is not None:
-            view, channel = self._shown
-            channels = ", ".join(str(number) for number, _ in view.strongest)
-            self.box.say(f"Maps of the channels that answer most: {channels}")
-            draw(lambda: self._paint(view, channel))
-
-    def _paint(self, view: LayerView, chosen: int | None) -> None:
-        canvas = self.box
-        canvas.clear()
-        canvas.image_smoothing_enabled = False
-        canvas.font = "22px sans-serif"
-        canvas.text_align = "center"
-        canvas.text_baseline = "middle"
-        for number, (channel, values) in enumerate(view.strongest):
-            left, top = self._corner(number)
-            canvas.save()
-            canvas.translate(2 * left, 2 * top)
-            canvas.scale(2 * self.side / values.shape[1], 2 * self.side / values.shape[0])
-            put(canvas, picture.heat(values))
-            canvas.restore()
-            if channel == chosen:
-                canvas.stroke_style = _CURVE
-                canvas.line_width = 6
-                canvas.stroke_rect(2 * left + 3, 2 * top + 3, 2 * self.side - 6)
-            canvas.fill_style = _CURVE if channel == chosen else _TEXT
-            canvas.fill_text(str(channel), 2 * left + self.side, 2 * (top + self.side) + 16)
-
-    def _corner(self, number: int) -> tuple[int, int]:
-        row, column = divmod(number, self.COLUMNS)
-        return column * (self.side + self.GAP), row * (self.side + self.LABEL)
-
-    def _down(self, x: float, y: float) -> None:
-        if self._shown is None:
-            return
-        for number, (channel, _) in enumerate(self._shown[0].strongest):
-            left, top = self._corner(number)
-            if 0 <= x / 2 - left < self.side and 0 <= y / 2 - top < self.side + self.LABEL:
-                self._on_pick(channel)
-                return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as w
 
@@ -11,13 +11,13 @@ from ...engine.model import Model
 from ...engine.softening import Softening
 from ...engine.target import LOGITS, Channel, Logit, Unit
 from ...figures.snapshot import VIEWS, Frame
-from ..kit.binding import bind, follow, image_box, listen, network_box, quietly, upload_button
+from ..kit.binding import bind, follow, listen, quietly
+from ..kit.layout import heading
+from ..kit.sources import image_box, network_box, upload_button
 from ..kit.temperature import temperature_controls
-from .gate_curve import WIDTH, ChannelStrip, GateCurve
-
-if TYPE_CHECKING:
-    from .explorer import Explorer
-
+from .channel_strip import ChannelStrip
+from .choices import Choices
+from .gate_curve import WIDTH, GateCurve
 
 PRESETS = {
     "plain gradient": Softening.hard(),
@@ -25,11 +25,6 @@ PRESETS = {
     "paper v6": Softening.paper_v6(),
     "relative": Softening.relative(),
 }
-
-
-def heading(text: str) -> w.HTML:
-    """A short title over a group of controls."""
-    return w.HTML(f'<div class="pullback-heading">{html.escape(text)}</div>')
 
 
 def _row(*children: w.Widget, **layout: Any) -> w.HBox:
@@ -40,7 +35,7 @@ def _row(*children: w.Widget, **layout: Any) -> w.HBox:
 class NeuronPanel:
     """Layer, then class or channel and position."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Choices) -> None:
         self.explorer = explorer
         self.layer = w.Dropdown(
             options=[("logits", LOGITS)],
@@ -179,7 +174,7 @@ def class_option(model: Model, index: int) -> str:
 class TemperaturePanel:
     """The temperature, its presets, and the gate over the pre-activations."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Choices) -> None:
         self.explorer = explorer
         slider, number = temperature_controls(
             explorer, layout=w.Layout(width=f"{WIDTH - 90}px", margin="0")
@@ -235,7 +230,7 @@ class TemperaturePanel:
 class AscentPanel:
     """Play and stop, and what became of the target."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Choices) -> None:
         self.play = w.Button(
             description="Play",
             icon="play",
@@ -310,7 +305,7 @@ def percent(probability: float | None) -> str:
 class SourcePanel:
     """The photograph and the network."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Choices) -> None:
         self.image, self.upload = image_box(explorer), upload_button(explorer)
         self.network = network_box(explorer)
         for control in (self.image, self.network, self.upload):
@@ -330,7 +325,7 @@ class SourcePanel:
 class ViewPanel:
     """What the screen shows."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Choices) -> None:
         self.view = w.ToggleButtons(
             options=list(VIEWS),
             style={"button_width": "96px"},

@@ -7,47 +7,12 @@ canvas silent.
 
 from __future__ import annotations
 
-import io
-import threading
 from collections.abc import Callable, Sequence
 
-import ipycanvas
 import numpy as np
-from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
-from PIL import Image
 
 from ...drawing.pixels import MID_GREY, RGB
-from ..kit.canvas import sharp_canvas
-
-_LOCK = threading.RLock()
-
-
-def draw(paint: Callable[[], None]) -> None:
-    """Run drawing commands and send them as one message."""
-    with _LOCK:
-        # A page that was reloaded does not know which canvas was drawn on last: it is named anew.
-        _CANVAS_MANAGER._current_canvas = None
-        try:
-            with ipycanvas.hold_canvas():
-                paint()
-        except BaseException:
-            # hold_canvas has no finally: what it buffered is dropped, so that the next one works.
-            _CANVAS_MANAGER._caching = False
-            _CANVAS_MANAGER._commands_cache = []
-            _CANVAS_MANAGER._buffers_cache = []
-            raise
-
-
-def put(canvas: ipycanvas.Canvas, picture: RGB) -> None:
-    """Put a picture on a canvas, without loss.
-
-    ``put_image_data`` would send RGB as JPEG, and RGBA as PNG, whose compression takes as long as
-    half a pullback (16 ms measured for 224 x 224). The command is the same; the bytes are a BMP,
-    which every browser reads and which takes 0.1 ms.
-    """
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "BMP")
-    _CANVAS_MANAGER.send_draw_command(canvas, COMMANDS["putImageData"], [0, 0], [file.getvalue()])
+from ..kit.canvas import LOCK, Canvas, draw, put, sharp_canvas
 
 
 class Screen:
@@ -68,7 +33,7 @@ class Screen:
         self.on_wipe: Callable[[float], None] = lambda share: None
         self.box = sharp_canvas((side, side), "pullback-screen", height="auto", border="none")
         self._pictures: list[RGB] = []
-        self.sources = [ipycanvas.Canvas(width=1, height=1) for _ in range(2)]
+        self.sources = [Canvas(width=1, height=1) for _ in range(2)]
         self._labels = ("", "")
         self._wipe = 0.0
         self._cell: tuple[float, float, float, float] | None = None
@@ -98,7 +63,7 @@ class Screen:
             cell: Left, top, width and height of the outlined cell, as shares of the picture.
             wipe: The share of the width that the second picture has, from the left, 0 to 1.
         """
-        with _LOCK:
+        with LOCK:
             changed = [
                 not (self._pictures and np.array_equal(old, new))
                 for old, new in zip(self._pictures or (first, second), (first, second), strict=True)
@@ -109,7 +74,7 @@ class Screen:
 
     def redraw(self) -> None:
         """Draw everything again, for a page that has just opened."""
-        with _LOCK:
+        with LOCK:
             if self._pictures:
                 self._send((True, True))
 

@@ -1,4 +1,4 @@
-"""Controls and choices kept equal, and the controls that all widgets have: photograph and network.
+"""Controls and choices kept equal.
 
 A control never computes anything. What it sets may be refused; then the widget says why and the
 control goes back to what holds.
@@ -13,14 +13,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from ...engine.image import SAMPLES
-from ...engine.model import Model
-from ...networks.catalogue import CATALOGUE, entry, is_cached
-from ...networks.timm_source import PREFIX, cached_file, cached_timm
 from .live import Live
-
-OWN = "(your own)"
-"""How lists call a photograph or network that has no name there."""
 
 SPOKEN_LABEL = "pullback-spoken-label"
 """CSS class of a control whose description is for screen readers only: it stands beside already."""
@@ -63,93 +56,3 @@ def bind(widget: Live, trait: str, control: w.Widget) -> None:
     """Keep a control's value and a trait of the widget equal."""
     listen(control, lambda value: widget.attempt(trait, value))
     follow(widget, trait, lambda value: setattr(control, "value", value))
-
-
-def image_box(widget: Live) -> w.Dropdown:
-    """The sample photographs, and the user's own if there is one."""
-    box = w.Dropdown(options=[], description="Photograph")
-    own: list[Any] = []
-
-    def show(image: Any) -> None:
-        sample = isinstance(image, str) and image in SAMPLES
-        if not sample:
-            own[:] = [image]  # stays in the list when another one is chosen
-        options = [(name.replace("_", " "), name) for name in SAMPLES]
-        box.options = options + [(OWN, OWN) for _ in own]
-        box.value = image if sample else OWN
-
-    listen(box, lambda name: widget.attempt("image", own[0] if name == OWN else name))
-    follow(widget, "image", show)
-    return box
-
-
-def upload_button(
-    widget: Live, take: Callable[[str, bytes], None] | None = None, **options: Any
-) -> w.FileUpload:
-    """Takes photographs; a file that is none is refused and what was there stays.
-
-    Args:
-        widget: Shows what was refused.
-        take: Called with the name and the bytes of each file; by default they become the
-            widget's ``image``.
-        **options: Of ``FileUpload``.
-    """
-    button = w.FileUpload(accept="image/*", **{"description": "Upload a photograph", **options})
-    button.tooltip = button.description  # which the style sheet shows, without ipywidgets' counter
-    button.layout.width = "190px"
-    button.add_class("pullback-upload")
-
-    def take_all(files: tuple[Any, ...]) -> None:
-        refused = []
-        for file in files:
-            name, content = str(file["name"]), bytes(file["content"])
-            try:
-                if not content:
-                    raise ValueError("the file is empty; choose a photograph (JPEG, PNG, WebP...).")
-                if take is None:
-                    widget.set_trait("image", content)
-                else:
-                    take(name, content)
-            except ValueError as error:
-                refused.append(f"{name}: {error}")
-        if refused:  # said last, since what is taken ends what was said before
-            raise ValueError(" ".join(refused))
-
-    def uploaded(files: tuple[Any, ...]) -> None:
-        widget.guard(lambda: take_all(files))
-        with quietly():
-            button.value = ()  # so that the same file can be chosen again
-
-    listen(button, uploaded)
-    return button
-
-
-def network_box(widget: Live) -> w.Dropdown:
-    """The networks of the catalogue, timm's that are here, and the user's own if there is one."""
-    box = w.Dropdown(options=[], description="Network")
-    own: list[Model] = []
-
-    def show(model: Model | str) -> None:
-        name = model if isinstance(model, str) else model.catalogue_name
-        if name is None and isinstance(model, Model):
-            own[:] = [model]  # stays in the list when another one is chosen
-        names = dict.fromkeys([*CATALOGUE, *cached_timm(), *([name] if name else [])])
-        options = [(entry_label(one), one) for one in names]
-        box.options = options + [(f"{one.name} {OWN}", OWN) for one in own]
-        box.value = name or OWN
-
-    listen(box, lambda name: widget.attempt("model", own[0] if name == OWN else name))
-    follow(widget, "model", show)
-    return box
-
-
-def entry_label(name: str) -> str:
-    """A network that comes by name, and what it takes to have it."""
-    if name.startswith(PREFIX):
-        here = ", in the local cache" if cached_file(name) else ""
-        return f"{name.removeprefix(PREFIX)}  (timm{here})"
-    found = entry(name)
-    if not found.size:
-        return f"{found.title}  (built in)"
-    size = f"{found.size / 1e6:.0f} MB"
-    return f"{found.title}  ({'downloaded' if is_cached(name) else f'{size} download'})"

@@ -12,7 +12,7 @@ import ipywidgets as w
 import traitlets as t
 
 from ...figures.result import Result
-from ..explorer.panels import heading
+from .layout import heading, row, style_sheet
 from .live import Live
 from .save_buttons import TakeawayPanel
 from .traits import Choices
@@ -21,8 +21,6 @@ from .worker import Worker
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-STYLE = (Path(__file__).parent / "style.css").read_text("utf-8")
 
 
 class Stage(Choices, Live):
@@ -264,7 +262,7 @@ class Stage(Choices, Live):
         screen = self.screen()
         away = TakeawayPanel(self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem)
         self.children = [
-            w.HTML(f"<style>{STYLE}</style>", layout=w.Layout(display="none")),
+            style_sheet(),
             heading(self.TITLE),
             *self.controls(),
             *([row(self._go, self._halt, self._bar, self._status)] if self.TAKES_TIME else []),
@@ -296,8 +294,3 @@ class Stage(Choices, Live):
             what = now if share >= 1 else f"stopped at {100 * share:.0f} %, Run {then}"
             text = f'<span class="pullback-idle">●</span> {what}'
         self._status.value = f'<div class="pullback-status">{text}</div>'
-
-
-def row(*children: w.Widget) -> w.HBox:
-    """Controls side by side; they wrap where there is no room."""
-    return w.HBox(list(children), layout=w.Layout(align_items="center", flex_flow="row wrap"))

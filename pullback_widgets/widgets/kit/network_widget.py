@@ -1,4 +1,4 @@
-"""What the figures of networks have in common: the network, what it leaves alone, an Explorer."""
+"""What the figures of networks have in common: the network, and what of it is not softened."""
 
 from __future__ import annotations
 
@@ -6,39 +6,24 @@ import contextlib
 import html
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as w
-import traitlets as t
 
-from ...drawing import expression as code
 from ...engine.model import Model
 from ...engine.session import report
 from ...engine.softening import Softening
 from ...figures.result import Result
 from ...figures.snapshot import Studio
-from ..explorer.panels import heading
 from .binding import SPOKEN_LABEL, bind, follow, listen
-from .figure_widget import Stage, row
+from .figure_widget import Stage
+from .layout import row
 from .temperature import temperature_controls
-from .tiles import Board
 from .traits import Knobs
-
-if TYPE_CHECKING:
-    from ..explorer.explorer import Explorer
 
 
 class View(Knobs, Stage):
-    """A figure of ``figures``: its network may be a name, and its tiles open in an Explorer.
-
-    Attributes:
-        explorer: The Explorer of the tile that was opened last, or None.
-    """
-
-    explorer = t.Any(None, allow_none=True, read_only=True)
-
-    _board: Board
-    """What the figure stands on."""
+    """A figure of a network, which may be a name; what of it is not softened is said."""
 
     def __init__(self, **choices: Any) -> None:
         self._studio = Studio(self._downloading)
@@ -67,43 +52,7 @@ class View(Knobs, Stage):
 
     def footnotes(self) -> Sequence[w.Widget]:
         self._kept = w.HTML(layout=w.Layout(max_width="1000px"))
-        return [self._board.words, self._board.chooser, self._kept]
-
-    def annexes(self) -> Sequence[w.Widget]:
-        self._below = w.VBox()
-        return [self._below]
-
-    # The Explorer of a tile.
-
-    def explore(self, **choices: Any) -> Explorer:
-        """Open an Explorer under the figure, in the place of the one before.
-
-        Args:
-            **choices: Of the Explorer.
-        """
-        from ..explorer.explorer import Explorer
-
-        self._close_explorer()
-        explorer = Explorer(**choices)
-        shut = w.Button(description="Close", icon="times", layout=w.Layout(width="90px"))
-        shut.on_click(lambda _: self._close_explorer())
-        bar = w.HBox([heading("The chosen tile in the Explorer"), shut])
-        bar.layout.justify_content = "space-between"
-        bar.layout.max_width = "840px"
-        self._below.children = [bar, explorer]
-        self.set_trait("explorer", explorer)
-        return explorer
-
-    def close(self) -> None:
-        self._close_explorer()
-        super().close()
-
-    def _close_explorer(self) -> None:
-        explorer = self.explorer
-        if explorer is not None:
-            self.set_trait("explorer", None)
-            self._below.children = []
-            explorer.close()
+        return [self._kept]
 
     # The network.
 
@@ -165,7 +114,7 @@ def temperature_row(view: View) -> w.HBox:
     units.add_class(SPOKEN_LABEL)
 
     def show(softening: Softening) -> None:
-        name = code.in_words(softening).partition("T = ")[0].strip(" ,")
+        name = words.in_words(softening).partition("T = ")[0].strip(" ,")
         named = "" if name == softening.units else name
         words.value = f'<span class="pullback-number">{named}</span>'
 

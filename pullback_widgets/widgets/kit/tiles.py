@@ -12,13 +12,11 @@ from typing import NamedTuple
 
 import ipywidgets as w
 import numpy as np
-from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
 from PIL import Image
 
 from ...drawing.pixels import RGB
-from ..explorer.wipe import draw
-from .canvas import Canvas
-from .figure_widget import row as beside
+from .canvas import Canvas, draw, put_file
+from .layout import row as beside
 
 PAGE = 836
 """Width of a notebook's output on a common screen."""
@@ -343,9 +341,7 @@ class Board:
             file = io.BytesIO()
             # A board holds a hundred tiles: as JPEG without colour subsampling they are a tenth.
             Image.fromarray(content).save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-            _CANVAS_MANAGER.send_draw_command(
-                self.box, COMMANDS["putImageData"], [2 * left, 2 * top], [file.getvalue()]
-            )
+            put_file(self.box, file.getvalue(), 2 * left, 2 * top)
         if self._below and caption:
             under = [Line(line, False) for line in caption.split("\n")]
             self._text(under, left + width / 2, top + self.tile, "center", width)

@@ -1,0 +1,42 @@
+"""Targets, softenings and numbers in a few words."""
+
+from __future__ import annotations
+
+from ..engine.model import Model
+from ..engine.softening import Softening
+from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+
+
+def describe(target: Target, model: Model) -> str:
+    """A target in a few words."""
+    if isinstance(target, Logit):
+        index = target.label if isinstance(target.label, int) else model.class_index(target.label)
+        name = model.label(index)
+        return name if name == f"class {index}" else f"{name} (class {index})"
+    if isinstance(target, Unit):
+        place = "" if target.position is None else f" at {target.position}"
+        return f"{target.layer}, channel {target.channel}{place}"
+    if isinstance(target, Channel):
+        return f"{target.layer}, channel {target.channel}, {target.reduce}"
+    if isinstance(target, Direction):
+        return f"{target.layer}, a direction"
+    if isinstance(target, Difference):
+        first, second = as_target(target.first), as_target(target.second)
+        return f"{describe(first, model)} minus {describe(second, model)}"
+    return type(target).__name__
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def in_words(softening: Softening) -> str:
+    """A softening in a few words."""
+    if softening.is_hard:
+        return "plain gradient"
+    t = f"{softening.temperature:.3g}"
+    for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
+        if softening == getattr(Softening, name)(softening.temperature):
+            return f"{words}, T = {t}"
+    return f"{softening.units} T = {t}"

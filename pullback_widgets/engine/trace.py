@@ -1,0 +1,282 @@
+"""What a forward pass leaves behind: the values of its layers, its gates, and what was cut.
+
+Global module hooks tell which layer is running; the modules themselves are not touched. What a
+network is about to overwrite is copied where a gate or a target still needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+
+from .gate import Gate, GateKey, Kept, Pool
+from .layer import Layer
+from .rectifier import may_be_gate
+from .scale import follows_scale
+
+ACTIVATIONS = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.RReLU,
+    nn.Threshold,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Softplus,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+)
+"""Modules whose units mean the value that enters them: the pre-activation."""
+
+FUSED = ("BatchNormAct2d", "SyncBatchNormAct", "FrozenBatchNormAct2d")
+"""timm's batch norms with the activation inside: their units mean what enters that activation."""
+
+
+_NUMBERS = frozenset(
+    {
+        Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.__bool__,
+        Tensor.__float__, Tensor.__int__, Tensor.__index__, torch.equal, torch.allclose,
+    }
+)  # fmt: skip
+"""Calls that return no tensor, but what stands in one."""
+
+_CONSTANTS = frozenset(
+    {
+        "empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_tensor", "new_zeros",
+        "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like",
+    }
+)  # fmt: skip
+"""Calls that only take the shape and type of a tensor."""
+
+
+class Stop(BaseException):
+    """The layer that was asked for is reached; not an Exception, so that no network swallows it."""
+
+
+@dataclass
+class Entry:
+    """The value of one layer call, as it was when the layer ran.
+
+    The tensor is None if the network has overwritten it since and no copy was kept.
+    """
+
+    layer: Layer
+    tensor: Tensor | None
+    gate: Gate | None = None
+    """The rectifier that this value enters, if one takes it directly."""
+
+
+@dataclass
+class Trace:
+    """What one forward pass leaves behind."""
+
+    keep: bool = False
+    """Whether values are copied before anything but a gate overwrites them."""
+    entries: dict[str, Entry] = field(default_factory=dict)
+    # Pre-activations and outputs by storage, so that they are rescued before being overwritten.
+    by_storage: dict[int, list[Entry]] = field(default_factory=dict)
+    # Likewise what gates will need.
+    kept: dict[int, list[Kept]] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    gates: list[Gate | Pool] = field(default_factory=list)
+    # Operations on what has a gradient whose results have none, by name.
+    cut: Counter[str] = field(default_factory=Counter)
+    stack: list[tuple[str, str]] = field(default_factory=list)
+    """The modules that run: name, and name of the call."""
+
+    def enter(self, name: str) -> str:
+        """A module starts; its name, told apart from earlier calls."""
+        turn = self.calls[name] = self.calls.get(name, 0) + 1
+        call = name if turn == 1 else f"{name}:{turn}"
+        self.stack.append((name, call))
+        return call
+
+    def leave(self, name: str) -> str | None:
+        """A module ends; the name that it had on entering. Calls that raised are dropped."""
+        while self.stack:
+            entered, call = self.stack.pop()
+            if entered == name:
+                return call
+        return None
+
+    def next_gate(self, channels: int) -> GateKey:
+        path = self.stack[-1][1] if self.stack else ""
+        return GateKey(len(self.gates) + 1, channels, path)
+
+    def note(self, name: str, kind: str, tensor: Tensor) -> None:
+        entry = Entry(Layer(name, kind, tuple(tensor.shape[1:])), tensor)
+        self.entries[name] = entry
+        self.by_storage.setdefault(_storage(tensor), []).append(entry)
+
+    def note_cut(self, func: Callable[..., Any], args: tuple[Any, ...], out: Any) -> None:
+        """Note an operation whose result depends on the image and has no gradient."""
+        if isinstance(out, Tensor):
+            if out.requires_grad or func.__name__ in _CONSTANTS:
+                return
+        elif isinstance(out, tuple):
+            if all(not isinstance(one, Tensor) or one.requires_grad for one in out):
+                return
+        elif func not in _NUMBERS:
+            return
+        inputs = [one for arg in args for one in (arg if isinstance(arg, list | tuple) else [arg])]
+        if any(isinstance(one, Tensor) and one.requires_grad for one in inputs):
+            name = func.__name__.strip("_")
+            self.cut["value read out" if func in _NUMBERS or name == "get" else name] += 1
+
+    def enters(self, tensor: Tensor, gate: Gate) -> None:
+        """Note that a layer's value goes into a rectifier."""
+        for entry in self.by_storage.get(_storage(tensor), ()):
+            if entry.tensor is tensor:
+                entry.gate = gate
+
+    def keep_for_backward(self, tensor: Tensor) -> Kept:
+        """A value as it is now, for the backward pass of a gate."""
+        kept = Kept(tensor)
+        self.kept.setdefault(_storage(tensor), []).append(kept)
+        return kept
+
+    def rescue(self, tensor: Tensor, by_gate: bool) -> Tensor | None:
+        """Before ``tensor`` is overwritten: copies for gates and layers whose value it holds.
+
+        A gate needs its input anyway; for anything else copies are made only if ``keep`` is set.
+        The copy of ``tensor`` itself, without its graph, is returned if one was made.
+        """
+        for kept_value in self.kept.pop(_storage(tensor), ()):
+            kept_value.copy()
+        copies: dict[int, Tensor | None] = {}
+        for entry in self.by_storage.pop(_storage(tensor), ()):
+            value = entry.tensor
+            if value is not None and id(value) not in copies:
+                copies[id(value)] = value.clone() if by_gate or self.keep else None
+            entry.tensor = copies.get(id(value))
+        copy = copies.get(id(tensor))
+        return None if copy is None else copy.detach()
+
+
+@contextmanager
+def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[None]:
+    """Note every layer of ``module`` that runs in this thread, by hooks that leave it as it is."""
+    names = {id(child): name for name, child in module.named_modules()}
+    thread = threading.get_ident()
+    awaited = set(until)
+
+    def note(name: str, child: nn.Module, tensor: object) -> None:
+        if not isinstance(tensor, Tensor):
+            return
+        with torch._C.DisableTorchFunction():
+            if tensor.is_floating_point() and tensor.dim() > 0:
+                trace.note(name, type(child).__name__, tensor)
+                awaited.discard(name)
+        if until and not awaited:
+            raise Stop
+
+    def before(child: nn.Module, args: tuple[Any, ...]) -> None:
+        if threading.get_ident() != thread or id(child) not in names:
+            return
+        name = trace.enter(names[id(child)])
+        if isinstance(child, ACTIVATIONS) and args:
+            note(name, child, args[0])
+
+    def after(child: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if threading.get_ident() != thread or id(child) not in names:
+            return
+        name = trace.leave(names[id(child)])
+        if not name or isinstance(child, ACTIVATIONS):
+            return
+        if type(child).__name__ in FUSED:
+            # The fused activation ran just before; its input is this layer's pre-activation.
+            inner = next(reversed(trace.entries), "")
+            if inner.startswith(f"{name.partition(':')[0]}."):
+                entry = trace.entries[inner]
+                if entry.tensor is None:
+                    trace.entries[name] = Entry(
+                        entry.layer._replace(name=name, kind=type(child).__name__), None
+                    )
+                output = entry.tensor
+        note(name, child, output)
+
+    handles = [register_module_forward_pre_hook(before), register_module_forward_hook(after)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+@functools.cache
+def _in_place_position(func: Callable[..., Any]) -> int | None:
+    """Where a function of torch.nn.functional takes its ``inplace`` flag."""
+    if getattr(func, "__module__", "") != F.__name__:
+        return None
+    try:
+        parameters = list(inspect.signature(func).parameters)
+    except (TypeError, ValueError):
+        return None
+    return parameters.index("inplace") if "inplace" in parameters else None
+
+
+_REBINDING = {
+    "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__imod__", "__ipow__",
+    "__iand__", "__ior__", "__ixor__", "__ilshift__", "__irshift__", "__setitem__",
+}  # fmt: skip
+
+
+@functools.cache
+def matters(func: Callable[..., Any]) -> bool:
+    """Whether a torch call may be a gate, overwrite a tensor or pass a scale on."""
+    return (
+        may_be_gate(func)
+        or follows_scale(func)
+        or _always_overwrites(func)
+        or _in_place_position(func) is not None
+    )
+
+
+@functools.cache
+def _always_overwrites(func: Callable[..., Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    return name in _REBINDING or (name.endswith("_") and not name.endswith("__"))
+
+
+def overwritten_by(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Tensor | None:
+    """The tensor whose memory a torch call is about to overwrite, if any."""
+    target: Any = None
+    if _always_overwrites(func):
+        target = args[0] if args else kwargs.get("input")
+    elif "out" in kwargs:
+        target = kwargs["out"]
+    else:
+        position = _in_place_position(func)
+        if kwargs.get("inplace") or (
+            position is not None and len(args) > position and args[position]
+        ):
+            target = args[0] if args else kwargs.get("input")
+    return target if isinstance(target, Tensor) else None
