@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import pullback_widgets as pw
-from pullback_widgets.drawing import expression
+from pullback_widgets.drawing import expression, words
 from pullback_widgets.figures.snapshot import Frame, State, Studio
 
 VECTOR = torch.tensor([0.5, -1.0, 0.1, 2.0])
