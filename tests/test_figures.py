@@ -28,7 +28,9 @@ def model() -> pw.Model:
 
 MAKE: dict[str, tuple[Callable[[], Iterator[Result]], str]] = {
     "grid": (
-        lambda: grid.walk(model(), TWO, [0, 1, 2], extra=None, batch_size=1, **WALK),
+        lambda: grid.compute(
+            grid.GridRequest(model(), TWO, [0, 1, 2], extra=None, batch_size=1, **WALK)
+        ),
         "<Grid: 2 images x 3 targets, Residual, relative T = 0.85; {}>",
     ),
     "strip": (
@@ -190,7 +192,9 @@ ODD: dict[str, tuple[Callable[[], object], str]] = {
         "batch_size is 0; expected a whole number from 1 up",
     ),
     "a walk of no steps": (
-        lambda: grid.walk(model(), TWO, [1], steps=0),  # at the call: nobody takes a step
+        lambda: grid.compute(
+            grid.GridRequest(model(), TWO, [1], steps=0)
+        ),  # at the call: nobody takes a step
         "steps is 0; expected a whole number from 1 up",
     ),
     "a number in an array": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -19,6 +19,18 @@ def script(*body: str) -> str:
     if any("torch.tensor(" in line for line in body):  # of a Direction
         imports.append("import torch")
     return "\n".join([*imports, "", *body])
+
+
+def call(function: str, arguments: Sequence[str], width: int = 92) -> list[str]:
+    """The lines of a call, as many arguments in each as have room."""
+    lines = [f"{function}("]
+    for argument in arguments:
+        longer = f"{lines[-1]} {argument}," if len(lines) > 1 else ""
+        if longer and len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(f"    {argument},")
+    return [*lines, ")"]
 
 
 def of_model(model: Model) -> str:

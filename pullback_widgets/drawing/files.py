@@ -74,6 +74,13 @@ def as_json(settings: Mapping[str, Any], indent: int | None = None) -> str:
     return json.dumps(settings, indent=indent, default=plain)
 
 
+def save_json(path: Path, settings: Mapping[str, Any]) -> Path:
+    """Write settings as JSON, to be read by people too."""
+    path = path.expanduser()
+    path.write_text(as_json(settings, indent=1), "utf-8")
+    return path
+
+
 def load_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The arrays and the settings of a file that ``save_npz`` wrote."""
     with np.load(path, allow_pickle=False) as file:

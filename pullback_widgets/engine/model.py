@@ -141,6 +141,11 @@ class Model:
         self._calibration = calibration
         self.lock = _locks.setdefault(module, threading.RLock())
 
+    @classmethod
+    def of(cls, model: Model | nn.Module) -> Model:
+        """The model itself; a bare module with ImageNet preprocessing at 224 px."""
+        return model if isinstance(model, Model) else Model(model)
+
     def __repr__(self) -> str:
         return f"<Model {self.name}, {self.size} px, on {self.device}>"
 

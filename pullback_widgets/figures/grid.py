@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression, pixels, words
+from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
 from ..drawing.words import describe
-from ..engine.ascent import checked_walk
 from ..engine.image import to_batch
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike, with_indices
 from ..engine.softening import Softening
 from ..engine.target import Logit, Target, as_target
+from .declared import Walked, computed, drawn
 from .images import photographs
-from .provenance import provenance
-from .result import Progress, Result, checked_batch, completed, entitle, partly, to_numpy
+from .kinds import DEFAULT, Aimed, Images, Network, OneOf, Softened, Targets, Whole
+from .result import Progress, Result, completed, default_batch, entitle, partly, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +35,25 @@ EXTRA = "ostrich"
 Shown = Literal["difference", "perturbed"]
 
 
+@dataclass(frozen=True, eq=False)
+class GridRequest(Walked):
+    """What a counterfactual grid is asked for; see :func:`counterfactual_grid`."""
+
+    FUNCTION = "counterfactual_grid"
+    WIDGET = "CounterfactualGrid"
+    VARIABLE = "grid"
+    FINALLY = "grid.figure()"
+
+    model: Model = field(metadata=computed(Network()))
+    images: Any = field(metadata=computed(Images()))
+    targets: Any = field(default=None, metadata=computed(Targets(optional=True)))
+    softening: Softening = field(default=DEFAULT, metadata=computed(Softened()))
+    _: KW_ONLY
+    extra: TargetLike = field(default=EXTRA, metadata=computed(Aimed(optional=True)))
+    batch_size: int | None = field(default=None, metadata=computed(Whole(1, optional=True)))
+    shown: Shown = field(default="difference", metadata=drawn(OneOf(get_args(Shown))))
+
+
 @dataclass(eq=False, repr=False)
 class Grid(Result):
     """R images, C targets, and each image after ascent towards each target.
@@ -41,31 +61,22 @@ class Grid(Result):
     Cells that are not computed yet are zero, and NaN where they are numbers.
 
     Attributes:
-        model: The network.
+        request: What was asked for; ``softening``, ``steps``, ``step_size``, ``radius`` and
+            ``shown`` read as attributes of the grid.
         sources: R images as they were given, by name.
         images: What the network saw, (R, 3, H, W) in [-1, 1].
         targets: C targets, class names resolved.
-        softening: Of the pullbacks.
-        steps: Steps of ascent.
-        step_size: L2 length of a step, in image units.
-        radius: L2 radius of the ascent, in image units; None for no limit.
         differences: Image after ascent minus image, (R, C, 3, H, W).
         before: The target's value before, (R, C): the class's probability, 0 to 1; scores, if a
             target is hidden.
         after: Likewise after the ascent.
         done: Steps that are walked in each cell, (R, C).
-        shown: What the figure's tiles show: ``"difference"`` or ``"perturbed"``.
     """
 
-    model: Model
+    request: GridRequest
     sources: Mapping[str, Any]
     images: Tensor
     targets: list[Target]
-    softening: Softening
-    steps: int = 5
-    step_size: float = 20.0
-    radius: float | None = 100.0
-    shown: Shown = "difference"
     differences: Tensor = field(init=False, repr=False)
     before: NDArray[np.float64] = field(init=False, repr=False)
     after: NDArray[np.float64] = field(init=False, repr=False)
@@ -114,16 +125,13 @@ class Grid(Result):
             "done": self.done,
         }
 
-    def settings(self) -> dict[str, Any]:
-        return {
-            **provenance(self.model),
-            "images": self.names,
-            "targets": self.labels,
-            "softening": expression.of_softening(self.softening),
-            "steps": self.steps,
-            "step_size": self.step_size,
-            "radius": self.radius,
-        }
+    @property
+    def asked(self) -> GridRequest:
+        # All columns are named, so that none is added to them again.
+        return dataclasses.replace(self.request, targets=self.targets, extra=None)
+
+    def named(self) -> dict[str, Any]:
+        return {"images": self.names, "targets": self.labels}
 
     def summary(self) -> str:
         rows, columns = self.done.shape
@@ -173,20 +181,6 @@ class Grid(Result):
             return f"{100 * before:.0f} % → {100 * after:.0f} %"
         return f"{before:.3g} → {after:.3g}"
 
-    def code(self) -> str:
-        images = expression.of_images(self.sources.values())
-        targets = ", ".join(expression.of_target(target) for target in self.targets)
-        softening = expression.of_softening(self.softening)
-        return expression.script(
-            f"model = {expression.of_model(self.model)}",
-            f"images = {images}" + ("  # your images" if "..." in images else ""),
-            "grid = pw.counterfactual_grid(",
-            f"    model, images, [{targets}], {softening}, extra=None,",
-            f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
-            ")",
-            "grid.figure()",
-        )
-
 
 def counterfactual_grid(
     model: Model | nn.Module,
@@ -199,6 +193,7 @@ def counterfactual_grid(
     step_size: float = 20.0,
     radius: float | None = 100.0,
     batch_size: int | None = None,
+    shown: Shown = "difference",
     progress: Progress | None = None,
 ) -> Grid:
     """Walk every image towards every target.
@@ -216,6 +211,7 @@ def counterfactual_grid(
             (:func:`pullback_widgets.engine.ascent.ascend`), and radii likewise.
         radius: L2 radius around the image, above 0; None for no limit.
         batch_size: Cells computed at once; by default 4 on a CPU, 32 elsewhere.
+        shown: What the figure's tiles show: ``"difference"`` or ``"perturbed"``.
         progress: Called with the share that is done, 0 to 1.
 
     Returns:
@@ -226,52 +222,38 @@ def counterfactual_grid(
         ValueError: For numbers out of range, unknown layers or classes, no images, or images of
             several sizes.
     """
-    return completed(
-        walk(
-            model,
-            images,
-            targets,
-            softening,
-            extra=extra,
-            steps=steps,
-            step_size=step_size,
-            radius=radius,
-            batch_size=batch_size,
-        ),
-        progress,
+    request = GridRequest(
+        Model.of(model),
+        images,
+        targets,
+        Softening.checked(softening),
+        extra=extra,
+        steps=steps,
+        step_size=step_size,
+        radius=radius,
+        batch_size=batch_size,
+        shown=shown,
     )
+    return completed(compute(request), progress)
 
 
-def walk(
-    model: Model | nn.Module,
-    images: Any,
-    targets: TargetLike | Sequence[TargetLike] = None,
-    softening: Softening | None = None,
-    *,
-    extra: Target | int | str | None = EXTRA,
-    steps: int = 5,
-    step_size: float = 20.0,
-    radius: float | None = 100.0,
-    batch_size: int | None = None,
-) -> Iterator[Grid]:
-    """The grid after each step of ascent of each batch; see :func:`counterfactual_grid`."""
-    model = model if isinstance(model, Model) else Model(model)
-    softening = Softening.checked(softening)
-    steps, step_size, radius = checked_walk(steps, step_size, radius)
-    batch_size = checked_batch(batch_size, model)
-    named = photographs(images)
+def compute(request: GridRequest) -> Iterator[Grid]:
+    """The grid after each step of ascent of each batch."""
+    model = request.model
+    batch_size = request.batch_size or default_batch(model)
+    named = photographs(request.images)
     pixels, _ = to_batch(list(named.values()), model.size)
+    targets = request.targets
     if targets is None:
         targets = _own_classes(model, pixels, batch_size)
-    columns = targets if isinstance(targets, list | tuple) else [targets]
-    wanted = [with_indices(as_target(one), model) for one in columns]
+    columns = [with_indices(as_target(one), model) for one in targets]
+    extra = request.extra
     if extra is not None and not (extra == EXTRA and not _knows(model, EXTRA)):
         last = with_indices(as_target(extra), model)
-        wanted += [] if last in wanted else [last]
-    if not wanted:
+        columns += [] if last in columns else [last]
+    if not columns:
         raise ValueError("targets is empty; give at least one class or target, or None.")
-    grid = Grid(model, named, pixels, wanted, softening, steps, step_size, radius)
-    return _fill(grid, batch_size)
+    return _fill(Grid(request, named, pixels, columns), batch_size)
 
 
 def _fill(grid: Grid, batch_size: int) -> Iterator[Grid]:
@@ -288,13 +270,7 @@ def _fill(grid: Grid, batch_size: int) -> Iterator[Grid]:
             targets = [grid.targets[column] for _, column in cells]
             for cell, value in zip(cells, _values(grid, session, targets), strict=True):
                 grid.before[cell] = value
-            for step in session.ascend(
-                targets,
-                grid.softening,
-                steps=grid.steps,
-                step_size=grid.step_size,
-                radius=grid.radius,
-            ):
+            for step in session.ascend(targets, grid.softening, **grid.request.walk):
                 after = step.probability if grid.by_class else step.score
                 for n, cell in enumerate(cells):
                     grid.differences[cell] = step.difference[n]

@@ -14,14 +14,12 @@ from ..engine.model import Model
 from ..version import __version__
 
 
-def provenance(model: Model) -> dict[str, Any]:
-    """Versions, the network's name, and :func:`fingerprint`, in what JSON can hold."""
-    return {
-        "pullback_widgets": __version__,
-        "torch": torch.__version__,
-        "network": model.catalogue_name or model.name,
-        **fingerprint(model),
-    }
+def provenance(model: Model | None = None) -> dict[str, Any]:
+    """Versions, and each network's name and :func:`fingerprint`, in what JSON can hold."""
+    found: dict[str, Any] = {"pullback_widgets": __version__, "torch": torch.__version__}
+    if model is not None:
+        found |= {"network": model.catalogue_name or model.name, **fingerprint(model)}
+    return found
 
 
 def fingerprint(model: Model) -> dict[str, Any]:

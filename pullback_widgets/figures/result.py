@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from ..drawing import files
 from ..drawing.paper import wrapped
 from ..drawing.pixels import RGB
 from ..engine.model import Model
+from . import recipe
+from .declared import Request, choices
+from .provenance import provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,22 +31,57 @@ Progress = Callable[[float], None]
 class Result:
     """A figure in the making: its tensors are there from the start and fill up.
 
+    What it was asked for reads as attributes of its own: ``grid.steps`` is ``grid.request.steps``.
+    What is only drawn can be set: ``grid.shown = "perturbed"``.
+
     Attributes:
+        request: What was asked for.
         progress: The share that is computed, 0 to 1.
     """
 
-    ENDINGS: ClassVar[tuple[str, ...]] = (".png", ".pdf", ".svg", ".npz")
+    ENDINGS: ClassVar[tuple[str, ...]] = (".png", ".pdf", ".svg", ".npz", ".json")
     """The kinds of file that :meth:`save` writes; ``.gif`` where there is something to animate."""
 
+    request: Request
     progress: float = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        request = self.__dict__.get("request")
+        if request is None or name not in choices(type(request)):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(request, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        request = self.__dict__.get("request")
+        one = None if request is None else choices(type(request)).get(name)
+        if one is not None and one.role != "computed":  # what is drawn may change
+            name, value = "request", dataclasses.replace(request, **{name: value})
+        object.__setattr__(self, name, value)
+
+    @property
+    def asked(self) -> Any:
+        """The request, with what was resolved since."""
+        return self.request
+
+    def networks(self) -> Sequence[Model]:
+        """The networks that the figure is about."""
+        return [self.model] if isinstance(getattr(self, "model", None), Model) else []
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every tensor and number of the figure, by name."""
         raise NotImplementedError
 
+    def named(self) -> dict[str, Any]:
+        """Settings in the figure's own words, which say more than the request's."""
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """All that was chosen, in what JSON can hold, with versions and the weights' hash."""
-        raise NotImplementedError
+        return {**provenance(*self.networks()[:1]), **self.asked.settings(), **self.named()}
+
+    def recipe(self) -> dict[str, Any]:
+        """What opens the figure's widget again; see :func:`pullback_widgets.open_recipe`."""
+        return recipe.write(self.asked, self.networks())
 
     def summary(self) -> str:
         """What the figure is of, in a few words."""
@@ -54,7 +93,8 @@ class Result:
 
     def code(self) -> str:
         """The lines of Python that compute the figure without the widget."""
-        raise NotImplementedError
+        lines: str = self.asked.code()
+        return lines
 
     def frames(self) -> Sequence[RGB]:
         """The pictures of the animation, if the figure has one."""
@@ -79,7 +119,8 @@ class Result:
 
         Args:
             path: ``.png``, ``.pdf``, ``.svg``: the figure at 300 dots per inch; ``.npz``: arrays
-                and settings; ``.gif``: the animation, where ``ENDINGS`` has it.
+                and settings; ``.json``: the recipe, which ``pw.open_recipe`` opens again;
+                ``.gif``: the animation, where ``ENDINGS`` has it.
 
         Raises:
             ValueError: For another ending.
@@ -87,6 +128,8 @@ class Result:
         path = files.checked_path(path, self.ENDINGS)
         if path.suffix == ".npz":
             return files.save_npz(path, self.arrays(), self.settings())
+        if path.suffix == ".json":
+            return files.save_json(path, self.recipe())
         if path.suffix == ".gif":
             return files.save_gif(path, self.frames())
         return files.save_figure(path, self.figure())

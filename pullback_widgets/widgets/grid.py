@@ -17,7 +17,7 @@ from ..engine.model import Model
 from ..engine.session import with_indices
 from ..engine.target import as_target
 from ..figures import grid
-from ..figures.grid import EXTRA, Grid, Shown
+from ..figures.grid import EXTRA, Grid, GridRequest, Shown
 from ..figures.images import photographs
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen, quietly
@@ -25,12 +25,12 @@ from .kit.layout import row
 from .kit.network_widget import names_box, steps_box, temperature_row
 from .kit.sources import network_box, upload_button
 from .kit.tiles import Board, margin, tile_beside
-from .kit.traits import Given, Knobs
+from .kit.traits import SofteningTraits
 
 DEFAULT_IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")
 
 
-class CounterfactualGrid(ExplorableFigure):
+class CounterfactualGrid(SofteningTraits, ExplorableFigure):
     """Every image, pushed towards the classes of the others: the paper's figure 1.
 
     Attributes:
@@ -50,13 +50,7 @@ class CounterfactualGrid(ExplorableFigure):
 
     TITLE = "Counterfactual grid"
     RESULT = Grid
-    NAMES = (*Knobs.NAMES, "images", "targets", "extra", "shown")
-    LOOKS = ("shown",)
-
-    images = Given()
-    targets = t.Any(None, allow_none=True)
-    extra = t.Any(EXTRA, allow_none=True)
-    shown = t.Enum(get_args(Shown), "difference")
+    REQUEST = GridRequest
 
     def __init__(
         self,
@@ -92,9 +86,8 @@ class CounterfactualGrid(ExplorableFigure):
         )
         self._board.opened((row, column))
 
-    def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Grid]:
-        wanted = ("images", "targets", "softening", "extra", "steps", "step_size", "radius")
-        return grid.walk(model, **{name: choices[name] for name in wanted})
+    def steps_of(self, request: GridRequest) -> Iterator[Grid]:
+        return grid.compute(request)
 
     def show(self, result: Grid) -> None:
         labels = [_two_lines(label) for label in ["photograph", *result.labels]]
@@ -201,21 +194,12 @@ class CounterfactualGrid(ExplorableFigure):
             "and after. Click a cell to explore it."
         )
 
-    @t.validate("images")
-    def _check_images(self, proposal: Any) -> Any:
-        from ..engine.image import to_tensor
-
-        for image in photographs(proposal["value"]).values():
-            to_tensor(image, 32)  # raises ImageError with the reason
-        return proposal["value"]
-
     @t.validate("targets", "extra")
     def _check_targets(self, proposal: Any) -> Any:
         value = proposal["value"]
-        for target in value if isinstance(value, list | tuple) else [value]:
-            resolved = None if target is None else as_target(target)
-            if resolved is not None and isinstance(self.model, Model) and target != EXTRA:
-                with_indices(resolved, self.model)
+        for target in value if isinstance(value, list) else [value]:
+            if target not in (None, EXTRA) and isinstance(self.model, Model):
+                with_indices(as_target(target), self.model)
         return value
 
 

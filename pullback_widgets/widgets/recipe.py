@@ -4,85 +4,80 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from ..engine.model import Model
-from ..engine.softening import Softening
-from ..figures.recipe import PLAIN, UNREADABLE, differences, read, read_image, read_target
-
-if TYPE_CHECKING:
-    from .explorer.explorer import Explorer
+from ..figures.recipe import EXPLORER, UNREADABLE, differences, read, values
 
 
 def open_recipe(
     recipe: str | Path | Mapping[str, Any],
     model: Model | nn.Module | str | None = None,
     image: Any = None,
-) -> Explorer:
-    """Open an Explorer as it was when a recipe was written.
+) -> Any:
+    """Open a widget as it was when a recipe was written.
 
-    What is not as it was then (versions, the network, the photograph's file) is said in the
-    Explorer and in its ``notes``; it opens all the same.
+    What is not as it was then (versions, the network, the photograph's file) is said in the widget
+    and in its ``notes``; it opens all the same.
 
     Args:
-        recipe: A ``.json`` file that ``Explorer.save`` wrote, or what ``Explorer.recipe`` gave.
-        model: The network; needed if it was not one of the catalogue.
-        image: Another image than the recipe's.
+        recipe: A ``.json`` file that the ``save`` of a widget or a figure wrote, or what ``recipe``
+            gave.
+        model: The network; needed if it was not one of the catalogue. A list for ``Compare``.
+        image: Another image than the recipe's, or other images.
+
+    Returns:
+        The widget: an ``Explorer``, a ``CounterfactualGrid``...
 
     Raises:
         ValueError: If this is no recipe, one of a newer version, or one that needs ``model`` or
             ``image``.
     """
-    from .. import Explorer  # says what is missing where there is no Jupyter
-
     content = read(recipe)
+    widget = _widget(content)
     notes: list[str] = []
+    given = {"model": model, "models": model, "image": image, "images": image}
     try:
-        if model is None:
-            if not content["catalogue"]:
-                raise ValueError(
-                    f"The recipe is of the network {content['network']}, which is none of the "
-                    "catalogue; give it: pw.open_recipe(recipe, model=pw.Model(...))."
-                )
-            model = str(content["network"])
-        choices = {name: content[name] for name in PLAIN}
-        choices["position"] = None if content["position"] is None else tuple(content["position"])
-        choices["softening"] = Softening(**content["softening"])
-        target = read_target(content["target"])
-        chosen = content["layer"] != "logits" and target is None
-        if not chosen:  # the target itself says which layer, channel and position
-            for name in ("layer", "channel", "position"):
-                del choices[name]
-            choices["target"] = target
-        if image is None:
-            image = read_image(content["image"], notes)
-        walked = content.get("walked", choices["steps"])
-        if walked < choices["steps"]:
-            notes.append(f"The ascent had been stopped after step {walked} of {choices['steps']}.")
-            choices["steps"] = walked
-    except (KeyError, TypeError, AttributeError, OSError, *UNREADABLE) as error:
+        chosen = widget.chosen(values(widget.REQUEST, content, notes, given))
+        notes += widget.remarks(content, chosen)
+        opened = widget(**chosen)
+    except UNREADABLE as error:
         raise ValueError(
             f"The recipe is damaged or was changed by hand: {type(error).__name__}: {error}; save "
-            "it anew from an Explorer."
+            "it anew from a widget."
         ) from error
-    explorer = Explorer(model, image, **choices)
-    explorer.notes = tuple(notes)
-    _compare_when_loaded(explorer, content)
-    return explorer
+    opened.notes = tuple(notes)
+    _compare_when_computed(opened, content)
+    return opened
 
 
-def _compare_when_loaded(explorer: Explorer, recipe: Mapping[str, Any]) -> None:
-    """As soon as the network is there, say what is not as it was."""
+def _widget(content: Mapping[str, Any]) -> Any:
+    """The class of widget that a recipe is of."""
+    import pullback_widgets as pw  # says what is missing where there is no Jupyter
+
+    name = content.get("widget", EXPLORER)
+    widget = getattr(pw, name) if isinstance(name, str) and name in dir(pw) else None
+    request = getattr(widget, "REQUEST", None)
+    if getattr(request, "WIDGET", None) != name:
+        raise ValueError(
+            f"The recipe is of the widget {name!r}, which this version does not have; upgrade "
+            "pullback_widgets."
+        )
+    return widget
+
+
+def _compare_when_computed(widget: Any, content: Mapping[str, Any]) -> None:
+    """As soon as the networks are there, say what is not as it was."""
 
     def compare(_: Any = None) -> None:
-        if explorer.result is not None and compare in watching:
+        networks = [] if widget.result is None else widget.result.networks()
+        if (networks or widget.result is not None) and compare in watching:
             watching.remove(compare)
-            explorer.unobserve(compare, "result")
-            found = differences(recipe, explorer.result.model)
-            explorer.notes = (*explorer.notes, *found)
+            widget.unobserve(compare, "result")
+            widget.notes = (*widget.notes, *differences(content, *networks[:1]))
 
     watching: list[Callable[..., None]] = [compare]
-    explorer.observe(compare, "result")
+    widget.observe(compare, "result")
     compare()  # it may have been there already

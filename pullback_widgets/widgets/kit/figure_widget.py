@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import datetime
-from collections.abc import Iterator, Sequence
+import html
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ipywidgets as w
 import traitlets as t
 
+from ...drawing import files
+from ...figures import recipe
 from ...figures.result import Result
+from .binding import follow
 from .layout import heading, row, style_sheet
 from .live import Live
 from .save_buttons import TakeawayPanel
-from .traits import Choices
+from .traits import CheckedTraits
 from .turn import TURNS, give_memory_back
 from .worker import Worker
 
@@ -23,14 +27,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Stage(Choices, Live):
+class Stage(CheckedTraits, Live):
     """A figure as a live widget: it appears while it is computed.
 
-    A stage says what its choices are (``NAMES``, each a trait), how they are computed
-    (``figures``) and how the figure is drawn (``show``). Every change computes anew; the newest
+    It says what it is a figure of (``REQUEST``, whose choices are its traits), how that is computed
+    (``compute``) and how the result is drawn (``show``). Every change computes anew; the newest
     wins.
 
     Attributes:
+        notes: Sentences that stay under the figure; a recipe says here what is not as it was.
         result: The figure as far as it is computed (read only); observe it to follow the
             computation. Observers run in the computing thread.
     """
@@ -43,6 +48,7 @@ class Stage(Choices, Live):
     """Whether Run, Stop and a bar stand over the figure."""
 
     result = t.Any(None, allow_none=True, read_only=True)
+    notes = t.Tuple()
 
     def __init__(self, **choices: Any) -> None:
         """Check the choices, build the widget and start computing.
@@ -59,13 +65,18 @@ class Stage(Choices, Live):
 
     # What a figure fills in.
 
-    def figures(self, choices: dict[str, Any]) -> Iterator[Result]:
+    def compute(self, request: Any) -> Iterator[Result]:
         """Compute a figure: the same result again after each step.
 
         Args:
-            choices: All choices by name, as they were when the figure was asked for.
+            request: A ``REQUEST``: all choices as they were when the figure was asked for.
         """
         raise NotImplementedError
+
+    @classmethod
+    def remarks(cls, content: Mapping[str, Any], chosen: dict[str, Any]) -> list[str]:
+        """What a recipe says beside the choices, in sentences; it may change these."""
+        return []
 
     def show(self, result: Any) -> None:
         """Draw what is new in a result, or all of one that was not drawn before."""
@@ -110,7 +121,15 @@ class Stage(Choices, Live):
 
     def save(self, path: str | Path) -> Path:
         """Write the figure to a file; see :meth:`pullback_widgets.figures.result.Result.save`."""
-        return self._settled().save(path)
+        result = self._settled()
+        if Path(path).suffix.lower() == ".json":
+            return files.save_json(Path(path), self.recipe())
+        return result.save(path)
+
+    def recipe(self) -> dict[str, Any]:
+        """All choices, versions and the weights' hash, for ``pw.open_recipe`` or a JSON file."""
+        networks = self._settled().networks()
+        return recipe.write(self.request(), networks)
 
     def code(self) -> str:
         """The lines that compute the figure without the widget."""
@@ -170,17 +189,17 @@ class Stage(Choices, Live):
             self._draw(self.result)
             return
         self._show_progress(0.0)
-        self._worker.submit({name: getattr(self, name) for name in self.NAMES})
+        self._worker.submit(self.request())
 
     _begun = False
     """Whether a figure was ever asked for; the first one waits for its turn."""
 
-    def _compute(self, choices: dict[str, Any]) -> Iterator[None]:
+    def _compute(self, request: Any) -> Iterator[None]:
         first, self._begun = not self._begun, True
         try:
             if first:
                 yield from self._wait_for_turn()
-            yield from self._draw_all(choices)
+            yield from self._draw_all(request)
         finally:
             TURNS.leave(self)
             give_memory_back()
@@ -194,8 +213,8 @@ class Stage(Choices, Live):
             yield
         self._show_progress(0.0)
 
-    def _draw_all(self, choices: dict[str, Any]) -> Iterator[None]:
-        steps = self.figures(choices)
+    def _draw_all(self, request: Any) -> Iterator[None]:
+        steps = self.compute(request)
         try:
             for result in steps:
                 self._set_result(result)
@@ -222,7 +241,7 @@ class Stage(Choices, Live):
         else:
             self.set_trait("result", result)
 
-    def _failed(self, choices: dict[str, Any], error: BaseException) -> None:
+    def _failed(self, request: Any, error: BaseException) -> None:
         self._show_error(error)
         self._show_progress(0.0, idle=True, failed=True)
 
@@ -258,6 +277,8 @@ class Stage(Choices, Live):
         self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
         self._problem.layout.width = "auto"
         self._nothing = w.HTML(layout=w.Layout(display="none"))
+        self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
+        follow(self, "notes", self._show_notes)
         self._unseen += [self._nothing, self._go, self._halt, self._bar, self._status]
         screen = self.screen()
         away = TakeawayPanel(self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem)
@@ -269,11 +290,16 @@ class Stage(Choices, Live):
             self._problem,
             w.Box([screen], layout=w.Layout(overflow="auto", flex="0 0 auto")),
             self._caption,
+            self._notes,
             *self.footnotes(),
             row(w.HTML('<div class="pullback-note">Take it away:</div>'), away.box),
             *self.annexes(),
         ]
         self.add_class("pullback-explorer")
+
+    def _show_notes(self, notes: tuple[str, ...]) -> None:
+        lines = "".join(f"<div>{html.escape(note)}</div>" for note in notes)
+        self._notes.value = f'<div class="pullback-note">{lines}</div>' if notes else ""
 
     @property
     def stem(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import html
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +20,9 @@ from .binding import SPOKEN_LABEL, bind, follow, listen
 from .figure_widget import Stage
 from .layout import row
 from .temperature import temperature_controls
-from .traits import Knobs
 
 
-class View(Knobs, Stage):
+class View(Stage):
     """A figure of a network, which may be a name; what of it is not softened is said."""
 
     def __init__(self, **choices: Any) -> None:
@@ -30,25 +30,15 @@ class View(Knobs, Stage):
         self._exceptions: weakref.WeakKeyDictionary[Model, str] = weakref.WeakKeyDictionary()
         super().__init__(**choices)
 
-    def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Result]:
-        """Compute a figure: the same result again after each step.
-
-        Args:
-            model: The network, loaded.
-            choices: All choices by name, as they were when the figure was asked for.
-        """
+    def steps_of(self, request: Any) -> Iterator[Result]:
+        """Compute a figure of a network that is loaded; see :meth:`compute`."""
         raise NotImplementedError
 
-    def figures(self, choices: dict[str, Any]) -> Iterator[Result]:
-        model = self._loaded(choices)
-        return self.steps_of(model, {**choices, "model": model})
-
-    def networks(self, result: Any) -> Sequence[Model]:
-        """The networks that a figure is about."""
-        return [result.model]
+    def compute(self, request: Any) -> Iterator[Result]:
+        return self.steps_of(dataclasses.replace(request, model=self._loaded(request)))
 
     def drew(self, result: Any) -> None:
-        self._show_exceptions(self.networks(result))
+        self._show_exceptions(result.networks())
 
     def footnotes(self) -> Sequence[w.Widget]:
         self._kept = w.HTML(layout=w.Layout(max_width="1000px"))
@@ -59,10 +49,10 @@ class View(Knobs, Stage):
     _model: Model | None = None
     """The network that was there last."""
 
-    def _loaded(self, choices: dict[str, Any]) -> Model:
+    def _loaded(self, request: Any) -> Model:
         """The chosen network."""
-        self._model = self._studio.model(choices["model"])
-        if self.model == choices["model"] and self.model is not self._model:
+        self._model = self._studio.model(request.model)
+        if self.model == request.model and self.model is not self._model:
             self._restore({"model": self._model})  # a name became its network: no new choice
         return self._model
 
@@ -79,15 +69,11 @@ class View(Knobs, Stage):
                 lines.append(html.escape(f"{network.name}: {self._exceptions[network]}"))
         self._kept.value = "".join(f'<div class="pullback-note">{line}</div>' for line in lines)
 
-    def _failed(self, choices: dict[str, Any], error: BaseException) -> None:
+    def _failed(self, request: Any, error: BaseException) -> None:
         good = self.result
-        if (
-            isinstance(choices["model"], str)
-            and self.model == choices["model"]
-            and good is not None
-        ):
+        if isinstance(request.model, str) and self.model == request.model and good is not None:
             self._restore({"model": good.model})  # it could not be had: go on with the one before
-        super()._failed(choices, error)
+        super()._failed(request, error)
 
     def _downloading(self, name: str, done: int, total: int) -> None:
         self._bar.value = done / max(total, 1)

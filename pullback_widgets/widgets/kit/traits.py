@@ -1,41 +1,74 @@
-"""The choices that all widgets have: the network, the softening, the ascent.
+"""Choices as traits: checked when they are set, agreeing with each other, set together.
 
-They are traits that are checked when they are set, and that agree with each other.
+A widget's traits derive from the request that it makes (``figures.declared``). What else a widget
+can be told, such as the temperature of its softening, is another way to say one of these choices.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import traitlets as t
-from torch import nn
 
-from ...engine.image import to_tensor
-from ...engine.model import Model
 from ...engine.softening import Softening
-from ...networks.catalogue import CATALOGUE, entry
+from ...figures.declared import Choice, Request, checked, choices
 
 
-class Given(t.Any):
-    """Anything but None."""
+class ChoiceTrait(t.TraitType[Any, Any]):
+    """A choice of a request as a trait."""
 
-    allow_none = False
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+        given = choice.default is not dataclasses.MISSING
+        default = checked(choice.trait, choice, choice.default) if given else None
+        super().__init__(default, allow_none=choice.kind.optional)
+
+    def validate(self, obj: t.HasTraits, value: Any) -> Any:
+        if value is None and self.name not in obj._trait_values:
+            return None  # nothing was chosen yet
+        value = checked(self.name or "", self.choice, value)
+        if value is not None and value is not self.default_value:
+            self.choice.kind.verify(value)
+        return value
 
 
-class Choices(t.HasTraits):
+class CheckedTraits(t.HasTraits):
     """Traits that are checked when they are set and agree with each other, and can be set together.
 
     Attributes: those that ``NAMES`` lists.
     """
 
+    REQUEST: ClassVar[type[Request]]
+    """What the choices make; each of its choices becomes a trait."""
+    DERIVED: ClassVar[Mapping[str, str]] = {}
+    """Traits that say a choice in another way -> that choice."""
     NAMES: ClassVar[tuple[str, ...]] = ()
-    """The choices, in the order in which they must be set: some reset those that follow."""
-    LOOKS: ClassVar[tuple[str, ...]] = ()
-    """Choices that change what is drawn but not what is computed."""
+    """All of them, in the order in which they must be set: some reset those that follow."""
+    LOOKS: ClassVar[frozenset[str]] = frozenset()
+    """Those that change what is drawn but not what is computed."""
 
     _deferred = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        request: type[Request] | None = getattr(cls, "REQUEST", None)
+        if request is None:
+            return
+        names: list[str] = []
+        for one in choices(request).values():
+            if "REQUEST" in vars(cls):
+                trait = ChoiceTrait(one)
+                setattr(cls, one.trait, trait)
+                trait.class_init(cls, one.trait)
+            also = [name for name, said in cls.DERIVED.items() if said == one.trait]
+            names += [one.trait, *also]
+        cls.NAMES = tuple(names)
+        cls.LOOKS = frozenset(
+            one.trait for one in choices(request).values() if one.role != "computed"
+        )
 
     def __init__(self, **options: Any) -> None:
         # Of each thread: a network that arrives in the worker's must not hide a choice
@@ -54,6 +87,17 @@ class Choices(t.HasTraits):
 
     def changed(self, looks_only: bool) -> None:
         """Called after a choice and all that follow from it are settled."""
+
+    def request(self) -> Any:
+        """All that was chosen, frozen."""
+        return self.REQUEST(
+            **{name: getattr(self, one.trait) for name, one in choices(self.REQUEST).items()}
+        )
+
+    @classmethod
+    def chosen(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The traits that make a request of these values."""
+        return {one.trait: values[name] for name, one in choices(cls.REQUEST).items()}
 
     def choose(self, **choices: Any) -> None:
         """Set several choices, then call :meth:`changed` once.
@@ -107,30 +151,19 @@ class Choices(t.HasTraits):
         return {}
 
 
-class Knobs(Choices):
-    """Traits for the network, the softening and the ascent, which figures of networks have.
+class SofteningTraits(CheckedTraits):
+    """The temperature and its units, which say a part of the softening.
 
     Attributes:
-        model: The network: a ``Model``, a bare module, or a name that ``pw.load_model`` takes.
-        softening: How gates are softened in the backward pass.
         temperature: The softening's temperature; 0 is the plain gradient.
         units: ``"relative"`` or ``"absolute"`` temperature.
-        steps: Steps of ascent.
-        step_size: L2 length of a step, in image units.
-        radius: L2 radius of the ascent, in image units; None for no limit.
     """
 
-    NAMES: ClassVar[tuple[str, ...]] = (
-        "model", "softening", "units", "temperature", "steps", "step_size", "radius",
-    )  # fmt: skip
+    DERIVED: ClassVar[Mapping[str, str]] = {"units": "softening", "temperature": "softening"}
 
-    model = Given()
-    softening = t.Instance(Softening, Softening.relative().__reduce__()[1])
+    softening: Softening
     temperature = t.Float(0.85)
     units = t.Enum(["relative", "absolute"], "relative")
-    steps = t.Integer(5)
-    step_size = t.Float(20.0)
-    radius = t.Float(100.0, allow_none=True)
 
     def __init__(self, **options: Any) -> None:
         self._family = Softening.relative()
@@ -138,15 +171,17 @@ class Knobs(Choices):
 
     def _settlers(self) -> dict[str, Callable[[Any], None]]:
         return {
+            **super()._settlers(),
             "softening": self._settle_softening,
             "temperature": self._settle_temperature,
             "units": self._settle_temperature,
         }
 
     def _settle_softening(self, change: Any) -> None:
-        self.temperature = 0.0 if self.softening.is_hard else self.softening.temperature
-        if not self.softening.is_hard:
-            self.units, self._family = self.softening.units, self.softening
+        softening = self.softening
+        self.temperature = 0.0 if softening.is_hard else softening.temperature
+        if not softening.is_hard:
+            self.units, self._family = softening.units, softening
 
     def _settle_temperature(self, change: Any) -> None:
         if change["name"] == "units" and self.temperature == 0:
@@ -157,46 +192,8 @@ class Knobs(Choices):
             family = self._family.with_units(self.units)
             self.softening = self._family = family.with_temperature(self.temperature)
 
-    # Checking: one clear sentence, raised where the choice is made.
-
-    @t.validate("model")
-    def _check_model(self, proposal: Any) -> Model | str:
-        model = proposal["value"]
-        if isinstance(model, str):
-            return entry(model).name  # raises with the nearest names
-        if isinstance(model, nn.Module):
-            return Model(model)
-        if not isinstance(model, Model):
-            raise TypeError(
-                f"The network is {type(model).__name__}; expected a pw.Model, a torch module, or "
-                f"one of {', '.join(CATALOGUE)}."
-            )
-        return model
-
     @t.validate("temperature")
     def _check_temperature(self, proposal: Any) -> float:
         if proposal["value"] != 0:
             Softening.relative(proposal["value"])  # raises with the reason
         return float(proposal["value"])
-
-    @t.validate("steps", "step_size", "radius")
-    def _check_number(self, proposal: Any) -> Any:
-        value, name = proposal["value"], proposal["trait"].name
-        if value is None or 0 < value < float("inf"):
-            return value
-        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-
-
-class Pictured(t.HasTraits):
-    """Has one image.
-
-    Attributes:
-        image: What ``Session`` takes, a single one.
-    """
-
-    image = Given()
-
-    @t.validate("image")
-    def _check_image(self, proposal: Any) -> Any:
-        to_tensor(proposal["value"], 32)  # raises ImageError with the reason
-        return proposal["value"]
