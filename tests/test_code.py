@@ -13,7 +13,7 @@ from torch import Tensor
 
 import pullback_widgets as pw
 from pullback_widgets.drawing import expression, words
-from pullback_widgets.figures.snapshot import Frame, State, Studio
+from pullback_widgets.figures.snapshot import Frame, SnapshotRequest, Studio
 
 VECTOR = torch.tensor([0.5, -1.0, 0.1, 2.0])
 BALL_MINUS_SPOON = pw.Difference("golf ball", "spoon")
@@ -92,13 +92,13 @@ def same(first: Tensor, second: Tensor) -> bool:
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
 def test_every_target(model: pw.Model, target: Any) -> None:
-    frame = last(State(model, image(1), target))
+    frame = last(SnapshotRequest(model, image(1), target=target))
     assert same(run(frame, image_given=image(1))["pullback"], frame.pullback)
 
 
 @pytest.mark.parametrize("softening", SOFTENINGS.values(), ids=list(SOFTENINGS))
 def test_every_softening(model: pw.Model, softening: pw.Softening) -> None:
-    frame = last(State(model, image(1), 0, softening=softening))
+    frame = last(SnapshotRequest(model, image(1), target=0, softening=softening))
     assert same(run(frame, image_given=image(1))["pullback"], frame.pullback)
 
 
@@ -113,7 +113,7 @@ def test_every_softening(model: pw.Model, softening: pw.Softening) -> None:
     ids=str,
 )
 def test_choices_of_a_hidden_layer(model: pw.Model, choices: dict[str, Any]) -> None:
-    frame = last(State(model, image(1), **choices))
+    frame = last(SnapshotRequest(model, image(1), **choices))
     assert same(run(frame, image_given=image(1))["pullback"], frame.pullback)
 
 
@@ -122,7 +122,7 @@ def test_choices_of_a_hidden_layer(model: pw.Model, choices: dict[str, Any]) -> 
 @pytest.mark.parametrize("target", [1, pw.Unit("layer1", 1, (0, 1))], ids=["class", "unit"])
 def test_ascents(model: pw.Model, target: Any, radius: float | None, view: str) -> None:
     options: dict[str, Any] = {"steps": 3, "step_size": 0.1 + 0.2, "radius": radius}
-    frame = last(State(model, image(1), target, views=frozenset({view}), **options))
+    frame = last(SnapshotRequest(model, image(1), target=target, view=view, **options))
     names = run(frame, view, image_given=image(1))
     assert same(names[view], frame.tensor(view))
     assert same(names["pullback"], frame.pullback)
@@ -132,13 +132,13 @@ def test_ascents(model: pw.Model, target: Any, radius: float | None, view: str) 
 def test_an_image_from_a_file(
     model: pw.Model, photograph: Path, kind: Callable[[Path], Any]
 ) -> None:
-    frame = last(State(model, kind(photograph), 0))
+    frame = last(SnapshotRequest(model, kind(photograph), target=0))
     assert "your image" not in frame.code("pullback")
     assert same(run(frame)["pullback"], frame.pullback)
 
 
 def test_a_sample_and_the_network_of_the_catalogue_need_nothing_filled_in() -> None:
-    frame = last(State("efficientnet_lite0", "chelsea", "Egyptian cat"))
+    frame = last(SnapshotRequest("efficientnet_lite0", "chelsea", target="Egyptian cat"))
     text = frame.code("pullback")
     assert "..." not in text
     names: dict[str, Any] = {}
@@ -148,11 +148,11 @@ def test_a_sample_and_the_network_of_the_catalogue_need_nothing_filled_in() -> N
 
 @pytest.mark.parametrize("view", ["pullback", "photograph", "overlay"])
 def test_other_views_need_no_ascent(model: pw.Model, view: str) -> None:
-    assert "ascend" not in last(State(model, image(1), 0)).code(view)
+    assert "ascend" not in last(SnapshotRequest(model, image(1), target=0)).code(view)
 
 
 def test_what_cannot_be_written_down_is_left_open_with_a_word(model: pw.Model) -> None:
-    text = last(State(model, image(1), 0)).code("pullback")
+    text = last(SnapshotRequest(model, image(1), target=0)).code("pullback")
     assert "model = ...  # your pw.Model" in text
     assert "# your image" in text
 
@@ -203,14 +203,14 @@ class Own(pw.Target):
 
 
 def test_a_target_of_one_s_own_is_left_open(model: pw.Model) -> None:
-    text = last(State(model, image(1), Own())).code("pullback")
+    text = last(SnapshotRequest(model, image(1), target=Own())).code("pullback")
     assert "your target" in text
     compile(text, "explorer.code()", "exec")
 
 
 def test_an_ascent_that_was_stopped_has_the_steps_it_took(model: pw.Model) -> None:
     frames = Studio().frames(
-        State(model, image(1), target=0, views=frozenset({"perturbed"}), steps=5, step_size=1.0)
+        SnapshotRequest(model, image(1), target=0, view="perturbed", steps=5, step_size=1.0)
     )
     next(frames)
     assert "steps=2" in next(frames).code("perturbed")

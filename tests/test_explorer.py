@@ -176,7 +176,7 @@ def test_everything_can_be_chosen_at_the_beginning(explore: Make, page: Page) ->
     )
     frame = right(explorer, page)
     assert frame.target == pw.Unit("layer1", 2, (1, 3))
-    assert frame.state.softening == pw.Softening.paper_v6(0.4)
+    assert frame.request.softening == pw.Softening.paper_v6(0.4)
     assert frame.step.index == 2
 
 
@@ -266,7 +266,7 @@ def test_a_storm_of_changes_ends_with_the_last(explore: Make, page: Page, seed: 
         if chance.random() < 0.3:
             time.sleep(0.003 * chance.random())
     right(explorer, page)
-    assert explorer.result.state.softening == explorer.softening
+    assert explorer.result.request.softening == explorer.softening
 
 
 # Only the newest counts --------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_a_choice_at_the_moment_a_network_arrives_is_not_lost(
     explorer.temperature = 0.3
     chosen.set()
     right(explorer, page)
-    assert explorer.softening == explorer.result.state.softening == pw.Softening.relative(0.3)
+    assert explorer.softening == explorer.result.request.softening == pw.Softening.relative(0.3)
 
 
 def test_cells_run_while_a_picture_is_computed(explorer: pw.Explorer, hold: Hold) -> None:

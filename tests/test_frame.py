@@ -18,13 +18,21 @@ import pullback_widgets as pw
 from pullback_widgets.drawing import pixels
 from pullback_widgets.engine.recording import Recording
 from pullback_widgets.figures import snapshot as frame_module
-from pullback_widgets.figures.snapshot import ASCENDED, BINS, STRONGEST, VIEWS, Frame, State, Studio
+from pullback_widgets.figures.snapshot import (
+    ASCENDED,
+    BINS,
+    STRONGEST,
+    VIEWS,
+    Frame,
+    SnapshotRequest,
+    Studio,
+)
 
 VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
 
 
-def state(name: str = "residual", seed: int = 1, **choices: Any) -> State:
-    return State(wrap(network(name)), image(seed), **choices)
+def state(name: str = "residual", seed: int = 1, **choices: Any) -> SnapshotRequest:
+    return SnapshotRequest(wrap(network(name)), image(seed), **choices)
 
 
 def only(frames: Any) -> Frame:
@@ -32,8 +40,9 @@ def only(frames: Any) -> Frame:
     return frame
 
 
-def views(*names: str) -> dict[str, frozenset[str]]:
-    return {"views": frozenset(names)}
+def views(first: str, second: str | None = None) -> dict[str, Any]:
+    """One view on the screen, or two with the wipe between them."""
+    return {"view": first} | ({} if second is None else {"compare": second, "wipe": 0.5})
 
 
 # What a frame holds ------------------------------------------------------------------------------
@@ -413,7 +422,7 @@ class Broken(nn.Module):
 def test_numbers_that_are_not_finite_are_explained(value: float, layer: str) -> None:
     """One sentence that says so, whichever part of the frame would have met them first."""
     net = Broken()
-    asked = State(wrap(net), image(1), layer=layer)
+    asked = SnapshotRequest(wrap(net), image(1), layer=layer)
     with torch.no_grad():
         net.body.bn.bias[1] = value
     with pytest.raises(ValueError, match="NaN or infinite"):
@@ -425,7 +434,7 @@ def test_numbers_that_are_not_finite_in_the_backward_pass_alone() -> None:
     # sqrt is fine at 0, and its derivative is infinite.
     net.spoil = lambda y: (y - y.detach()).abs().sqrt() + y.detach()
     with pytest.raises(ValueError, match="NaN or infinite"):
-        list(Studio().frames(State(wrap(net), image(1), target=0)))
+        list(Studio().frames(SnapshotRequest(wrap(net), image(1), target=0)))
 
 
 def test_numbers_that_stop_being_finite_during_an_ascent() -> None:
@@ -438,7 +447,7 @@ def test_numbers_that_stop_being_finite_during_an_ascent() -> None:
         return y if calls < 3 else y * math.nan
 
     studio = Studio()
-    asked = State(model, image(1), target=0, steps=5, step_size=1.0, **views("perturbed"))
+    asked = SnapshotRequest(model, image(1), target=0, steps=5, step_size=1.0, **views("perturbed"))
     list(studio.frames(replace(asked, **views("pullback"))))  # calibrates
     net.spoil = spoil
     with pytest.raises(ValueError, match="NaN or infinite"):
@@ -490,7 +499,7 @@ def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPat
     reports: list[tuple[str, int, int]] = []
     for studio in (Studio(lambda *report: reports.append(report)), Studio()):
         for seed in (1, 2):
-            frame = only(studio.frames(State("squeezenet1_1", image(seed))))
+            frame = only(studio.frames(SnapshotRequest("squeezenet1_1", image(seed))))
             assert frame.model is model
     assert loaded == ["squeezenet1_1"]
     assert reports == [("squeezenet1_1", 1, 2), ("squeezenet1_1", 2, 2)]
@@ -506,7 +515,7 @@ def test_states_and_frames_are_frozen() -> None:
 
 def test_a_photograph_on_the_embedded_network() -> None:
     """The default: a name of the catalogue, a sample's name."""
-    asked = State("efficientnet_lite0", "coffee", target="golf ball")
+    asked = SnapshotRequest("efficientnet_lite0", "coffee", target="golf ball")
     frame = only(Studio().frames(asked))
     assert frame.pullback.shape == (3, 224, 224)
     assert torch.equal(frame.pullback, pw.pullback(frame.model, "coffee", "golf ball"))

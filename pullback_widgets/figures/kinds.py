@@ -139,6 +139,13 @@ class Words(Kind):
         return value
 
 
+class Position(Kind):
+    """A place in a layer's grid: one whole number for each direction."""
+
+    def check(self, name: str, value: Any) -> tuple[int, ...]:
+        return Unit("", 0, value).position or ()
+
+
 class Network(Kind):
     """A network: a ``Model``, a module, or a name."""
 

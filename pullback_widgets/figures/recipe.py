@@ -98,8 +98,12 @@ def values(
         if given.get(name) is not None:
             found[name] = given[name]
         elif name == "model":
-            network = content["network"] if content["catalogue"] else None
-            found[name] = one.kind.read(network, notes)
+            if not content["catalogue"]:
+                raise ValueError(
+                    f"The recipe is of the network {content['network']}, which is none of the "
+                    "catalogue; give it: pw.open_recipe(recipe, model=pw.Model(...))."
+                )
+            found[name] = one.kind.read(content["network"], notes)
         else:
             written = content[name]
             found[name] = None if written is None else one.kind.read(written, notes)

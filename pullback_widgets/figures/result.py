@@ -53,8 +53,9 @@ class Result:
 
     def __setattr__(self, name: str, value: Any) -> None:
         request = self.__dict__.get("request")
-        one = None if request is None else choices(type(request)).get(name)
-        if one is not None and one.role != "computed":  # what is drawn may change
+        one = choices(type(request)).get(name) if request is not None else None
+        if request is not None and one is not None and one.role != "computed":
+            # What is only drawn may change.
             name, value = "request", dataclasses.replace(request, **{name: value})
         object.__setattr__(self, name, value)
 
@@ -79,9 +80,13 @@ class Result:
         """All that was chosen, in what JSON can hold, with versions and the weights' hash."""
         return {**provenance(*self.networks()[:1]), **self.asked.settings(), **self.named()}
 
-    def recipe(self) -> dict[str, Any]:
-        """What opens the figure's widget again; see :func:`pullback_widgets.open_recipe`."""
-        return recipe.write(self.asked, self.networks())
+    def recipe(self, request: Request | None = None) -> dict[str, Any]:
+        """What opens the figure's widget again; see :func:`pullback_widgets.open_recipe`.
+
+        Args:
+            request: What a widget was told, instead of what became of it.
+        """
+        return recipe.write(request or self.asked, self.networks())
 
     def summary(self) -> str:
         """What the figure is of, in a few words."""

@@ -1,6 +1,6 @@
 """From what the controls say to what the screen shows; no widget in here.
 
-A ``State`` is everything the user chose, frozen. A ``Studio`` turns states into ``Frame``s and
+A ``SnapshotRequest`` is everything the user chose. A ``Studio`` turns requests into ``Frame``s and
 recomputes only what changed: a new image or network costs a forward pass, a new target or
 temperature one backward pass, a new view nothing.
 """
@@ -11,25 +11,35 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..drawing import expression, pixels
+from ..drawing import expression, files, pixels
+from ..drawing.paper import side_by_side
 from ..drawing.pixels import RGB
-from ..drawing.words import describe
+from ..drawing.words import describe, in_words
 from ..engine.ascent import Step
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.report import Report, shown
-from ..engine.session import Prediction, Session, with_indices
+from ..engine.session import Prediction, Session, TargetLike, with_indices
 from ..engine.softening import Softening
 from ..engine.target import LOGITS, Channel, Logit, Target, Unit, as_target, same_target
 from ..networks.loaded import loaded
+from . import recipe
+from .declared import Request, Walked, computed, viewed
+from .kinds import DEFAULT, Aimed, Image, Network, OneOf, Position, Share, Softened, Whole, Words
+from .recipe import EXPLORER
+from .result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 View = Literal["pullback", "difference", "perturbed", "photograph", "overlay"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -41,39 +51,51 @@ BINS = 60
 
 
 @dataclass(frozen=True, eq=False)
-class State:
-    """What the controls say.
+class SnapshotRequest(Walked):
+    """What the Explorer's controls say.
 
     Attributes:
-        model: A network, or its name in the catalogue.
+        model: A network, or its name.
         image: What ``Session`` takes.
+        softening: How gates are softened.
+        layer: ``"logits"`` or a dotted layer name.
         target: A target, class index or class name; None for the layer's own choice: the top class
             of the logits, the channel of a hidden layer.
-        layer: ``"logits"`` or a dotted layer name.
         channel: Channel of a hidden layer; None for the strongest on this image.
         position: (y, x) in the hidden layer's grid; None for the whole map.
-        softening: How gates are softened.
-        views: The views on screen.
-        steps: Steps of ascent.
-        step_size: L2 length of a step, in image units.
-        radius: L2 radius of the ascent, in image units; None for no limit.
+        view: What the screen shows.
+        compare: What dragging on it wipes to.
+        wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
+        colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
         play: Counts the presses of Play: a new number walks the ascent anew.
         stopped: Whether an ascent that was cut short is shown as far as it came.
     """
 
-    model: Model | str
-    image: Any
-    target: Target | int | str | None = None
-    layer: str = LOGITS
-    channel: int | None = None
-    position: tuple[int, ...] | None = None
-    softening: Softening = field(default_factory=Softening)
-    views: frozenset[str] = frozenset({"pullback"})
-    steps: int = 5
-    step_size: float = 20.0
-    radius: float | None = 100.0
+    FUNCTION = ""
+    WIDGET = EXPLORER
+
+    model: Model | str = field(metadata=computed(Network()))
+    image: Any = field(metadata=computed(Image()))
+    _: KW_ONLY
+    softening: Softening = field(default=DEFAULT, metadata=computed(Softened()))
+    layer: str = field(default=LOGITS, metadata=computed(Words()))
+    target: TargetLike = field(default=None, metadata=computed(Aimed(optional=True)))
+    channel: int | None = field(default=None, metadata=computed(Whole(0, optional=True)))
+    position: tuple[int, ...] | None = field(
+        default=None, metadata=computed(Position(optional=True))
+    )
+    view: View = field(default="pullback", metadata=computed(OneOf(VIEWS)))
+    compare: View = field(default="photograph", metadata=viewed(OneOf(VIEWS)))
+    wipe: float = field(default=0.0, metadata=viewed(Share()))
+    colour: str = field(default="rgb", metadata=viewed(OneOf(pixels.COLOURS)))
     play: int = 0
     stopped: bool = False
+
+    @property
+    def ascends(self) -> bool:
+        """Whether a view on the screen shows a result of ascent."""
+        views = {self.view, self.compare} if self.wipe > 0 else {self.view}
+        return not views.isdisjoint(ASCENDED)
 
 
 class Histogram(NamedTuple):
@@ -103,12 +125,12 @@ class LayerView:
     relative: Histogram
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
+@dataclass(eq=False, repr=False)
+class Frame(Result):
     """What the screen shows, and all numbers beside it.
 
     Attributes:
-        state: What was asked for.
+        request: What was asked for.
         model: The network.
         image: What the network saw, (3, H, W) in [-1, 1].
         target: What was pulled back, all names resolved.
@@ -124,7 +146,9 @@ class Frame:
         seconds: How long the computation took.
     """
 
-    state: State
+    ENDINGS = (".png", ".gif", ".npz", ".pdf", ".json")
+
+    request: SnapshotRequest
     model: Model
     image: Tensor
     target: Target
@@ -138,6 +162,7 @@ class Frame:
     report: Report
     step: Step | None = None
     seconds: float = 0.0
+    progress: float = 1.0
 
     def tensor(self, view: str) -> Tensor:
         """The (3, H, W) values behind a view."""
@@ -173,44 +198,97 @@ class Frame:
             **{name: np.asarray(value) for name, value in numbers.items()},
         }
 
-    def film(self, view: str, colour: str = "rgb") -> list[RGB]:
-        """The ascent anew, as pictures: the photograph, then ``view`` after every step.
-
-        Args:
-            view: ``"difference"`` or ``"perturbed"``.
-            colour: As in ``pixels.signed_map``.
-        """
-        state = self.state
-        steps = Session(self.model, self.image).ascend(
-            self.target,
-            state.softening,
-            steps=state.steps if self.step is None else self.step.index,
-            step_size=state.step_size,
-            radius=state.radius,
-        )
-        pictures = [replace(self, step=step).picture(view, colour) for step in steps]
+    def frames(self) -> list[RGB]:
+        """The ascent anew, as pictures: the photograph, then the view after every step."""
+        request = self.request
+        view = request.view if request.view in ASCENDED else "perturbed"
+        walk = request.walk | ({} if self.step is None else {"steps": self.step.index})
+        steps = Session(self.model, self.image).ascend(self.target, request.softening, **walk)
+        pictures = [replace(self, step=step).picture(view, request.colour) for step in steps]
         return [self.picture("photograph"), *pictures]
 
-    def code(self, view: str) -> str:
-        """The few lines of Python that compute a view.
+    def settings(self) -> dict[str, Any]:
+        return self._with_walk(recipe.write(self.request, self.networks(), pixels=False))
+
+    def recipe(self, request: Request | None = None) -> dict[str, Any]:
+        return self._with_walk(super().recipe(request))
+
+    def _with_walk(self, written: dict[str, Any]) -> dict[str, Any]:
+        return written if self.step is None else {**written, "walked": self.step.index}
+
+    def summary(self) -> str:
+        return f"{self.title}, {self.model.name}"
+
+    def figure(self) -> Figure:
+        """Photograph, pullback, and the chosen view or the ascent, side by side."""
+        view, colour = self.request.view, self.request.colour
+        views = ["photograph", "pullback", *(ASCENDED if self.step is not None else ())]
+        if view not in (*views, *ASCENDED):
+            views.append(view)
+        pictures = {f"{one}\n{self.legend(one)}": self.picture(one, colour) for one in views}
+        what = f"{self.summary()}, {in_words(self.request.softening)}"
+        title = f"{what}\n{self.outcome}\n{self.report.exceptions}".rstrip()
+        return side_by_side(pictures, title)
+
+    def legend(self, view: str) -> str:
+        """What the values of a view are."""
+        if view in ("photograph", "perturbed"):
+            if view == "perturbed" and self.step is not None:
+                distance = float(self.step.difference.norm())
+                return f"L2 distance from the photograph: {distance:.1f}"
+            return "what the network sees"
+        values = self.tensor(view)
+        if self.request.colour == "diverging":
+            values = values.mean(0, keepdim=True)
+        return (
+            f"mid-grey is 0, full strength ±{pixels.limit(values):.3g} "
+            f"({pixels.PERCENTILE:g}th percentile)"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """The photograph, and beside it what the screen shows."""
+        shown = self.picture(self.request.view, self.request.colour)
+        return pixels.png(pixels.side_by_side([self.picture("photograph"), shown]))
+
+    def save(self, path: str | Path) -> Path:
+        """Write what is on the screen to a file; its ending says how.
+
+        Args:
+            path: ``.gif``: the ascent, step by step; ``.npz``: tensors and settings; ``.pdf``,
+                ``.svg``: the figure; ``.json``: the recipe, which ``pw.open_recipe`` opens again;
+                ``.png`` and whatever else a picture can be: the picture without the wipe.
+
+        Raises:
+            ValueError: For any other ending.
+        """
+        path = Path(path).expanduser()
+        ending = path.suffix.lower()
+        if ending == ".svg":
+            return files.save_figure(path, self.figure())
+        if ending in self.ENDINGS and ending != ".png":
+            return super().save(path)
+        return pixels.save(self.picture(self.request.view, self.request.colour), path)
+
+    def code(self, view: str | None = None) -> str:
+        """The few lines of Python that compute a view, by default the one on the screen.
 
         What cannot be written down, a network of one's own or an image without a file, is left as
         ``...`` with a comment.
         """
-        state = self.state
+        request, view = self.request, view or self.request.view
         model = expression.of_model(self.model)
-        image = expression.of_image(state.image)
+        image = expression.of_image(request.image)
         note = "  # your image" if image == "..." else ""
         target = expression.of_target(self.target)
-        arguments = f"{target}, softening={expression.of_softening(state.softening)}"
+        arguments = f"{target}, softening={expression.of_softening(request.softening)}"
         lines = [
             f"model = {model}",
             f"session = pw.Session(model, {image}){note}",
             f"pullback = session.pullback({arguments})" + ("  # your target" * ("..." in target)),
         ]
         if view in ASCENDED:
-            steps = state.steps if self.step is None else self.step.index  # fewer if stopped
-            walk = f"steps={steps}, step_size={state.step_size}, radius={state.radius}"
+            steps = request.steps if self.step is None else self.step.index  # fewer if stopped
+            walk = f"steps={steps}, step_size={request.step_size}, radius={request.radius}"
             lines += [
                 f"*_, last = session.ascend({arguments}, {walk})",
                 f"{view} = last.{view}",
@@ -236,7 +314,7 @@ class Frame:
 
 
 class Studio:
-    """Turns states into frames, one thread at a time."""
+    """Turns requests into frames, one thread at a time."""
 
     # A recorded session holds all activations of a network. Only the studios used last keep
     # theirs, so that a cell run ten times does not hold ten; the others record again when touched.
@@ -275,8 +353,8 @@ class Studio:
         self._touch()
         return session
 
-    def frames(self, state: State) -> Generator[Frame, None, None]:
-        """Compute a state; one frame, or one for each step of ascent where a view shows it.
+    def frames(self, request: SnapshotRequest) -> Generator[Frame, None, None]:
+        """Compute a request; one frame, or one for each step of ascent where a view shows it.
 
         Raises:
             ValueError: For layers, channels, positions or classes the network does not have, and
@@ -284,21 +362,21 @@ class Studio:
             Exception: Whatever the network raises.
         """
         start = time.perf_counter()
-        model = self.model(state.model)
-        session = self.session(model, state.image)
+        model = self.model(request.model)
+        session = self.session(model, request.image)
         _check_finite(session.logits, "network's output")
-        target = self._target(session, state)
+        target = self._target(session, request)
         last = self._last
         same = last is not None and same_target(last.target, target)
-        view = self._layer_view(session, state.layer)
-        if same and last is not None and last.state.softening == state.softening:
+        view = self._layer_view(session, request.layer)
+        if same and last is not None and last.request.softening == request.softening:
             pulled = last.pullback
         else:
-            pulled = session.pullback(target, state.softening).cpu()
+            pulled = session.pullback(target, request.softening).cpu()
             last = None
         _check_finite(pulled, "pullback")
         frame = Frame(
-            state,
+            request,
             model,
             session.image,
             target,
@@ -312,38 +390,34 @@ class Studio:
             session.report,
             seconds=time.perf_counter() - start,
         )
-        walked = last.step if last is not None and _same_ascent(last.state, state) else None
-        if not state.views.intersection(ASCENDED):
+        walked = last.step if last is not None and _same_ascent(last.request, request) else None
+        enough = walked is not None and (walked.index == request.steps or request.stopped)
+        if enough or not request.ascends:
             self._last = replace(frame, step=walked)
             yield self._last
             return
-        if walked is not None and (walked.index == state.steps or state.stopped):
-            self._last = replace(frame, step=walked)
-            yield self._last
-            return
-        for step in session.ascend(
-            target,
-            state.softening,
-            steps=state.steps,
-            step_size=state.step_size,
-            radius=state.radius,
-        ):
+        for step in session.ascend(target, request.softening, **request.walk):
             _check_finite(step.perturbed, "image after a step of ascent")
-            self._last = replace(frame, step=step, seconds=time.perf_counter() - start)
+            self._last = replace(
+                frame,
+                step=step,
+                seconds=time.perf_counter() - start,
+                progress=step.index / request.steps,
+            )
             yield self._last
 
-    def _target(self, session: Session, state: State) -> Target:
-        if state.target is not None:
-            return with_indices(as_target(state.target), session.model)
-        if state.layer == LOGITS:
+    def _target(self, session: Session, request: SnapshotRequest) -> Target:
+        if request.target is not None:
+            return with_indices(as_target(request.target), session.model)
+        if request.layer == LOGITS:
             return session.resolve(None)[0]
-        channel = state.channel
+        channel = request.channel
         if channel is None:
-            view = self._layer_view(session, state.layer)
+            view = self._layer_view(session, request.layer)
             channel = view.strongest[0][0]
-        if state.position is None:
-            return Channel(state.layer, channel)
-        return Unit(state.layer, channel, state.position)
+        if request.position is None:
+            return Channel(request.layer, channel)
+        return Unit(request.layer, channel, request.position)
 
     def _layer_view(self, session: Session, layer: str) -> LayerView:
         if self._view is None or self._view.layer.name != layer:
@@ -402,13 +476,8 @@ def _probability(session: Session, target: Target) -> float | None:
     return float(session.logits.softmax(0)[int(target.label)])
 
 
-def _same_ascent(first: State, second: State) -> bool:
-    return (first.steps, first.step_size, first.radius, first.play) == (
-        second.steps,
-        second.step_size,
-        second.radius,
-        second.play,
-    )
+def _same_ascent(first: SnapshotRequest, second: SnapshotRequest) -> bool:
+    return (first.walk, first.play) == (second.walk, second.play)
 
 
 def _check_finite(values: Tensor, what: str) -> None:

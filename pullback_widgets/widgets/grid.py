@@ -100,7 +100,6 @@ class CounterfactualGrid(SofteningTraits, ExplorableFigure):
             for row, image in enumerate(result.images):
                 self._board.put(row, 0, photograph(image))
             self._steps = result.done * 0
-        result.shown = self.shown  # what is taken away shows the same
         if self._drawn[1] != self.shown:
             self._drawn = result, self.shown
             self._steps = result.done * 0
@@ -180,7 +179,7 @@ class CounterfactualGrid(SofteningTraits, ExplorableFigure):
                 self._extra.value = EXTRA if known else ""
 
     def _add(self, name: str, content: bytes) -> None:
-        self.images = {**photographs(self.images), name: content}
+        self.assign(images={**photographs(self.images), name: content})
 
     def caption(self, result: Grid) -> str:
         what = (

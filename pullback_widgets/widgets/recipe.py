@@ -42,12 +42,12 @@ def open_recipe(
     try:
         chosen = widget.chosen(values(widget.REQUEST, content, notes, given))
         notes += widget.remarks(content, chosen)
-        opened = widget(**chosen)
     except UNREADABLE as error:
         raise ValueError(
             f"The recipe is damaged or was changed by hand: {type(error).__name__}: {error}; save "
             "it anew from a widget."
         ) from error
+    opened = widget(**chosen)
     opened.notes = tuple(notes)
     _compare_when_computed(opened, content)
     return opened

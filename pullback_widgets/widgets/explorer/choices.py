@@ -6,40 +6,27 @@ trait settles the others. No drawing and no computing happens here.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import traitlets as t
 
-from ...drawing.pixels import COLOURS
 from ...engine.layer import unknown_layer
 from ...engine.session import with_indices
 from ...engine.target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
-from ...figures.snapshot import ASCENDED, VIEWS, Frame, State
+from ...figures.snapshot import ASCENDED, Frame, SnapshotRequest
 from ...networks.catalogue import entry
-from ..kit.live import Live
-from ..kit.traits import Knobs, Pictured
+from ..kit.network_widget import View
+from ..kit.traits import SofteningTraits
 
 
-class Choices(Pictured, Knobs, Live):
+class Choices(SofteningTraits, View):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
-    NAMES = (
-        "model", "image", "softening", "units", "temperature", "layer", "target", "channel",
-        "position", "steps", "step_size", "radius", "view", "compare", "wipe", "colour",
-    )  # fmt: skip
-    LOOKS = ("colour", "wipe", "compare")
-
-    target = t.Any(None, allow_none=True)
-    layer = t.Unicode(LOGITS)
-    channel = t.Integer(None, allow_none=True)
-    position = t.Any(None, allow_none=True)
-    view = t.Enum(VIEWS, "pullback")
-    compare = t.Enum(VIEWS, "photograph")
-    wipe = t.Float(0.0)
-    colour = t.Enum(COLOURS, "rgb")
-    result = t.Instance(Frame, allow_none=True, read_only=True)
+    RESULT = Frame
+    REQUEST = SnapshotRequest
 
     def __init__(self, **options: Any) -> None:
         self._plays = 0
@@ -59,23 +46,9 @@ class Choices(Pictured, Knobs, Live):
             )
         super().choose(**choices)
 
-    def state(self) -> State:
-        """All that a computation needs to know, frozen."""
-        return State(
-            model=self.model,
-            image=self.image,
-            target=self.target,
-            layer=self.layer,
-            channel=self.channel,
-            position=self.position,
-            softening=self.softening,
-            views=frozenset({self.view, self.compare} if self.wipe > 0 else {self.view}),
-            steps=self.steps,
-            step_size=self.step_size,
-            radius=self.radius,
-            play=self._plays,
-            stopped=self._stopped,
-        )
+    def request(self) -> SnapshotRequest:
+        asked: SnapshotRequest = super().request()
+        return dataclasses.replace(asked, play=self._plays, stopped=self._stopped)
 
     def play(self) -> None:
         """Walk the ascent anew, every step on the screen."""
@@ -84,7 +57,7 @@ class Choices(Pictured, Knobs, Live):
         if self.view in ASCENDED:
             self.changed(looks_only=False)
         else:
-            self.view = "perturbed"  # which asks for the walk
+            self.assign(view="perturbed")  # which asks for the walk
 
     def stop(self) -> None:
         """Stop after the running step; what was reached stays on the screen."""
@@ -94,7 +67,7 @@ class Choices(Pictured, Knobs, Live):
     # Settling: what else changes with a choice.
 
     def _chosen(self, change: Any) -> None:
-        if not self._settling and change["name"] not in (*self.LOOKS, "view"):
+        if not self._settling and change["name"] not in {*self.LOOKS, "view"}:
             self._stopped = False  # of an ascent; looking at it leaves it as it is
         super()._chosen(change)
 
@@ -113,36 +86,36 @@ class Choices(Pictured, Knobs, Live):
         # A class stays chosen between networks that share their classes, as the catalogue's do.
         shared = _classes_of(old) == _classes_of(new) != None  # noqa: E711
         if self.layer != LOGITS or not shared:
-            self.target = None
-        self.layer, self.channel, self.position = LOGITS, None, None
+            self.assign(target=None)
+        self.assign(layer=LOGITS, channel=None, position=None)
 
     def _settle_target(self, change: Any) -> None:
         target = change["new"]
-        self.layer, self.channel, self.position = LOGITS, None, None
+        self.assign(layer=LOGITS, channel=None, position=None)
         while isinstance(target, Difference):
             target = as_target(target.first)
         if isinstance(target, Channel | Unit | Direction):
-            self.layer = target.layer
+            self.assign(layer=target.layer)
         if isinstance(target, Channel | Unit):
-            self.channel = target.channel
+            self.assign(channel=target.channel)
         if isinstance(target, Unit):
-            self.position = target.position
+            self.assign(position=target.position)
 
     def _settle_layer(self, change: Any) -> None:
-        self.target = self.channel = self.position = None
+        self.assign(target=None, channel=None, position=None)
 
     def _settle_channel(self, change: Any) -> None:
         if self.layer == LOGITS:
-            self.target, self.channel = change["new"], None
+            self.assign(target=change["new"], channel=None)
         else:
-            self.target = None
+            self.assign(target=None)
 
     def _settle_position(self, change: Any) -> None:
         known = self.known
         if self.channel is None and known is not None and known.view.layer.name == self.layer:
             # The channel on the screen stays: being the strongest was only why it was offered.
-            self.channel = getattr(known.target, "channel", None)
-        self.target = None
+            self.assign(channel=getattr(known.target, "channel", None))
+        self.assign(target=None)
 
     # Checking: one clear sentence, raised where the choice is made.
 
@@ -183,8 +156,6 @@ class Choices(Pictured, Knobs, Live):
     @t.validate("channel")
     def _check_channel(self, proposal: Any) -> int | None:
         channel: int | None = proposal["value"]
-        if isinstance(channel, bool):
-            raise ValueError(f"channel is {channel!r}; expected a whole number from 0 up.")
         if channel is not None:
             shape = self._grid()
             self._require_index("Channel", channel, shape[0] if shape else None)
@@ -192,9 +163,9 @@ class Choices(Pictured, Knobs, Live):
 
     @t.validate("position")
     def _check_position(self, proposal: Any) -> tuple[int, ...] | None:
-        if proposal["value"] is None:
+        position: tuple[int, ...] | None = proposal["value"]
+        if position is None:
             return None
-        position = Unit(self.layer, 0, proposal["value"]).position or ()
         shape = self._grid()
         if self.layer == LOGITS or (shape is not None and not _inside(position, shape[1:])):
             grid = "no positions" if not shape or len(shape) < 2 else f"the grid {shape[1:]}"
@@ -203,13 +174,6 @@ class Choices(Pictured, Knobs, Live):
                 "hidden layer and (y, x) inside its grid."
             )
         return position
-
-    @t.validate("wipe")
-    def _check_wipe(self, proposal: Any) -> float:
-        share = float(proposal["value"])
-        if share != share:
-            raise ValueError(f"wipe is {share!r}; expected a share of the width, 0 to 1.")
-        return min(max(share, 0.0), 1.0)
 
     def _require_layer(self, layer: str) -> None:
         if layer != LOGITS and self.known is not None:

@@ -221,7 +221,7 @@ class TemperaturePanel:
 
     def show(self, frame: Frame) -> None:
         """The gate over the chosen layer's pre-activations."""
-        softening = frame.state.softening
+        softening = frame.request.softening
         if softening.is_hard:
             softening = softening.with_units(self.explorer.units)
         self.curve.show(frame.view, softening)

@@ -13,7 +13,7 @@ import ipywidgets as w
 import traitlets as t
 
 from ...drawing import files
-from ...figures import recipe
+from ...figures.declared import choices
 from ...figures.result import Result
 from .binding import follow
 from .layout import heading, row, style_sheet
@@ -46,6 +46,10 @@ class Stage(CheckedTraits, Live):
     """Whether Run goes on where the computation was stopped, or starts anew."""
     TAKES_TIME: ClassVar[bool] = True
     """Whether Run, Stop and a bar stand over the figure."""
+    TAKES_TURNS: ClassVar[bool] = True
+    """Whether the first figure waits for those before it, and memory is given back after each."""
+    CAPTION: ClassVar[str] = "pullback-note"
+    """The style of the caption."""
 
     result = t.Any(None, allow_none=True, read_only=True)
     notes = t.Tuple()
@@ -128,8 +132,7 @@ class Stage(CheckedTraits, Live):
 
     def recipe(self) -> dict[str, Any]:
         """All choices, versions and the weights' hash, for ``pw.open_recipe`` or a JSON file."""
-        networks = self._settled().networks()
-        return recipe.write(self.request(), networks)
+        return self._settled().recipe(self.request())
 
     def code(self) -> str:
         """The lines that compute the figure without the widget."""
@@ -186,7 +189,7 @@ class Stage(CheckedTraits, Live):
         if self._refused:
             self._show_error(None)
         if looks_only and self.result is not None:
-            self._draw(self.result)
+            self._draw()
             return
         self._show_progress(0.0)
         self._worker.submit(self.request())
@@ -197,19 +200,17 @@ class Stage(CheckedTraits, Live):
     def _compute(self, request: Any) -> Iterator[None]:
         first, self._begun = not self._begun, True
         try:
-            if first:
+            if first and self.TAKES_TURNS:
                 yield from self._wait_for_turn()
             yield from self._draw_all(request)
         finally:
-            TURNS.leave(self)
-            give_memory_back()
+            if self.TAKES_TURNS:
+                TURNS.leave(self)
+                give_memory_back()
 
     def _wait_for_turn(self) -> Iterator[None]:
         for _ in TURNS.wait(self):
-            self._status.value = (
-                '<div class="pullback-status"><span class="pullback-idle">●</span> '
-                "waits for the figure before; Run starts at once</div>"
-            )
+            self._say_status("waits for the figure before; Run starts at once", busy=False)
             yield
         self._show_progress(0.0)
 
@@ -219,9 +220,9 @@ class Stage(CheckedTraits, Live):
             for result in steps:
                 self._set_result(result)
                 self._computed()
-                self._draw(result)
-                self._show_progress(result.progress)
+                self._draw()
                 self.drew(result)
+                self._show_progress(result.progress)
                 if self.is_seen(result):
                     TURNS.leave(self)
                 yield
@@ -245,10 +246,18 @@ class Stage(CheckedTraits, Live):
         self._show_error(error)
         self._show_progress(0.0, idle=True, failed=True)
 
-    def _draw(self, result: Any) -> None:
+    def _draw(self) -> None:
+        """Draw the newest result as it is wanted now: whoever comes last has both right."""
         with self._drawing:
+            result = self.result
+            if result is None:
+                return
+            for name, one in choices(self.REQUEST).items():
+                wanted = getattr(self, one.trait)
+                if one.role != "computed" and getattr(result.request, name) != wanted:
+                    setattr(result, name, wanted)  # what is taken away shows the same
             self.show(result)
-            self._caption.value = f'<div class="pullback-note">{self.caption(result)}</div>'
+            self._caption.value = f'<div class="{self.CAPTION}">{self.caption(result)}</div>'
 
     # What is seen.
 
@@ -280,10 +289,16 @@ class Stage(CheckedTraits, Live):
         self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
         follow(self, "notes", self._show_notes)
         self._unseen += [self._nothing, self._go, self._halt, self._bar, self._status]
+        self._take_away = TakeawayPanel(
+            self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem
+        )
+        self.children = [style_sheet(), *self.arranged()]
+        self.add_class("pullback-explorer")
+
+    def arranged(self) -> Sequence[w.Widget]:
+        """All that is seen, from top to bottom."""
         screen = self.screen()
-        away = TakeawayPanel(self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem)
-        self.children = [
-            style_sheet(),
+        return [
             heading(self.TITLE),
             *self.controls(),
             *([row(self._go, self._halt, self._bar, self._status)] if self.TAKES_TIME else []),
@@ -292,10 +307,9 @@ class Stage(CheckedTraits, Live):
             self._caption,
             self._notes,
             *self.footnotes(),
-            row(w.HTML('<div class="pullback-note">Take it away:</div>'), away.box),
+            row(w.HTML('<div class="pullback-note">Take it away:</div>'), self._take_away.box),
             *self.annexes(),
         ]
-        self.add_class("pullback-explorer")
 
     def _show_notes(self, notes: tuple[str, ...]) -> None:
         lines = "".join(f"<div>{html.escape(note)}</div>" for note in notes)
@@ -307,16 +321,30 @@ class Stage(CheckedTraits, Live):
         name = type(self).__name__
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
 
+    def status(self, share: float, idle: bool) -> str:
+        """The line that says how far the computation is, as HTML.
+
+        Args:
+            share: That is computed, 0 to 1.
+            idle: Whether nothing is being computed.
+        """
+        if not idle:
+            return f"computing, {100 * share:.0f} %"
+        then = "goes on" if self.GOES_ON else "starts anew"
+        return now() if share >= 1 else f"stopped at {100 * share:.0f} %, Run {then}"
+
     def _show_progress(self, share: float, idle: bool = False, failed: bool = False) -> None:
-        self._bar.value = share
-        self._bar.bar_style = "success" if idle and share >= 1 else "" if not failed else "danger"
-        if failed:
-            text = ""
-        elif not idle:
-            text = f'<span class="pullback-busy">●</span> computing, {100 * share:.0f} %'
-        else:
-            now = datetime.datetime.now().strftime("%H:%M:%S")
-            then = "goes on" if self.GOES_ON else "starts anew"
-            what = now if share >= 1 else f"stopped at {100 * share:.0f} %, Run {then}"
-            text = f'<span class="pullback-idle">●</span> {what}'
-        self._status.value = f'<div class="pullback-status">{text}</div>'
+        if self.TAKES_TIME:
+            self._bar.value = share
+            done = "success" if idle and share >= 1 else ""
+            self._bar.bar_style = "danger" if failed else done
+        self._say_status("" if failed else self.status(share, idle), busy=not idle)
+
+    def _say_status(self, text: str, busy: bool) -> None:
+        dot = f'<span class="pullback-{"busy" if busy else "idle"}">●</span> '
+        self._status.value = f'<div class="pullback-status">{text and dot + text}</div>'
+
+
+def now() -> str:
+    """The time of day."""
+    return datetime.datetime.now().strftime("%H:%M:%S")

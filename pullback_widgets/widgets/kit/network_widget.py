@@ -16,6 +16,7 @@ from ...engine.session import report
 from ...engine.softening import Softening
 from ...figures.result import Result
 from ...figures.snapshot import Studio
+from ...networks.catalogue import entry
 from .binding import SPOKEN_LABEL, bind, follow, listen
 from .figure_widget import Stage
 from .layout import row
@@ -76,11 +77,12 @@ class View(Stage):
         super()._failed(request, error)
 
     def _downloading(self, name: str, done: int, total: int) -> None:
+        title = html.escape(entry(name).title)
         self._bar.value = done / max(total, 1)
-        self._status.value = (
-            f'<div class="pullback-status"><span class="pullback-busy">●</span> downloading '
-            f"{html.escape(name)}: {done / 1e6:.0f} of {total / 1e6:.0f} MB</div>"
-        )
+        if not self.TAKES_TIME:  # otherwise it is always there
+            self._bar.layout.visibility = "visible" if done < total else "hidden"
+        megabytes = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        self._say_status(f"downloading {title}: {megabytes}", busy=True)
 
 
 def temperature_row(view: View) -> w.HBox:

@@ -123,6 +123,11 @@ class CheckedTraits(t.HasTraits):
             self._deferred = False
         self.changed(looks_only=False)
 
+    def assign(self, **choices: Any) -> None:
+        """Set choices one after the other."""
+        for name, value in choices.items():
+            setattr(self, name, value)
+
     def _restore(self, before: dict[str, Any]) -> None:
         """Set choices that hold together, without settling others by them."""
         self._settling = True
