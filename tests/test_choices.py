@@ -28,7 +28,7 @@ class Chooser(Choices):
         self.compute()
 
     def compute(self) -> None:
-        *_, frame = Studio().frames(self.state())
+        *_, frame = Studio().frames(self.request())
         self.set_trait("result", frame)
         self.asked.clear()
 
@@ -142,7 +142,7 @@ def test_a_target_says_which_layer_channel_and_position(
 ) -> None:
     hidden.target = target
     assert neuron(hidden) == (target, layer, channel, position)
-    assert hidden.state().target is target
+    assert hidden.request().target is target
     # Choosing a channel afterwards leaves the target behind.
     hidden.channel = 0
     assert neuron(hidden) == (None, layer, 0, position)

@@ -70,7 +70,7 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def last(state: State) -> Frame:
+def last(state: SnapshotRequest) -> Frame:
     *_, frame = Studio().frames(state)
     return frame
 

@@ -80,18 +80,20 @@ class Kind:
 class Whole(Kind):
     """A whole number."""
 
-    def __init__(self, least: int, most: int | None = None, *, optional: bool = False) -> None:
+    def __init__(
+        self, least: int | None = None, most: int | None = None, *, optional: bool = False
+    ) -> None:
         super().__init__(optional=optional)
         self.least, self.most = least, most
 
     def check(self, name: str, value: Any) -> int:
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        least = -math.inf if self.least is None else self.least
         most = math.inf if self.most is None else self.most
-        if not whole or not self.least <= value <= most:
-            to = "up" if self.most is None else f"to {self.most}"
-            raise ValueError(
-                f"{name} is {value!r}; expected a whole number from {self.least} {to}."
-            )
+        if not whole or not least <= value <= most:
+            start = "" if self.least is None else f" from {self.least}"
+            end = f" to {self.most}" if self.most is not None else " up" if start else ""
+            raise ValueError(f"{name} is {value!r}; expected a whole number{start}{end}.")
         return int(value)
 
 

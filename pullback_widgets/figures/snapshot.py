@@ -80,7 +80,7 @@ class SnapshotRequest(Walked):
     softening: Softening = field(default=DEFAULT, metadata=computed(Softened()))
     layer: str = field(default=LOGITS, metadata=computed(Words()))
     target: TargetLike = field(default=None, metadata=computed(Aimed(optional=True)))
-    channel: int | None = field(default=None, metadata=computed(Whole(0, optional=True)))
+    channel: int | None = field(default=None, metadata=computed(Whole(optional=True)))
     position: tuple[int, ...] | None = field(
         default=None, metadata=computed(Position(optional=True))
     )

@@ -18,15 +18,16 @@ from ...engine.session import with_indices
 from ...engine.target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
 from ...figures.snapshot import ASCENDED, Frame, SnapshotRequest
 from ...networks.catalogue import entry
-from ..kit.network_widget import View
+from ..kit.live import Live
 from ..kit.traits import SofteningTraits
 
 
-class Choices(SofteningTraits, View):
+class Choices(SofteningTraits, Live):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
-    RESULT = Frame
     REQUEST = SnapshotRequest
+
+    result = t.Instance(Frame, allow_none=True, read_only=True)
 
     def __init__(self, **options: Any) -> None:
         self._plays = 0

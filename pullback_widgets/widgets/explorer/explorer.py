@@ -22,6 +22,7 @@ from ...figures.snapshot import Frame, SnapshotRequest
 from ...networks.catalogue import CATALOGUE
 from ..kit.accordion import Folds
 from ..kit.figure_widget import now
+from ..kit.network_widget import View
 from .choices import Choices
 from .gate_curve import WIDTH
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
@@ -30,7 +31,7 @@ from .wipe import Screen
 EMBEDDED = next(iter(CATALOGUE))
 
 
-class Explorer(Choices):
+class Explorer(Choices, View):
     """See what a neuron responds to, live. Every control is also an attribute.
 
     Attributes:
@@ -59,6 +60,7 @@ class Explorer(Choices):
     """
 
     TITLE = "Explorer"
+    RESULT = Frame
     TAKES_TIME = False
     TAKES_TURNS = False
     CAPTION = "pullback-caption"

@@ -29,8 +29,10 @@ class ChoiceTrait(t.TraitType[Any, Any]):
     def validate(self, obj: t.HasTraits, value: Any) -> Any:
         if value is None and self.name not in obj._trait_values:
             return None  # nothing was chosen yet
+        if value is None:  # where that is a value, traitlets does not ask
+            raise ValueError(f"{self.name} is None; give a value.")
         value = checked(self.name or "", self.choice, value)
-        if value is not None and value is not self.default_value:
+        if value is not self.default_value:
             self.choice.kind.verify(value)
         return value
 
