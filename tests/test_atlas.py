@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from compute import atlas_steps
 from networks import CLASSES, image, seeded, wrap
 from PIL import Image
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ import pullback_widgets as pw
 from pullback_widgets.drawing import pixels
 from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.figures import atlas as atlas_module
-from pullback_widgets.figures.atlas import Atlas, gather
+from pullback_widgets.figures.atlas import Atlas
 
 SIZE, SIDE = 24, 16
 LAYER, CHANNELS = "bn2", 9
@@ -57,7 +58,7 @@ def made(model: pw.Model, **options: Any) -> Atlas:
 
 
 def parts(model: pw.Model, **options: Any) -> Iterator[Atlas]:
-    return gather(model, LAYER, IMAGES, **{"side": SIDE, "batch_size": 2, **options})
+    return atlas_steps(model, LAYER, IMAGES, **{"side": SIDE, "batch_size": 2, **options})
 
 
 def same(first: Atlas, second: Atlas) -> bool:
@@ -290,7 +291,7 @@ def test_an_earlier_atlas_spares_the_search_for_examples(model: pw.Model) -> Non
     *_, last = parts(model, earlier=half)
     assert last is half and same(half, first)
     # Another layer or other images start anew.
-    other = next(gather(model, "bn1", IMAGES, side=SIDE, earlier=first))
+    other = next(atlas_steps(model, "bn1", IMAGES, side=SIDE, earlier=first))
     assert other.seen == 0 and not other.activation.any()
 
 
@@ -319,7 +320,7 @@ def test_2048_channels_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
     module = seeded(nn.Sequential(nn.Conv2d(3, 2048, 4, stride=4), nn.ReLU(), nn.Flatten()))
     pictures = [image(seed=n, size=32) for n in range(3)]
     sizes = []
-    for atlas in gather(
+    for atlas in atlas_steps(
         pw.Model(module, size=32), "0", pictures, side=16, batch_size=16, folder=tmp_path
     ):
         done = int(atlas.done.sum())

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compute import comparison_steps
 from networks import CATEGORIES, SIZE, image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
-from pullback_widgets.figures.comparison import Column, Comparison, columns_of, comparing
+from pullback_widgets.figures.comparison import Column, Comparison, columns_of
 from pullback_widgets.methods.captum_methods import attribute
 
 SOFT = [pw.Softening.relative(0.5), pw.Softening.paper_v3(0.4)]
@@ -191,7 +192,7 @@ def test_a_network_that_raises_or_cannot_be_had_does_not_stop_the_others(
         return model
 
     broken = pw.Model(Broken(), size=SIZE)
-    *_, found = comparing(
+    *_, found = comparison_steps(
         ["resnet50", broken, named("chain")], image(3), 1, columns_of(None, []), load=load
     )
     assert [row.problem for row in found.rows] == ["no connection", "out of order", ""]
@@ -247,7 +248,7 @@ def test_arguments_are_checked_before_anything_is_computed(
 def test_pullbacks_come_first_and_a_consumer_that_stops_keeps_what_is_there(
     models: list[pw.Model],
 ) -> None:
-    steps = comparing(models, image(4), 1, columns_of(SOFT, ["gradient"]))
+    steps = comparison_steps(models, image(4), 1, columns_of(SOFT, ["gradient"]))
     seen: list[list[list[bool]]] = []
     for result in steps:
         seen.append(result.done.tolist())
@@ -268,36 +269,36 @@ def test_a_new_temperature_runs_no_network_and_recomputes_pullbacks_only() -> No
     net = Counting(network("mobile"))  # batch norm everywhere: nothing to calibrate
     model, picture = wrap(net), image(5)
     columns = columns_of(SOFT[0], ["gradient"])
-    first = last_of(comparing([model], picture, 1, columns))
+    first = last_of(comparison_steps([model], picture, 1, columns))
     net.passes = 0
     warmer = columns_of(pw.Softening.relative(2.0), ["gradient"])
-    second = last_of(comparing([model], picture, 1, warmer, last=first))
+    second = last_of(comparison_steps([model], picture, 1, warmer, last=first))
     assert net.passes == 0
     assert torch.equal(second.rows[0].maps[1], first.rows[0].maps[1])
     expected = pw.pullback(model, picture, 1, pw.Softening.relative(2.0))
     torch.testing.assert_close(second.rows[0].maps[0].double(), expected, rtol=1e-5, atol=1e-7)
     net.passes = 0
-    other = last_of(comparing([model], picture, 2, warmer, last=second))
+    other = last_of(comparison_steps([model], picture, 2, warmer, last=second))
     assert net.passes == 1  # captum's gradient of another target
     assert not torch.equal(other.rows[0].maps[1], second.rows[0].maps[1])
-    last_of(comparing([model], image(5), 2, warmer, last=other))
+    last_of(comparison_steps([model], image(5), 2, warmer, last=other))
     assert net.passes == 3  # another image: recorded anew
-    last_of(comparing([model], picture, 2, warmer, seed=1, last=other))
+    last_of(comparison_steps([model], picture, 2, warmer, seed=1, last=other))
     assert net.passes == 5  # other options
 
 
 def test_a_comparison_cut_short_loses_no_forward_pass() -> None:
     nets = [Counting(network("mobile")), Counting(network("residual"))]
     models, picture = [wrap(net) for net in nets], image(5)
-    last = last_of(comparing(models, picture, 1, columns_of(SOFT[0], ["gradient"])))
+    last = last_of(comparison_steps(models, picture, 1, columns_of(SOFT[0], ["gradient"])))
     for net in nets:
         net.passes = 0
     for temperature in (0.3, 0.4, 0.5):  # a slider that is dragged
         columns = columns_of(pw.Softening.relative(temperature), ["gradient"])
-        last = next(comparing(models, picture, 1, columns, last=last))
+        last = next(comparison_steps(models, picture, 1, columns, last=last))
     assert [net.passes for net in nets] == [0, 0]
     assert last.done.tolist() == [[False, True], [False, True]]
-    last_of(comparing(models, picture, 1, columns, last=last))
+    last_of(comparison_steps(models, picture, 1, columns, last=last))
     assert [net.passes for net in nets] == [0, 0]
 
 
@@ -311,10 +312,10 @@ def test_a_network_that_could_not_be_had_is_not_asked_for_again() -> None:
         return model
 
     models = ["resnet50", named("chain")]
-    first = last_of(comparing(models, image(3), 1, columns_of(None, []), load=load))
+    first = last_of(comparison_steps(models, image(3), 1, columns_of(None, []), load=load))
     asked.clear()
     second = last_of(
-        comparing(models, first.source, 1, columns_of(SOFT, []), last=first, load=load)
+        comparison_steps(models, first.source, 1, columns_of(SOFT, []), last=first, load=load)
     )
     assert not asked and second.rows[0].problem == "no connection"
     assert second.done.tolist() == [[False, False], [True, True]]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compute import journey_steps
 from networks import image, network, seeded, wrap
 from torch import Tensor, nn
 
@@ -90,7 +91,7 @@ def test_chosen_channels(model: pw.Model, result: Journey) -> None:
 
 
 def test_ascents_stop_at_their_layer(model: pw.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = journey.travel(model, image(), layers=["relu"], **WALK)
+    steps = journey_steps(model, image(), layers=["relu"], **WALK)
     one = next(steps)
     while not one.pulled.all():
         next(steps)
@@ -104,7 +105,7 @@ def test_ascents_stop_at_their_layer(model: pw.Model, monkeypatch: pytest.Monkey
 
 def test_fills_up_pullbacks_first(model: pw.Model) -> None:
     shares: list[float] = []
-    steps = journey.travel(model, image(), **WALK)
+    steps = journey_steps(model, image(), **WALK)
     one = next(steps)
     assert not one.pulled.any() and np.isnan(one.after).all() and not np.isnan(one.before).any()
     for again in steps:
@@ -118,7 +119,7 @@ def test_fills_up_pullbacks_first(model: pw.Model) -> None:
 def test_walked_stages_are_taken_over(model: pw.Model, result: Journey) -> None:
     channel = result.stages[1].strongest[1]
     channels = {result.stages[1].layer.name: channel}
-    new = list(journey.travel(model, image(), channels=channels, **WALK, earlier=result))
+    new = list(journey_steps(model, image(), channels=channels, **WALK, earlier=result))
     assert len(new) == 1 + 1 + 2
     fresh = pw.depth_journey(model, image(), channels=channels, **WALK)
     for name, values in fresh.arrays().items():
@@ -131,7 +132,7 @@ def test_stages_of_other_settings_are_not(
 ) -> None:
     picture = image() if changed else image(seed=1)
     options: dict[str, object] = {**WALK, **changed}
-    one = next(journey.travel(model, picture, **options, earlier=result))  # type: ignore[arg-type]
+    one = next(journey_steps(model, picture, **options, earlier=result))  # type: ignore[arg-type]
     assert not one.pulled.any()
 
 
@@ -152,7 +153,7 @@ def test_stages_of_other_settings_are_not(
 )
 def test_refused_at_the_call(model: pw.Model, options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        journey.travel(model, image(), **options)  # type: ignore[arg-type]
+        journey_steps(model, image(), **options)  # type: ignore[arg-type]
 
 
 def test_spotlight() -> None:

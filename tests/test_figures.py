@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compute import atlas_steps, comparison_steps, grid_steps, journey_steps, strip_steps
 from networks import image, network, wrap
 from PIL import Image
 
 import pullback_widgets as pw
-from pullback_widgets.figures import atlas, comparison, grid, journey, strip
+from pullback_widgets.figures import atlas, comparison
 from pullback_widgets.figures.result import Result
 
 WALK: dict[str, Any] = {"steps": 2, "step_size": 1.5}
@@ -28,26 +29,24 @@ def model() -> pw.Model:
 
 MAKE: dict[str, tuple[Callable[[], Iterator[Result]], str]] = {
     "grid": (
-        lambda: grid.compute(
-            grid.GridRequest(model(), TWO, [0, 1, 2], extra=None, batch_size=1, **WALK)
-        ),
+        lambda: grid_steps(model(), TWO, [0, 1, 2], extra=None, batch_size=1, **WALK),
         "<Grid: 2 images x 3 targets, Residual, relative T = 0.85; {}>",
     ),
     "strip": (
-        lambda: strip.sweep(model(), image(), 1, temperatures=[0.5, 1.0], **WALK),
+        lambda: strip_steps(model(), image(), 1, temperatures=[0.5, 1.0], **WALK),
         "<Strip: golf cart (class 1), Residual on a photograph, 4 temperatures, relative and "
         "absolute; {}>",
     ),
     "journey": (
-        lambda: journey.travel(model(), image(), **WALK),
+        lambda: journey_steps(model(), image(), **WALK),
         "<Journey: 3 stages of Residual on a photograph, relative T = 0.85; {}>",
     ),
     "atlas": (
-        lambda: atlas.gather(model(), "layer1.bn1", TWO, batch_size=2, side=8),
+        lambda: atlas_steps(model(), "layer1.bn1", TWO, batch_size=2, side=8),
         "<Atlas: 4 channels of layer1.bn1, Residual on 2 images, relative T = 0.85; {}>",
     ),
     "comparison": (
-        lambda: comparison.comparing(
+        lambda: comparison_steps(
             model(),
             image(),
             1,
@@ -192,29 +191,27 @@ ODD: dict[str, tuple[Callable[[], object], str]] = {
         "batch_size is 0; expected a whole number from 1 up",
     ),
     "a walk of no steps": (
-        lambda: grid.compute(
-            grid.GridRequest(model(), TWO, [1], steps=0)
-        ),  # at the call: nobody takes a step
+        lambda: grid_steps(model(), TWO, [1], steps=0),  # at the call: nobody takes a step
         "steps is 0; expected a whole number from 1 up",
     ),
     "a number in an array": (
-        lambda: strip.sweep(model(), image(), temperatures=np.array(0.5)),  # type: ignore[arg-type]
+        lambda: strip_steps(model(), image(), temperatures=np.array(0.5)),  # type: ignore[arg-type]
         "temperatures is array(0.5); expected rising finite numbers above 0",
     ),
     "a number for units": (
-        lambda: strip.sweep(model(), image(), units=3),  # type: ignore[arg-type]
+        lambda: strip_steps(model(), image(), units=3),  # type: ignore[arg-type]
         'units is 3; expected "relative", "absolute", or both',
     ),
     "a hidden layer that is none": (
-        lambda: strip.sweep(model(), image(), pw.Channel("b", 0)),
+        lambda: strip_steps(model(), image(), pw.Channel("b", 0)),
         "There is no layer 'b'",
     ),
     "a number for layers": (
-        lambda: journey.travel(model(), image(), layers=3),  # type: ignore[arg-type]
+        lambda: journey_steps(model(), image(), layers=3),  # type: ignore[arg-type]
         "layers is 3; expected a list of names",
     ),
     "a list in the layers": (
-        lambda: journey.travel(model(), image(), layers=[["layer1"]]),  # type: ignore[list-item]
+        lambda: journey_steps(model(), image(), layers=[["layer1"]]),  # type: ignore[list-item]
         "layers is [['layer1']]; expected a list of names",
     ),
     "a number for softenings": (

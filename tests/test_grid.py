@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compute import grid_steps
 from networks import CATEGORIES, SIZE, image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
@@ -123,9 +124,7 @@ def test_one_forward_pass_over_some_images_serves_all_their_targets() -> None:
 
 def test_a_consumer_that_stops_keeps_what_is_there(model: pw.Model) -> None:
     shares = []
-    for grid in grid_module.compute(
-        grid_module.GridRequest(model, IMAGES, [0, 1], batch_size=1, **WALK)
-    ):
+    for grid in grid_steps(model, IMAGES, [0, 1], batch_size=1, **WALK):
         shares.append(grid.progress)
         if len(shares) == 5:
             break

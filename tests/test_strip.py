@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from compute import strip_steps
 from networks import gated, image, network, plain_gradient, wrap
 from PIL import Image
 from torch import Tensor, nn
@@ -98,7 +99,7 @@ def test_linear_limit_in_single_precision() -> None:
 
 def test_default_temperatures_follow_the_network() -> None:
     module = gated(F.relu)
-    one, *_ = strip.sweep(wrap(module), image(), 0)
+    one, *_ = strip_steps(wrap(module), image(), 0)
     scale = float(module.bn.weight.detach().abs().median())
     assert one.temperatures["relative"] == (0.1, 0.16, 0.25, 0.4, 0.63, 1.0, 1.6, 2.5, 4.0)
     assert one.temperatures["absolute"] == pytest.approx(
@@ -120,7 +121,7 @@ def test_hidden_target_has_a_score(model: pw.Model) -> None:
 
 
 def test_fills_up_pullbacks_first_and_keeps_what_was_reached(model: pw.Model) -> None:
-    steps = strip.sweep(model, image(), None, temperatures=[1.0], **WALK)
+    steps = strip_steps(model, image(), None, temperatures=[1.0], **WALK)
     one = next(steps)
     assert one.progress == 0 and not one.pulled.any() and np.isnan(one.cosine).all()
     shares = []
@@ -164,12 +165,12 @@ def test_progress_reaches_one(model: pw.Model) -> None:
 )
 def test_refused_at_the_call(model: pw.Model, options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        strip.sweep(model, image(), **options)  # type: ignore[arg-type]
+        strip_steps(model, image(), **options)  # type: ignore[arg-type]
 
 
 def test_batches_are_refused(model: pw.Model) -> None:
     with pytest.raises(pw.ImageError):
-        strip.sweep(model, image(batch=2))
+        strip_steps(model, image(batch=2))
 
 
 def test_code_computes_the_same(model: pw.Model, result: Strip) -> None:

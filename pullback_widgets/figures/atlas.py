@@ -6,13 +6,14 @@ is there is enough to go on from, so a long computation may be stopped, or die.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -32,15 +33,25 @@ from ..engine.softening import Softening
 from ..engine.target import Channel
 from . import folder as folders
 from . import thumbnail
+from .declared import Request, computed, viewed
 from .images import photographs
+from .kinds import DEFAULT, Channels, Folder, Images, Network, OneOf, Softened, Whole, Words
 from .provenance import provenance
-from .result import Progress, Result, at_least_one, checked_batch, completed, entitle
+from .result import Progress, Result, completed, default_batch, entitle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 By = Literal["activation", "channel"]
 Shown = Literal["pullback", "photograph"]
+
+PAIRS = "photograph and pullback"
+TILES: dict[str, tuple[Shown, ...]] = {
+    PAIRS: ("photograph", "pullback"),
+    "pullback": ("pullback",),
+    "photograph": ("photograph",),
+}
+"""What a widget shows of a channel, by how it is called: a tile each."""
 
 EVERY_SAMPLE = tuple(SAMPLES)
 """What an atlas looks at where nothing else is given."""
@@ -53,6 +64,37 @@ OF_THUMBNAILS = ("channels", "softening", "side", "batch_size")
 """The settings that the strongest examples do not depend on."""
 
 
+@dataclass(frozen=True, eq=False)
+class AtlasRequest(Request):
+    """What a layer atlas is asked for; see :func:`layer_atlas`.
+
+    Attributes:
+        by: The order: ``"activation"``, the strongest first, or ``"channel"``.
+        search: Which channels; see :meth:`Atlas.find`.
+        shown: What a widget shows of each channel, a key of :data:`TILES`.
+        page: From 0 up.
+    """
+
+    FUNCTION = "layer_atlas"
+    WIDGET = "LayerAtlas"
+    VARIABLE = "atlas"
+    FINALLY = "atlas.figure()"
+
+    model: Model = field(metadata=computed(Network()))
+    layer: str | None = field(default=None, metadata=computed(Words(optional=True)))
+    images: Any = field(default=EVERY_SAMPLE, metadata=computed(Images()))
+    _: KW_ONLY
+    channels: Any = field(default=None, metadata=computed(Channels(optional=True)))
+    softening: Softening = field(default=DEFAULT, metadata=computed(Softened()))
+    side: int = field(default=96, metadata=computed(Whole(1)))
+    batch_size: int | None = field(default=None, metadata=computed(Whole(1, optional=True)))
+    folder: Path | None = field(default=None, metadata=computed(Folder(optional=True)))
+    by: By = field(default="activation", metadata=viewed(OneOf(get_args(By))))
+    search: str = field(default="", metadata=viewed(Words()))
+    shown: str = field(default=PAIRS, metadata=viewed(OneOf(list(TILES))))
+    page: int = field(default=0, metadata=viewed(Whole(0)))
+
+
 @dataclass(eq=False, repr=False)
 class Atlas(Result):
     """C channels of a layer, and for each the image that excites it most.
@@ -60,18 +102,15 @@ class Atlas(Result):
     What is not computed yet is zero. With a folder the arrays are files in it, mapped into memory.
 
     Attributes:
-        model: The network.
+        request: What was asked for; ``model`` and ``softening`` read as attributes of the atlas,
+            and ``page``, ``by`` and ``search``, which say what :meth:`figure` shows where it is
+            not told, can be set.
         layer: The layer, with its shape (channels first).
-        source: The images as they were given.
         sources: I images by name.
-        softening: Of the pullbacks.
         made_with: What ``settings`` returns.
         channels: The C channels, ascending or as they were asked for.
         box: Side of the square that the thumbnails show, in pixels of the image.
         folder: Where the arrays are; None for the memory.
-        page: What :meth:`figure` shows where it is not told.
-        by: Likewise, the order.
-        search: Likewise, which channels.
         activation: Each channel's activation on its image: mean positive value, (C,), 0 or more.
         example: Index of each channel's strongest image, (C,); -1 before the first.
         corner: Top and left of the box in the image, (C, 2).
@@ -82,18 +121,13 @@ class Atlas(Result):
         skipped: Files of an image folder that could not be read, and why.
     """
 
-    model: Model
+    request: AtlasRequest
     layer: Layer
-    source: Any
     sources: dict[str, Any]
-    softening: Softening
     made_with: dict[str, Any] = field(repr=False)
     channels: NDArray[np.int64] = field(repr=False)
     box: int
     folder: Path | None = None
-    page: int = 0
-    by: By = "activation"
-    search: str = ""
     activation: NDArray[np.float64] = field(init=False, repr=False)
     example: NDArray[np.int64] = field(init=False, repr=False)
     corner: NDArray[np.int64] = field(init=False, repr=False)
@@ -131,6 +165,11 @@ class Atlas(Result):
         """Bring the progress up to date: an image or a channel is a step."""
         steps = self.seen + int(self.done.sum())
         self.progress = steps / (len(self.sources) + len(self.channels))
+
+    @property
+    def source(self) -> Any:
+        """The images as they were given."""
+        return self.request.images
 
     @property
     def names(self) -> list[str]:
@@ -270,30 +309,22 @@ class Atlas(Result):
         pages = max(1, math.ceil(len(self.find(self.search, self.by)) / PER_PAGE))
         return files.save_figure(path, *map(self.figure, range(pages)))
 
+    @property
+    def asked(self) -> AtlasRequest:
+        every = len(self.channels) == self.layer.shape[0]
+        return dataclasses.replace(
+            self.request,
+            layer=self.layer.name,
+            channels=None if every else self.channels.tolist(),
+            batch_size=self.made_with["batch_size"],
+            folder=self.folder,
+        )
+
     def code(self) -> str:
         asked = {"page": self.page, "by": self.by, "search": self.search}
         plain = {"page": 0, "by": "activation", "search": ""}
         sheet = ", ".join(f"{key}={one!r}" for key, one in asked.items() if one != plain[key])
-        images = expression.of_images(self.sources.values())
-        if isinstance(self.source, Mapping):
-            pairs = (f"{name!r}: {expression.of_image(one)}" for name, one in self.sources.items())
-            images = f"{{{', '.join(pairs)}}}"
-        elif isinstance(self.source, str | Path):
-            images = expression.of_image(self.source)
-        every = len(self.channels) == self.layer.shape[0]
-        only = "" if every else f" channels={self.channels.tolist()},"
-        folder = "" if self.folder is None else f" folder={str(self.folder)!r},"
-        return expression.script(
-            f"model = {expression.of_model(self.model)}",
-            f"images = {images}" + ("  # your images" if "..." in images else ""),
-            "atlas = pw.layer_atlas(",
-            f"    model, {self.layer.name!r}, images,{only}",
-            f"    softening={expression.of_softening(self.softening)},",
-            f"    side={self.made_with['side']},"
-            f" batch_size={self.made_with['batch_size']},{folder}",
-            ")",
-            f"atlas.figure({sheet})",
-        )
+        return self.asked.code(f"atlas.figure({sheet})")
 
 
 def layer_atlas(
@@ -341,47 +372,34 @@ def layer_atlas(
         ValueError: For unknown layers or channels, numbers out of range, images of several sizes,
             or a folder with other settings.
     """
-    return completed(
-        gather(
-            model,
-            layer,
-            images,
-            channels=channels,
-            softening=softening,
-            side=side,
-            batch_size=batch_size,
-            folder=folder,
-        ),
-        progress,
+    request = AtlasRequest(
+        Model.of(model),
+        layer,
+        images,
+        channels=channels,
+        softening=Softening.checked(softening),
+        side=side,
+        batch_size=batch_size,
+        folder=folder,  # type: ignore[arg-type]  # which is made a path
     )
+    return completed(compute(request), progress)
 
 
-def gather(
-    model: Model | nn.Module,
-    layer: str | None = None,
-    images: Any = EVERY_SAMPLE,
-    *,
-    channels: Sequence[int] | None = None,
-    softening: Softening | None = None,
-    side: int = 96,
-    batch_size: int | None = None,
-    folder: str | Path | None = None,
+def compute(
+    request: AtlasRequest,
     earlier: Atlas | None = None,
     first: Callable[[Atlas], Sequence[int]] = lambda atlas: (),
 ) -> Iterator[Atlas]:
-    """The atlas after each batch; see :func:`layer_atlas`.
+    """The atlas after each batch.
 
     Before each batch ``first`` is asked for the channels that are wanted most. What an ``earlier``
     atlas of the same objects knows is not computed again: where all settings are the same it goes
     on, otherwise its strongest examples are taken over.
     """
-    model = model if isinstance(model, Model) else Model(model)
-    layer = layer or middle_layer(model)
-    softening = Softening.checked(softening)
-    batch_size = checked_batch(batch_size, model)
-    side = at_least_one("side", side)
-    if earlier is not None and _same_survey(earlier, model, layer, images):
-        sources, found, box = earlier.sources, earlier.layer, earlier.box
+    model, images, softening = request.model, request.images, request.softening
+    name = request.layer or middle_layer(model)
+    if earlier is not None and _same_survey(earlier, model, name, images):
+        sources, layer, box = earlier.sources, earlier.layer, earlier.box
         of_survey = {
             name: value for name, value in earlier.made_with.items() if name not in OF_THUMBNAILS
         }
@@ -390,27 +408,29 @@ def gather(
         digest, size = _examined(sources, model, in_folder=_is_folder(images))
         if not softening.is_hard and not is_known(model.module):
             tell(Recording(model, torch.zeros(1, 3, *size)), softening)
-        found, box = thumbnail.layer_and_box(model, layer, size)
+        layer, box = thumbnail.layer_and_box(model, name, size)
         of_survey = {
             **provenance(model),
-            "layer": found.name,
+            "layer": layer.name,
             "image_size": list(size),
             "box": box,
             "images": list(sources),
             "images_hash": digest,
         }
-    chosen = _checked_channels(channels, found)
+    chosen = _checked_channels(request.channels, layer)
     made_with = {
         **of_survey,
         "channels": chosen.tolist(),
         "softening": expression.of_softening(softening),
-        "side": side,
-        "batch_size": batch_size,
+        "side": request.side,
+        "batch_size": request.batch_size or default_batch(model),
     }
-    place = None if folder is None else folders.opened(Path(folder).expanduser(), made_with)
+    folder = request.folder
+    place = None if folder is None else folders.opened(folder.expanduser(), made_with)
     if earlier is not None and earlier.folder == place and earlier.made_with == made_with:
+        earlier.request = request
         return _fill(earlier, first)
-    atlas = Atlas(model, found, images, sources, softening, made_with, chosen, box, place)
+    atlas = Atlas(request, layer, sources, made_with, chosen, box, place)
     if earlier is not None:
         atlas.take_over(earlier)
     return _fill(atlas, first)

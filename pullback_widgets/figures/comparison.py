@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..drawing import expression, pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
@@ -23,10 +23,23 @@ from ..engine.softening import Softening
 from ..engine.target import Difference, Logit, Target, as_target, same_target
 from ..methods import captum_methods as method
 from ..methods.captum_methods import METHODS, NOISE, attribute
-from ..networks.catalogue import entry
 from ..networks.loaded import loaded
+from .declared import Request, computed, viewed
 from .images import image_name
-from .provenance import fingerprint, provenance
+from .kinds import (
+    DEFAULT,
+    Aimed,
+    Image,
+    Methods,
+    Networks,
+    Number,
+    Place,
+    Positive,
+    Softenings,
+    Whole,
+    Words,
+)
+from .provenance import fingerprint
 from .result import Progress, Result, completed, default_batch, entitle, to_numpy
 
 if TYPE_CHECKING:
@@ -100,36 +113,64 @@ class Row:
         return f"{self.name}\n{describe(self.target, self.model)}\n{value}"
 
 
+@dataclass(frozen=True, eq=False)
+class ComparisonRequest(Request):
+    """What a comparison is asked for; see :func:`compare`.
+
+    Attributes:
+        position: The place that a widget marks in all tiles, (x, y), 0 to 1 from the upper left.
+        zoom: How much of it all tiles of a widget show: 1 for everything, up to 8 around the
+            position.
+    """
+
+    FUNCTION = "compare"
+    WIDGET = "Compare"
+    VARIABLE = "comparison"
+    FINALLY = "comparison.figure()"
+
+    models: Any = field(metadata=computed(Networks()))
+    image: Any = field(metadata=computed(Image()))
+    target: TargetLike = field(default=None, metadata=computed(Aimed(optional=True)))
+    _: KW_ONLY
+    softenings: Any = field(default=(DEFAULT,), metadata=computed(Softenings()))
+    methods: Any = field(default=DEFAULT_METHODS, metadata=computed(Methods()))
+    layer: str | None = field(default=None, metadata=computed(Words(optional=True)))
+    samples: int | None = field(default=None, metadata=computed(Whole(1, optional=True)))
+    noise: float = field(default=NOISE, metadata=computed(Positive()))
+    seed: int = field(default=0, metadata=computed(Whole()))
+    position: tuple[float, float] = field(default=(0.5, 0.5), metadata=viewed(Place()))
+    zoom: float = field(default=1.0, metadata=viewed(Number(1, 8)))
+
+
 @dataclass(eq=False, repr=False)
 class Comparison(Result):
     """R networks by C methods on one image.
 
     Attributes:
-        source: The image as it was given.
-        target: The target as it was given.
+        request: What was asked for; ``target``, ``layer``, ``samples``, ``noise`` and ``seed`` read
+            as attributes of the comparison.
         columns: C ways to make a map.
         rows: R networks with their maps.
-        layer: Of Grad-CAM; None for each network's own.
-        samples: For methods that average; None for each method's own number.
-        noise: Of methods that average noisy copies, as a share of the image's range.
-        seed: Of the noise.
         done: Which maps are computed, (R, C).
         problems: Why a single cell is empty, by (row, column).
     """
 
-    source: Any
-    target: TargetLike
+    request: ComparisonRequest
     columns: list[Column]
     rows: list[Row]
-    layer: str | None = None
-    samples: int | None = None
-    noise: float = NOISE
-    seed: int = 0
     done: NDArray[np.bool_] = field(init=False, repr=False)
     problems: dict[tuple[int, int], str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.done = np.zeros((len(self.rows), len(self.columns)), np.bool_)
+
+    @property
+    def source(self) -> Any:
+        """The image as it was given."""
+        return self.request.image
+
+    def networks(self) -> list[Model]:
+        return [row.model for row in self.rows if row.model is not None]
 
     def picture(self, row: int, column: int) -> RGB:
         """A map as (H, W, 3) bytes: signed maps with zero in mid-grey, Grad-CAM as heat."""
@@ -169,10 +210,8 @@ class Comparison(Result):
             arrays[f"maps_{number}"] = to_numpy(row.maps)
         return arrays
 
-    def settings(self) -> dict[str, Any]:
-        known = [row.model for row in self.rows if row.model is not None]
+    def named(self) -> dict[str, Any]:
         return {
-            **(provenance(known[0]) if known else {}),
             "image": image_name(self.source),
             "networks": [_described(row) for row in self.rows],
             "columns": [
@@ -182,10 +221,6 @@ class Comparison(Result):
                 }
                 for column in self.columns
             ],
-            "layer": self.layer,
-            "samples": self.samples,
-            "noise": self.noise,
-            "seed": self.seed,
             "problems": [[*cell, reason] for cell, reason in sorted(self.problems.items())],
         }
 
@@ -227,33 +262,6 @@ class Comparison(Result):
         )
         entitle(figure, title, self, size=7)
         return figure
-
-    def code(self) -> str:
-        sources = [row.source for row in self.rows]
-        names = [one if isinstance(one, str) else one.catalogue_name for one in sources]
-        models = ", ".join(repr(name) if name else "..." for name in names)
-        softenings = [one.softening for one in self.columns if one.method == "pullback"]
-        methods = list(dict.fromkeys(c.method for c in self.columns if c.method != "pullback"))
-        target = None if self.target is None else expression.of_target(as_target(self.target))
-        image = expression.of_image(self.source)
-        options = [f"layer={self.layer!r}"] if self.layer is not None else []
-        options += [f"samples={self.samples}"] if self.samples is not None else []
-        options += [f"noise={self.noise}, seed={self.seed}"]
-        notes = [
-            note
-            for note, missing in (("networks", "..." in models), ("image", image == "..."))
-            if missing
-        ]
-        return expression.script(
-            "comparison = pw.compare(",
-            f"    [{models}], {image}, {target},"
-            + (f"  # your {' and your '.join(notes)}" if notes else ""),
-            f"    softenings=[{', '.join(expression.of_softening(s) for s in softenings if s)}],",
-            f"    methods={methods},",
-            f"    {', '.join(options)},",
-            ")",
-            "comparison.figure()",
-        )
 
 
 def compare(
@@ -297,17 +305,18 @@ def compare(
         ValueError: For unknown names of networks or methods, or if no network can do anything.
         TypeError: For networks, targets or softenings that are none.
     """
-    steps = comparing(
+    request = ComparisonRequest(
         models,
         image,
         target,
-        columns_of(softenings, methods),
+        softenings=softenings,
+        methods=methods,
         layer=layer,
         samples=samples,
         noise=noise,
         seed=seed,
     )
-    comparison = completed(steps, progress)
+    comparison = completed(compute(request), progress)
     comparison.release()
     return comparison
 
@@ -321,18 +330,9 @@ def columns_of(
         ValueError: For an unknown method, or if there is no column at all.
         TypeError: If a softening is none.
     """
-    if not isinstance(softenings, list | tuple):
-        softenings = [softenings]  # type: ignore[list-item]  # checked next
-    softenings = [Softening.checked(one) for one in softenings]
+    softenings = Softenings().check("softenings", softenings)
     columns = [Column("pullback", softening) for softening in softenings]
-    if isinstance(methods, str):
-        methods = [methods]
-    if not isinstance(methods, list | tuple):
-        raise TypeError(
-            f"methods is {methods!r}; expected a list of names such as {list(DEFAULT_METHODS)}, "
-            "which may be empty."
-        )
-    for name in methods:
+    for name in Methods().check("methods", methods):
         if method.checked(name).softened:
             columns += [Column(name, softening) for softening in softenings]
         else:
@@ -342,57 +342,29 @@ def columns_of(
     return list(dict.fromkeys(columns))
 
 
-def comparing(
-    models: Any,
-    image: Any,
-    target: TargetLike,
-    columns: Sequence[Column],
+def compute(
+    request: ComparisonRequest,
+    columns: Sequence[Column] | None = None,
     *,
-    layer: str | None = None,
-    samples: int | None = None,
-    noise: float = NOISE,
-    seed: int = 0,
     last: Comparison | None = None,
-    load: Callable[[Model | str], Model] | None = None,
+    load: Callable[[Model | str], Model] = loaded,
 ) -> Iterator[Comparison]:
-    """The comparison after each map; see :func:`compare`.
+    """The comparison after each map.
 
     Args:
-        models: As for :func:`compare`.
-        image: Likewise.
-        target: Likewise.
-        columns: As ``columns_of`` makes them.
-        layer: As for :func:`compare`.
-        samples: Likewise.
-        noise: Likewise.
-        seed: Likewise.
+        request: What is asked for.
+        columns: As ``columns_of`` makes them of the request, which is the default.
         last: A comparison from which all that did not change is taken: recorded forward passes
             of the same network and image, maps of the same target and column.
-        load: Loads a network; with ``loaded`` by default.
+        load: Loads a network.
     """
-    if isinstance(models, str | Model | nn.Module):
-        models = [models]
-    if not isinstance(models, list | tuple):
-        raise TypeError(
-            f"models is {models!r}; expected a list of pw.Model objects, torch modules or names of "
-            "pw.CATALOGUE, or one of these."
-        )
-    rows = [Row(_checked(model)) for model in models]
-    if not rows:
-        raise ValueError("There are no networks; give at least one.")
-    to_tensor(image, 32)  # raises ImageError with the reason
-    if target is not None:
-        as_target(target)
-    result = Comparison(image, target, list(columns), rows, layer, samples, noise, seed)
+    to_tensor(request.image, 32)  # raises ImageError with the reason
+    if columns is None:
+        columns = columns_of(request.softenings, request.methods)
+    result = Comparison(request, list(columns), [Row(model) for model in request.models])
     if last is not None and not _same_options(last, result):
         last = None
-    return _fill(result, last, load or loaded)
-
-
-def _checked(model: Any) -> Model | str:
-    if isinstance(model, str):
-        return entry(model).name  # raises for an unknown name
-    return model if isinstance(model, Model) else Model(model)
+    return _fill(result, last, load)
 
 
 def _same_options(last: Comparison, result: Comparison) -> bool:

@@ -98,13 +98,14 @@ class Request:
         for name, one in choices(type(self)).items():
             object.__setattr__(self, name, checked(name, one, getattr(self, name)))
 
-    def code(self) -> str:
-        """The lines of Python that compute the figure.
+    def code(self, last: str = "") -> str:
+        """The lines of Python that compute the figure; the last one by default shows it.
 
         What cannot be written down, a network of one's own or an image without a file, is left as
         ``...`` with a comment.
         """
-        lines, arguments = [], []
+        lines: list[str] = []
+        arguments: list[str] = []
         for name, one in choices(type(self)).items():
             value = getattr(self, name)
             if one.role == "viewed" or (value is None and one.default is None):
@@ -114,9 +115,11 @@ class Request:
             text = "None" if value is None else one.kind.code(value)
             if one.kind.variable:
                 lines.append(f"{name} = {text}")
-            arguments.append(name if one.kind.variable else f"{name}={text}")
+                text = name
+            first = one.kind.variable and "=" not in "".join(arguments)
+            arguments.append(text if first else f"{name}={text}")
         call = expression.call(f"{self.VARIABLE} = pw.{self.FUNCTION}", arguments)
-        return expression.script(*lines, *call, self.FINALLY)
+        return expression.script(*lines, *call, last or self.FINALLY)
 
     def settings(self) -> dict[str, Any]:
         """What was chosen, in few words that JSON can hold; networks are said elsewhere."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -13,18 +14,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression, pixels, words
+from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
-from ..engine.ascent import checked_walk
 from ..engine.image import to_tensor
 from ..engine.layer import Layer, unknown_layer
 from ..engine.model import Model
 from ..engine.session import Session
 from ..engine.softening import Softening
 from ..engine.target import LOGITS, Channel, Logit, Target
+from .declared import Walked, computed, viewed
 from .images import image_name
-from .provenance import provenance
+from .kinds import DEFAULT, ChannelEach, Image, Layers, Network, Softened, Whole
 from .result import Progress, Result, completed, entitle, partly, to_numpy
 
 if TYPE_CHECKING:
@@ -63,6 +64,28 @@ class Stage:
         return Channel(self.layer.name, self.channel)
 
 
+@dataclass(frozen=True, eq=False)
+class JourneyRequest(Walked):
+    """What a depth journey is asked for; see :func:`depth_journey`.
+
+    Attributes:
+        stage: The column that a widget's controls change, from 0.
+    """
+
+    FUNCTION = "depth_journey"
+    WIDGET = "DepthJourney"
+    VARIABLE = "journey"
+    FINALLY = "journey.figure()"
+
+    model: Model = field(metadata=computed(Network()))
+    image: Any = field(metadata=computed(Image()))
+    _: KW_ONLY
+    layers: Any = field(default=None, metadata=computed(Layers(optional=True)))
+    channels: Any = field(default=None, metadata=computed(ChannelEach(optional=True)))
+    softening: Softening = field(default=DEFAULT, metadata=computed(Softened()))
+    stage: int = field(default=0, metadata=viewed(Whole(0)))
+
+
 @dataclass(eq=False, repr=False)
 class Journey(Result):
     """S stages of a network on one image; the last is the class.
@@ -70,15 +93,11 @@ class Journey(Result):
     What is not computed yet is zero, and NaN where it is numbers.
 
     Attributes:
-        model: The network.
-        source: The image as it was given.
+        request: What was asked for; ``model``, ``softening``, ``steps``, ``step_size`` and
+            ``radius`` read as attributes of the journey.
         image: What the network saw, (3, H, W) in [-1, 1].
         stages: The S columns.
         maps: The channels' values on the image, S arrays (h, w); (1, 1) for the class.
-        softening: Of the pullbacks.
-        steps: Steps of ascent.
-        step_size: L2 length of a step, in image units.
-        radius: L2 radius of the ascent, in image units; None for no limit.
         before: The channels' means, or the class's probability, (S,).
         pullbacks: (S, 3, H, W).
         differences: Image after ascent minus image, (S, 3, H, W).
@@ -87,15 +106,10 @@ class Journey(Result):
         done: Steps of ascent that are walked, (S,).
     """
 
-    model: Model
-    source: Any
+    request: JourneyRequest
     image: Tensor
     stages: list[Stage]
     maps: list[Tensor]
-    softening: Softening
-    steps: int = 5
-    step_size: float = 20.0
-    radius: float | None = 100.0
     pullbacks: Tensor = field(init=False, repr=False)
     differences: Tensor = field(init=False, repr=False)
     before: NDArray[np.float64] = field(init=False, repr=False)
@@ -127,6 +141,11 @@ class Journey(Result):
                     self.differences[n] = earlier.differences[old]
                     self.after[n] = earlier.after[old]
                     self.pulled[n], self.done[n] = True, earlier.steps
+
+    @property
+    def source(self) -> Any:
+        """The image as it was given."""
+        return self.request.image
 
     @property
     def name(self) -> str:
@@ -179,17 +198,14 @@ class Journey(Result):
             "done": self.done,
         }
 
-    def settings(self) -> dict[str, Any]:
-        return {
-            **provenance(self.model),
-            "image": self.name,
-            "layers": [stage.layer.name for stage in self.stages],
-            "channels": [stage.channel for stage in self.stages],
-            "softening": expression.of_softening(self.softening),
-            "steps": self.steps,
-            "step_size": self.step_size,
-            "radius": self.radius,
-        }
+    @property
+    def asked(self) -> JourneyRequest:
+        layers = [stage.layer.name for stage in self.stages]
+        channels = [stage.channel for stage in self.stages]
+        return dataclasses.replace(self.request, layers=layers, channels=channels)
+
+    def named(self) -> dict[str, Any]:
+        return {"image": self.name}
 
     def summary(self) -> str:
         stages, how = words.counted(len(self.stages), "stage"), words.in_words(self.softening)
@@ -229,22 +245,6 @@ class Journey(Result):
         entitle(figure, f"{self.model.name} on {self.name}, {how}", self, size=9)
         return figure
 
-    def code(self) -> str:
-        layers = [stage.layer.name for stage in self.stages]
-        channels = [int(stage.channel) for stage in self.stages]
-        return expression.script(
-            f"model = {expression.of_model(self.model)}",
-            f"image = {expression.of_image(self.source)}",
-            f"layers = {layers}",
-            f"channels = {channels}",
-            "journey = pw.depth_journey(",
-            "    model, image, layers=layers, channels=channels,",
-            f"    softening={expression.of_softening(self.softening)},",
-            f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
-            ")",
-            "journey.figure()",
-        )
-
 
 def depth_journey(
     model: Model | nn.Module,
@@ -281,59 +281,32 @@ def depth_journey(
         ImageError: If the image cannot be read.
         ValueError: For unknown layers, channels or numbers out of range.
     """
-    return completed(
-        travel(
-            model,
-            image,
-            layers=layers,
-            channels=channels,
-            softening=softening,
-            steps=steps,
-            step_size=step_size,
-            radius=radius,
-        ),
-        progress,
+    request = JourneyRequest(
+        Model.of(model),
+        image,
+        layers=layers,
+        channels=channels,
+        softening=Softening.checked(softening),
+        steps=steps,
+        step_size=step_size,
+        radius=radius,
     )
+    return completed(compute(request), progress)
 
 
-def travel(
-    model: Model | nn.Module,
-    image: Any,
-    *,
-    layers: Sequence[str] | None = None,
-    channels: Channels = None,
-    softening: Softening | None = None,
-    steps: int = 5,
-    step_size: float = 20.0,
-    radius: float | None = 100.0,
-    earlier: Journey | None = None,
-) -> Iterator[Journey]:
-    """The journey after each pullback, then after each step; see :func:`depth_journey`.
+def compute(request: JourneyRequest, earlier: Journey | None = None) -> Iterator[Journey]:
+    """The journey after each pullback, then after each step.
 
     Stages that are walked in an ``earlier`` journey are taken over where nothing changed.
     """
-    model = model if isinstance(model, Model) else Model(model)
-    softening = Softening.checked(softening)
-    steps, step_size, radius = checked_walk(steps, step_size, radius)
-    if isinstance(layers, str):
-        layers = [layers]
-    listed = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
-    if not (listed or layers is None):
-        raise TypeError(
-            f"layers is {layers!r}; expected a list of names of layers, one name, or None."
-        )
-    session = Session(model, to_tensor(image, model.size))
-    names = session.stages() if layers is None else list(layers)
-    if not names:
-        raise ValueError('layers is empty; name at least one layer, for instance "logits".')
+    session = Session(request.model, to_tensor(request.image, request.model.size))
+    names = session.stages() if request.layers is None else request.layers
     stages, maps = [], []
-    for name, channel in zip(names, one_each(channels, names), strict=True):
+    for name, channel in zip(names, one_each(request.channels, names), strict=True):
         stage, values = _stage(session, name, channel)
         stages.append(stage)
         maps.append(values)
-    journey = Journey(
-        model, image, session.image, stages, maps, softening, steps, step_size, radius
-    )
+    journey = Journey(request, session.image, stages, maps)
     if earlier is not None:
         journey.take_over(earlier)
     return _fill(journey, session)
@@ -387,13 +360,8 @@ def _fill(journey: Journey, session: Session) -> Iterator[Journey]:
         journey.progress = reached / total
         yield journey
     for n in new:
-        for step in session.ascend(
-            journey.stages[n].target,
-            journey.softening,
-            steps=journey.steps,
-            step_size=journey.step_size,
-            radius=journey.radius,
-        ):
+        walk = journey.request.walk
+        for step in session.ascend(journey.stages[n].target, journey.softening, **walk):
             journey.differences[n] = step.difference
             journey.after[n] = step.score if step.probability is None else step.probability
             journey.done[n] = step.index
@@ -443,11 +411,6 @@ def one_each(channels: Channels, names: Sequence[str]) -> list[int | None]:
                 f"{', '.join(names)}; name it in layers too."
             )
         return [channels.get(name) for name in names]
-    if not isinstance(channels, list | tuple):
-        raise TypeError(
-            f"channels is {channels!r}; expected a list with a channel (or None) for each stage, a "
-            "mapping from layers to channels, or None."
-        )
     if len(channels) != len(names):
         raise ValueError(
             f"There are {len(channels)} channels for {len(names)} layers ({', '.join(names)}); "

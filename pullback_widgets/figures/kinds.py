@@ -21,6 +21,8 @@ from ..engine.image import SAMPLES, to_tensor
 from ..engine.model import Model
 from ..engine.softening import Softening
 from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+from ..methods.captum_methods import METHODS
+from ..methods.captum_methods import checked as method_of
 from ..networks.catalogue import entry
 from .images import image_name, photographs
 
@@ -139,6 +141,147 @@ class Words(Kind):
         if not isinstance(value, str):
             raise TypeError(f"{name} is {value!r}; expected a text.")
         return value
+
+
+class Number(Kind):
+    """A number in a range."""
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__()
+        self.least, self.most = least, most
+
+    def check(self, name: str, value: Any) -> float:
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not number or not self.least <= value <= self.most:
+            raise ValueError(f"{name} is {value!r}; expected {self.least:g} to {self.most:g}.")
+        return float(value)
+
+
+class Rising(Kind):
+    """Rising finite numbers above 0."""
+
+    def check(self, name: str, value: Any) -> tuple[float, ...]:
+        listed = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
+        given: tuple[Any, ...] = tuple(value) if listed else ()
+        good = all(
+            isinstance(t, numbers.Real) and not isinstance(t, bool) and 0 < float(t) < math.inf
+            for t in given
+        )
+        if not given or not good or list(given) != sorted(set(given)):
+            raise ValueError(
+                f"{name} is {value!r}; expected rising finite numbers above 0, such as [0.1, 1.0, "
+                "10.0]: the two ends, plain gradient and linear network, come by themselves."
+            )
+        return tuple(float(t) for t in given)
+
+    def code(self, value: Any) -> str:
+        return repr(list(value))
+
+
+class SomeOf(Kind):
+    """One or several of some words, each once; one is as good as a list of one."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        super().__init__()
+        self.options = tuple(options)
+
+    def check(self, name: str, value: Any) -> tuple[str, ...]:
+        listed: Any = [value] if isinstance(value, str) else value
+        chosen = tuple(listed) if isinstance(listed, list | tuple) else ()
+        unknown = [one for one in chosen if one not in self.options]
+        if not chosen or unknown or len(set(chosen)) < len(chosen):
+            words = ", ".join(f'"{one}"' for one in self.options)
+            raise ValueError(
+                f"{name} is {value!r}; expected {words}, or both in the order of rows."
+            )
+        return chosen
+
+
+class Methods(Kind):
+    """Names of methods to compare with; one is as good as a list of one."""
+
+    def check(self, name: str, value: Any) -> tuple[str, ...]:
+        given = [value] if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            raise TypeError(
+                f"{name} is {value!r}; expected a list of names such as "
+                f"{[*METHODS][2:4]}, which may be empty."
+            )
+        for one in given:
+            method_of(one)  # raises for an unknown name
+        return tuple(given)
+
+    def code(self, value: Any) -> str:
+        return repr(list(value))
+
+
+class Layers(Kind):
+    """Names of layers; one is as good as a list of one."""
+
+    def check(self, name: str, value: Any) -> list[str]:
+        given = [value] if isinstance(value, str) else value
+        if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+            raise TypeError(
+                f"{name} is {value!r}; expected a list of names of layers, one name, or None."
+            )
+        if not given:
+            raise ValueError(f'{name} is empty; name at least one layer, for instance "logits".')
+        return list(given)
+
+
+class Channels(Kind):
+    """Different channels of a layer."""
+
+    def check(self, name: str, value: Any) -> list[int]:
+        try:
+            return [int(one) for one in value]
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{name} is {value!r}; expected a list of whole numbers, or None for all."
+            ) from None
+
+
+class ChannelEach(Kind):
+    """A channel for each layer, None for the strongest; or a mapping from some layers to theirs."""
+
+    def check(self, name: str, value: Any) -> Any:
+        if not isinstance(value, list | tuple | Mapping):
+            raise TypeError(
+                f"{name} is {value!r}; expected a list with a channel (or None) for each stage, a "
+                "mapping from layers to channels, or None."
+            )
+        return value
+
+    def write(self, value: Any, size: int | None) -> Any:
+        return dict(value) if isinstance(value, Mapping) else list(value)
+
+    def read(self, written: Any, notes: list[str]) -> Any:
+        return written
+
+
+class Folder(Kind):
+    """A folder on this machine."""
+
+    def check(self, name: str, value: Any) -> Path:
+        if not isinstance(value, str | Path):
+            raise TypeError(f"{name} is {value!r}; expected the path of a folder, or None.")
+        return Path(value)
+
+    def code(self, value: Any) -> str:
+        return repr(str(value))
+
+    def write(self, value: Any, size: int | None) -> str:
+        return str(value)
+
+
+class Place(Kind):
+    """A place in a picture: (x, y), both from 0 to 1, from the upper left."""
+
+    def check(self, name: str, value: Any) -> tuple[float, float]:
+        x, y = map(float, value)
+        if not (0 <= x <= 1 and 0 <= y <= 1):
+            raise ValueError(f"{name} is {(x, y)}; expected (x, y), both from 0 to 1.")
+        return x, y
 
 
 class Position(Kind):
@@ -325,6 +468,11 @@ class Image(Kind):
 
     variable = True
 
+    def check(self, name: str, value: Any) -> Any:
+        if value is None:
+            self.verify(value)  # raises with the reason
+        return value
+
     def verify(self, value: Any) -> None:
         to_tensor(value, 32)  # raises ImageError with the reason
 
@@ -367,6 +515,11 @@ class Image(Kind):
 
 class Images(Image):
     """Several images: a list or a mapping of such, one, or a folder."""
+
+    def check(self, name: str, value: Any) -> Any:
+        if _is_folder(value):  # the same object where it can be: it tells what has changed
+            return value if "~" not in str(value) else str(Path(value).expanduser())
+        return super().check(name, value)
 
     def verify(self, value: Any) -> None:
         found = photographs(value)  # raises where there are none

@@ -170,11 +170,6 @@ def default_batch(model: Model) -> int:
     return 4 if model.device.type == "cpu" else 32
 
 
-def checked_batch(batch_size: int | None, model: Model) -> int:
-    """How many images go through a network at once, as asked for or by default."""
-    return default_batch(model) if batch_size is None else at_least_one("batch_size", batch_size)
-
-
 def at_least_one(name: str, number: Any) -> int:
     """A whole number.
 

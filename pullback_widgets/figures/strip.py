@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-import numbers
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -13,18 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..drawing import expression, pixels, words
+from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
 from ..drawing.words import describe
-from ..engine.ascent import checked_walk
 from ..engine.image import to_tensor
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike
 from ..engine.softening import Softening, Units
 from ..engine.target import Logit, Target
+from .declared import Walked, computed, drawn, viewed
 from .images import image_name
-from .provenance import provenance
+from .kinds import Aimed, Image, Network, OneOf, Rising, SomeOf, Whole
 from .result import Progress, Result, completed, entitle, partly, to_numpy
 
 if TYPE_CHECKING:
@@ -57,6 +57,29 @@ WORDS: dict[str, str] = {
 CURVES = ("outcome", "cosine")
 
 
+@dataclass(frozen=True, eq=False)
+class StripRequest(Walked):
+    """What a temperature strip is asked for; see :func:`temperature_strip`.
+
+    Attributes:
+        column: The temperature of a widget's large pictures, from 0, the plain gradient.
+    """
+
+    FUNCTION = "temperature_strip"
+    WIDGET = "TemperatureStrip"
+    VARIABLE = "strip"
+    FINALLY = "strip.figure()"
+
+    model: Model = field(metadata=computed(Network()))
+    image: Any = field(metadata=computed(Image()))
+    target: TargetLike = field(default=None, metadata=computed(Aimed(optional=True)))
+    _: KW_ONLY
+    temperatures: Any = field(default=None, metadata=computed(Rising(optional=True)))
+    units: Any = field(default=UNITS, metadata=computed(SomeOf(UNITS)))
+    shown: Shown = field(default="pullback", metadata=drawn(OneOf(SHOWN)))
+    column: int = field(default=6, metadata=viewed(Whole(0)))
+
+
 @dataclass(eq=False, repr=False)
 class Strip(Result):
     """U units of temperature, K columns: the plain gradient, rising temperatures, the linear limit.
@@ -64,38 +87,27 @@ class Strip(Result):
     What is not computed yet is zero, and NaN where it is numbers.
 
     Attributes:
-        model: The network.
-        source: The image as it was given.
+        request: What was asked for; ``model``, ``units``, ``steps``, ``step_size``, ``radius`` and
+            ``shown`` read as attributes of the strip.
         image: What the network saw, (3, H, W) in [-1, 1].
         target: What is pulled back, class names resolved.
-        units: U of ``"relative"``, ``"absolute"``.
         temperatures: For each unit the K - 2 temperatures between the two ends.
-        steps: Steps of ascent.
-        step_size: L2 length of a step, in image units.
-        radius: L2 radius of the ascent, in image units; None for no limit.
-        shown: What the figure's tiles show: ``"pullback"``, ``"difference"`` or ``"perturbed"``.
+        before: The target's value on the image: the class's probability, 0 to 1, or the score of a
+            hidden target.
         pullbacks: (U, K, 3, H, W).
         differences: Image after ascent minus image, (U, K, 3, H, W).
         cosine: Of the pullback and the plain gradient, (U, K), -1 to 1.
-        before: The target's value on the image: the class's probability, 0 to 1, or the score of a
-            hidden target.
-        outcome: Likewise after the ascent, (U, K).
+        outcome: As ``before``, after the ascent, (U, K).
         pulled: Whether the pullback is there, (U, K).
         done: Steps of ascent that are walked, (U, K).
     """
 
     ENDINGS = (*Result.ENDINGS, ".gif")
 
-    model: Model
-    source: Any
+    request: StripRequest
     image: Tensor
     target: Target
-    units: tuple[Units, ...]
     temperatures: dict[Units, tuple[float, ...]]
-    steps: int = 5
-    step_size: float = 20.0
-    radius: float | None = 100.0
-    shown: Shown = "pullback"
     before: float = math.nan
     pullbacks: Tensor = field(init=False, repr=False)
     differences: Tensor = field(init=False, repr=False)
@@ -112,6 +124,11 @@ class Strip(Result):
         self.outcome = np.full(shape, np.nan)
         self.pulled = np.zeros(shape, np.bool_)
         self.done = np.zeros(shape, np.int64)
+
+    @property
+    def source(self) -> Any:
+        """The image as it was given."""
+        return self.request.image
 
     @property
     def name(self) -> str:
@@ -211,16 +228,19 @@ class Strip(Result):
             "done": self.done,
         }
 
-    def settings(self) -> dict[str, Any]:
+    @property
+    def asked(self) -> StripRequest:
+        rows = set(self.temperatures.values())
+        # Rows differ only by default.
+        temperatures = rows.pop() if len(rows) == 1 else None
+        return dataclasses.replace(self.request, target=self.target, temperatures=temperatures)
+
+    def named(self) -> dict[str, Any]:
         return {
-            **provenance(self.model),
             "image": self.name,
             "target": describe(self.target, self.model),
             "measure": self.measure,
             "temperatures": {unit: list(self.temperatures[unit]) for unit in self.units},
-            "steps": self.steps,
-            "step_size": self.step_size,
-            "radius": self.radius,
         }
 
     def summary(self) -> str:
@@ -326,21 +346,6 @@ class Strip(Result):
         axes.grid(axis="y", lw=0.3)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
 
-    def code(self) -> str:
-        rows = set(self.temperatures.values())
-        # Rows differ only by default.
-        temperatures = list(rows.pop()) if len(rows) == 1 else None
-        return expression.script(
-            f"model = {expression.of_model(self.model)}",
-            f"image = {expression.of_image(self.source)}",
-            "strip = pw.temperature_strip(",
-            f"    model, image, {expression.of_target(self.target)},",
-            f"    temperatures={temperatures}, units={self.units},",
-            f"    steps={self.steps}, step_size={self.step_size}, radius={self.radius},",
-            ")",
-            "strip.figure()",
-        )
-
 
 SPACE = 0.04
 """Between two tiles of a figure, as a share of a tile."""
@@ -356,6 +361,7 @@ def temperature_strip(
     steps: int = 5,
     step_size: float = 20.0,
     radius: float | None = 100.0,
+    shown: Shown = "pullback",
     progress: Progress | None = None,
 ) -> Strip:
     """Pull one target back, and walk towards it, at every temperature.
@@ -371,6 +377,7 @@ def temperature_strip(
         steps: Steps of ascent, 1 or more.
         step_size: L2 length of a step in image units, above 0.
         radius: L2 radius around the image, above 0; None for no limit.
+        shown: What the figure's tiles show: ``"pullback"``, ``"difference"`` or ``"perturbed"``.
         progress: Called with the share that is done, 0 to 1.
 
     Returns:
@@ -380,57 +387,31 @@ def temperature_strip(
         ImageError: If the image cannot be read.
         ValueError: For numbers out of range, unknown units, layers or classes.
     """
-    return completed(
-        sweep(
-            model,
-            image,
-            target,
-            temperatures=temperatures,
-            units=units,
-            steps=steps,
-            step_size=step_size,
-            radius=radius,
-        ),
-        progress,
-    )
-
-
-def sweep(
-    model: Model | nn.Module,
-    image: Any,
-    target: TargetLike = None,
-    *,
-    temperatures: Sequence[float] | None = None,
-    units: Sequence[Units] = UNITS,
-    steps: int = 5,
-    step_size: float = 20.0,
-    radius: float | None = 100.0,
-) -> Iterator[Strip]:
-    """The strip after each pullback, then after each step; see :func:`temperature_strip`."""
-    model = model if isinstance(model, Model) else Model(model)
-    chosen = _checked_units(units)
-    given = None if temperatures is None else checked_temperatures(temperatures)
-    steps, step_size, radius = checked_walk(steps, step_size, radius)
-    session = Session(model, to_tensor(image, model.size))
-    wanted = session.resolve(target)[0]
-    before = session.value(wanted)  # an unknown layer raises here, not at a step
-    scale = typical_scale(session) if given is None and "absolute" in chosen else 1.0
-    columns: dict[Units, tuple[float, ...]] = {
-        unit: given or _default(scale if unit == "absolute" else 1.0) for unit in chosen
-    }
-    strip = Strip(
-        model,
+    request = StripRequest(
+        Model.of(model),
         image,
-        session.image,
-        wanted,
-        chosen,
-        columns,
-        steps,
-        step_size,
-        radius,
-        before=before,
+        target,
+        temperatures=temperatures,
+        units=units,
+        steps=steps,
+        step_size=step_size,
+        radius=radius,
+        shown=shown,
     )
-    return _fill(strip, session)
+    return completed(compute(request), progress)
+
+
+def compute(request: StripRequest) -> Iterator[Strip]:
+    """The strip after each pullback, then after each step."""
+    model, units, given = request.model, request.units, request.temperatures
+    session = Session(model, to_tensor(request.image, model.size))
+    target = session.resolve(request.target)[0]
+    before = session.value(target)  # an unknown layer raises here, not at a step
+    scale = typical_scale(session) if given is None and "absolute" in units else 1.0
+    columns: dict[Units, tuple[float, ...]] = {
+        unit: given or _default(scale if unit == "absolute" else 1.0) for unit in units
+    }
+    return _fill(Strip(request, session.image, target, columns, before), session)
 
 
 def _fill(strip: Strip, session: Session) -> Iterator[Strip]:
@@ -455,13 +436,8 @@ def _fill(strip: Strip, session: Session) -> Iterator[Strip]:
         strip.progress = number / total
         yield strip
     for number, (row, column) in enumerate(tiles):
-        for step in session.ascend(
-            strip.target,
-            strip.softening(row, column),
-            steps=strip.steps,
-            step_size=strip.step_size,
-            radius=strip.radius,
-        ):
+        walk = strip.request.walk
+        for step in session.ascend(strip.target, strip.softening(row, column), **walk):
             after = step.score if step.probability is None else step.probability
             for shown in _rows(row, column, strip):
                 strip.differences[shown, column] = step.difference
@@ -493,36 +469,6 @@ def cosine(first: Tensor, second: Tensor) -> float:
 
 def _default(scale: float) -> tuple[float, ...]:
     return tuple(float(f"{t * scale:.2g}") for t in TEMPERATURES)
-
-
-def _checked_units(units: Sequence[Units]) -> tuple[Units, ...]:
-    listed: Any = [units] if isinstance(units, str) else units
-    chosen: tuple[Units, ...] = tuple(listed) if isinstance(listed, list | tuple) else ()
-    unknown = [unit for unit in chosen if unit not in UNITS]
-    if not chosen or unknown or len(set(chosen)) < len(chosen):
-        raise ValueError(
-            f'units is {units!r}; expected "relative", "absolute", or both in the order of rows.'
-        )
-    return chosen
-
-
-def checked_temperatures(temperatures: Sequence[float]) -> tuple[float, ...]:
-    """The temperatures between the two ends.
-
-    Raises:
-        ValueError: Unless they are finite, above 0 and rising.
-    """
-    listed = isinstance(temperatures, list | tuple) or getattr(temperatures, "ndim", 0) == 1
-    given = tuple(temperatures) if listed else ()
-    good = all(
-        isinstance(t, numbers.Real) and not isinstance(t, bool) and 0 < t < math.inf for t in given
-    )
-    if not given or not good or list(given) != sorted(set(given)):
-        raise ValueError(
-            f"temperatures is {temperatures!r}; expected rising finite numbers above 0, such as "
-            "[0.1, 1.0, 10.0]: the two ends, plain gradient and linear network, come by themselves."
-        )
-    return tuple(float(t) for t in given)
 
 
 def _written(text: str, width: int) -> RGB:

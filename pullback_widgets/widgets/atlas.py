@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from ..engine.model import Model
 from ..engine.session import layers as layers_of
 from ..engine.target import Channel
 from ..figures import atlas
-from ..figures.atlas import EVERY_SAMPLE, PER_PAGE, Atlas
+from ..figures.atlas import EVERY_SAMPLE, PAIRS, PER_PAGE, TILES, Atlas, AtlasRequest
 from ..figures.images import photographs
 from .explorable import ExplorableFigure
 from .kit.binding import bind, listen, quietly
@@ -24,21 +25,13 @@ from .kit.layout import row
 from .kit.network_widget import names_box, temperature_row
 from .kit.sources import network_box, upload_button
 from .kit.tiles import Board, tile_beside
-from .kit.traits import Given
+from .kit.traits import SofteningTraits
 
 COLUMNS, ROWS = 8, 5
-PAIRS = "photograph and pullback"
-SHOWN: dict[str, tuple[atlas.Shown, ...]] = {
-    PAIRS: ("photograph", "pullback"),
-    "pullback": ("pullback",),
-    "photograph": ("photograph",),
-}
-"""What a channel shows, by how it is called: a tile each."""
-
 ORDERS: dict[str, atlas.By] = {"strongest first": "activation", "by number": "channel"}
 
 
-class LayerAtlas(ExplorableFigure):
+class LayerAtlas(SofteningTraits, ExplorableFigure):
     """Every channel of a layer as a small pullback, on the image that excites it most.
 
     Stopped, it goes on with Run. Nothing but thumbnails stays in memory; with a ``folder``, these
@@ -64,20 +57,7 @@ class LayerAtlas(ExplorableFigure):
     TITLE = "Layer atlas"
     RESULT = Atlas
     GOES_ON = True
-    NAMES = (
-        "model", "images", "layer", "channels", "folder", "softening", "units", "temperature",
-        "by", "search", "shown", "page",
-    )  # fmt: skip
-    LOOKS = ("by", "search", "shown", "page")
-
-    layer = t.Unicode(None, allow_none=True)
-    images = Given(EVERY_SAMPLE)
-    channels = t.Any(None, allow_none=True)
-    folder = t.Any(None, allow_none=True)
-    by = t.Enum(list(ORDERS.values()), "activation")
-    search = t.Unicode("")
-    shown = t.Enum(list(SHOWN), PAIRS)
-    page = t.Integer(0)
+    REQUEST = AtlasRequest
 
     def __init__(
         self,
@@ -98,7 +78,7 @@ class LayerAtlas(ExplorableFigure):
     def pick(self, row: int, column: int) -> None:
         """Open a tile's channel in an Explorer under the atlas, on its strongest example."""
         result = self.result
-        place = (row * COLUMNS + column) // len(SHOWN[self.shown])
+        place = (row * COLUMNS + column) // len(TILES[self.shown])
         visible = [] if result is None else self._visible(result)
         if place >= len(visible) or result.name(visible[place]) == "":
             return
@@ -120,25 +100,18 @@ class LayerAtlas(ExplorableFigure):
 
     # The computation.
 
-    def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Atlas]:
+    def steps_of(self, request: AtlasRequest) -> Iterator[Atlas]:
+        model = request.model
         if self._known is None or self._known[0] is not model:
             self._known = model, layers_of(model), atlas.middle_layer(model)
+        request = dataclasses.replace(request, layer=request.layer or self._known[2])
         earlier, self._anew = None if self._anew else self.result, False
-        return atlas.gather(
-            model,
-            choices["layer"] or self._known[2],
-            choices["images"],
-            channels=choices["channels"],
-            softening=choices["softening"],
-            folder=choices["folder"],
-            earlier=earlier,
-            first=self._visible,
-        )
+        return atlas.compute(request, earlier, first=self._visible)
 
     @property
     def per_page(self) -> int:
         """Channels on a page of the board."""
-        return COLUMNS * ROWS // len(SHOWN[self.shown])
+        return COLUMNS * ROWS // len(TILES[self.shown])
 
     def _visible(self, result: Atlas) -> list[int]:
         """The channels on the page, in their order."""
@@ -156,7 +129,7 @@ class LayerAtlas(ExplorableFigure):
     def show(self, result: Atlas) -> None:
         # The channels' order is settled when all images have been looked at.
         visible = self._visible(result) if result.surveyed else []
-        tiles = SHOWN[self.shown]
+        tiles = TILES[self.shown]
         drawn = result, self.shown, visible
         if self._drawn is None or self._drawn[0] is not result:
             self._show_layer(result)
@@ -173,14 +146,13 @@ class LayerAtlas(ExplorableFigure):
                 self._put.add(channel)
                 for number, kind in enumerate(tiles):
                     self._put_tile(result, channel, kind, place * len(tiles) + number)
-        result.by, result.search = self.by, self.search
         result.page = self.page * self.per_page // PER_PAGE  # where the figure has them
 
     _tile = tile_beside(COLUMNS, labels=0)
 
     def _put_tile(self, result: Atlas, channel: int, kind: atlas.Shown, place: int) -> None:
         number, image = result.label(channel), result.name(channel)
-        caption = image if kind == "photograph" and len(SHOWN[self.shown]) > 1 else number
+        caption = image if kind == "photograph" and len(TILES[self.shown]) > 1 else number
         self._board.put(*divmod(place, COLUMNS), result.picture(channel, kind), caption)
 
     def _blank(self, places: range) -> None:
@@ -239,7 +211,7 @@ class LayerAtlas(ExplorableFigure):
             style={"description_width": "36px"},
         )
         bind(self, "search", search)
-        shown = w.Dropdown(options=list(SHOWN), description="Show", layout=w.Layout(width="250px"))
+        shown = w.Dropdown(options=list(TILES), description="Show", layout=w.Layout(width="250px"))
         shown.style.description_width = "44px"
         bind(self, "shown", shown)
         self._back = self._button("Back", "The page before", -1)
@@ -266,7 +238,7 @@ class LayerAtlas(ExplorableFigure):
                 self._layer.value = name
 
     def _add(self, name: str, content: bytes) -> None:
-        self.images = {**photographs(self.images), name: content}
+        self.assign(images={**photographs(self.images), name: content})
 
     def caption(self, result: Atlas) -> str:
         if not result.surveyed:
@@ -302,7 +274,7 @@ class LayerAtlas(ExplorableFigure):
 
     def _settlers(self) -> dict[str, Callable[[Any], None]]:
         def to_start(change: Any) -> None:
-            self.page = 0
+            self.assign(page=0)
 
         return {
             **super()._settlers(),
@@ -314,30 +286,15 @@ class LayerAtlas(ExplorableFigure):
         }
 
     def _settle_model(self, change: Any) -> None:
-        self.layer = self.channels = None
-        self.page = 0
+        self.assign(layer=None, channels=None, page=0)
 
     def _settle_layer(self, change: Any) -> None:
-        self.channels = None
-        self.page = 0
+        self.assign(channels=None, page=0)
 
     def _settle_shown(self, change: Any) -> None:
         # The first channel of the page stays on the page.
-        first = self.page * COLUMNS * ROWS // len(SHOWN[change["old"]])
-        self.page = first // self.per_page
-
-    @t.validate("images")
-    def _check_images(self, proposal: Any) -> Any:
-        from ..engine.image import to_tensor
-
-        value = proposal["value"]
-        if isinstance(value, str | Path) and Path(value).expanduser().is_dir():
-            value = str(Path(value).expanduser())
-            photographs(value)  # raises where there are none
-            return value
-        for image in photographs(value).values():
-            to_tensor(image, 32)  # raises ImageError with the reason
-        return value
+        first = self.page * COLUMNS * ROWS // len(TILES[change["old"]])
+        self.assign(page=first // self.per_page)
 
     @t.validate("layer")
     def _check_layer(self, proposal: Any) -> str | None:
@@ -347,10 +304,3 @@ class LayerAtlas(ExplorableFigure):
             if name not in names:
                 raise unknown_layer(name, names)
         return name
-
-    @t.validate("page")
-    def _check_page(self, proposal: Any) -> int:
-        page = int(proposal["value"])
-        if page < 0:
-            raise ValueError(f"page is {page}; choose a number from 0 up.")
-        return page

@@ -5,43 +5,41 @@ from __future__ import annotations
 import functools
 import html
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import ipywidgets as w
 import numpy as np
 import traitlets as t
 from PIL import Image, ImageDraw
-from torch import nn
 
 from ..drawing.pixels import RGB, photograph
 from ..engine.model import Model
 from ..engine.softening import Softening
-from ..engine.target import as_target
-from ..figures.comparison import DEFAULT_METHODS, Column, Comparison, Row, columns_of, comparing
-from ..methods.captum_methods import METHODS, checked
+from ..figures import comparison
+from ..figures.comparison import Column, Comparison, ComparisonRequest, Row, columns_of
+from ..figures.kinds import Network
+from ..methods.captum_methods import METHODS
 from ..networks.catalogue import CATALOGUE, is_cached
 from ..networks.timm_source import cached_timm
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen
+from .kit.figure_widget import Stage
 from .kit.layout import row
 from .kit.network_widget import class_box, temperature_row
 from .kit.sources import entry_label, image_box, upload_button
 from .kit.tiles import Board, tile_beside
-from .kit.traits import Given, Pictured
+from .kit.traits import SofteningTraits
 
 LEFT, LARGEST = 150, 136
 MAX_ZOOM = 8
 CROSS = "#ffd84d"
 
-_NO_NETWORK = Model(nn.Identity())
-"""Stands where the other views load their one network."""
-
 Cell = tuple[int, int]
 """Row and column on the board; column 0 is the photograph."""
 
 
-class Compare(Pictured, ExplorableFigure):
+class Compare(SofteningTraits, ExplorableFigure):
     """The same image and target in several networks, by several softenings and methods.
 
     Attributes:
@@ -62,19 +60,16 @@ class Compare(Pictured, ExplorableFigure):
 
     TITLE = "Comparison"
     RESULT = Comparison
-    NAMES = (
-        "models", "model", "image", "target", "softenings", "softening", "units", "temperature",
-        "methods", "samples", "position", "zoom",
-    )  # fmt: skip
-    LOOKS = ("position", "zoom")
+    REQUEST = ComparisonRequest
+    DERIVED: ClassVar[Mapping[str, str]] = {
+        "model": "models",
+        "softening": "softenings",
+        "units": "softenings",
+        "temperature": "softenings",
+    }
 
-    models = Given()
-    target = t.Any(None, allow_none=True)
-    softenings = Given((Softening.relative(),))
-    methods = Given(DEFAULT_METHODS)
-    samples = t.Integer(None, allow_none=True)
-    position = Given((0.5, 0.5))
-    zoom = t.Float(1.0)
+    model = t.Any(None, allow_none=True)
+    softening = t.Instance(Softening, Softening.relative().__reduce__()[1])
 
     def __init__(
         self,
@@ -107,7 +102,7 @@ class Compare(Pictured, ExplorableFigure):
     def place(self, row: int, column: int, x: float, y: float) -> None:
         """Choose a tile, and the place in it, (x, y) from 0 to 1, for all tiles."""
         left, top, side = self._window()
-        self.position = (left + x * side, top + y * side)
+        self.assign(position=(left + x * side, top + y * side))
         self.outline(row, column)
 
     def outline(self, row: int, column: int) -> None:
@@ -146,28 +141,17 @@ class Compare(Pictured, ExplorableFigure):
 
     # The computation.
 
-    def _loaded(self, choices: dict[str, Any]) -> Model:
+    def compute(self, request: ComparisonRequest) -> Iterator[Comparison]:
         # Networks are loaded row by row: one that cannot be had leaves its row empty.
-        return _NO_NETWORK
-
-    def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Comparison]:
         last, self._anew = None if self._anew else self.result, False
-        columns = [Column("pullback", softening) for softening in choices["softenings"]]
-        columns += columns_of(choices["softenings"], choices["methods"])[len(set(columns)) :]
-        return comparing(
-            choices["models"],
-            choices["image"],
-            choices["target"],
-            columns,
-            samples=choices["samples"],
-            last=last,
-            load=self._studio.model,
-        )
+        columns = [Column("pullback", softening) for softening in request.softenings]
+        columns += columns_of(request.softenings, request.methods)[len(set(columns)) :]
+        return comparison.compute(request, columns, last=last, load=self._studio.model)
+
+    def _failed(self, request: ComparisonRequest, error: BaseException) -> None:
+        Stage._failed(self, request, error)
 
     # What is seen.
-
-    def networks(self, result: Comparison) -> list[Model]:
-        return [found.model for found in result.rows if found.model is not None]
 
     def show(self, result: Comparison) -> None:
         rows = [_row_label(one) for one in result.rows]
@@ -355,69 +339,41 @@ class Compare(Pictured, ExplorableFigure):
         }
 
     def _settle_models(self, change: Any) -> None:
-        self.model = self.models[0]
+        self.assign(model=self.models[0])
 
     def _settle_model(self, change: Any) -> None:
-        self.models = [self.model, *self.models[1:]]
+        self.assign(models=[self.model, *self.models[1:]])
 
     def _settle_softenings(self, change: Any) -> None:
         self._families = list(self.softenings)
-        self.softening = self.softenings[0]
+        self.assign(softening=self.softenings[0])
         super()._settle_softening(change)
 
     def _settle_softening(self, change: Any) -> None:
         super()._settle_softening(change)
-        self.softenings = (self.softening, *self.softenings[1:])
+        self.assign(softenings=(self.softening, *self.softenings[1:]))
         self._families = list(self.softenings)
 
     def _settle_temperature(self, change: Any) -> None:
         super()._settle_temperature(change)
         others = [_at(family, self.temperature) for family in self._families[1:]]
-        self.softenings = (self.softening, *others)
+        self.assign(softenings=(self.softening, *others))
 
-    @t.validate("models")
-    def _check_models(self, proposal: Any) -> list[Model | str]:
-        models = proposal["value"]
-        if not isinstance(models, list | tuple):
-            models = [models]
-        if not models:
-            raise ValueError("There are no networks; leave at least one.")
-        return [self._check_model({"value": one}) for one in models]
-
-    @t.validate("target")
-    def _check_target(self, proposal: Any) -> Any:
-        if proposal["value"] is not None:
-            as_target(proposal["value"])
-        return proposal["value"]
+    @t.validate("model")
+    def _check_model(self, proposal: Any) -> Model | str:
+        return Network().check("model", proposal["value"])
 
     @t.validate("softenings")
     def _check_softenings(self, proposal: Any) -> tuple[Softening, ...]:
-        given = proposal["value"]
-        softenings = (given,) if isinstance(given, Softening) else tuple(given)
+        softenings: tuple[Softening, ...] = proposal["value"]
         if not softenings:
             raise ValueError("There are no softenings; give at least one.")
-        return tuple(map(Softening.checked, softenings))
+        return softenings
 
     @t.validate("methods")
     def _check_methods(self, proposal: Any) -> tuple[str, ...]:
-        given = proposal["value"]
-        wanted = (given,) if isinstance(given, str) else tuple(given)
-        for name in wanted:
-            checked(name)
-        return tuple(name for name in METHODS if name in wanted)  # always in the same order
-
-    @t.validate("position")
-    def _check_position(self, proposal: Any) -> tuple[float, float]:
-        x, y = map(float, proposal["value"])
-        if not (0 <= x <= 1 and 0 <= y <= 1):
-            raise ValueError(f"position is {(x, y)}; expected (x, y), both from 0 to 1.")
-        return x, y
-
-    @t.validate("zoom")
-    def _check_zoom(self, proposal: Any) -> float:
-        if not 1 <= proposal["value"] <= MAX_ZOOM:
-            raise ValueError(f"zoom is {proposal['value']}; expected 1 to {MAX_ZOOM}.")
-        return float(proposal["value"])
+        # Always in the same order.
+        return tuple(name for name in METHODS if name in proposal["value"])
 
 
 def _is(one: Any, value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -16,19 +16,19 @@ from ..engine.model import Model
 from ..engine.session import layers as layers_of
 from ..engine.target import LOGITS
 from ..figures import journey
-from ..figures.journey import SHOWN, Journey
+from ..figures.journey import SHOWN, Journey, JourneyRequest
 from .explorable import ExplorableFigure
 from .kit.binding import listen, quietly
 from .kit.layout import row
 from .kit.network_widget import steps_box, temperature_row
 from .kit.sources import image_box, network_box, upload_button
 from .kit.tiles import Board, tile_beside
-from .kit.traits import Knobs, Pictured
+from .kit.traits import SofteningTraits
 
 LABELS = 88
 
 
-class DepthJourney(Pictured, ExplorableFigure):
+class DepthJourney(SofteningTraits, ExplorableFigure):
     """The strongest channel of each stage, from edges to objects.
 
     Attributes:
@@ -48,12 +48,7 @@ class DepthJourney(Pictured, ExplorableFigure):
 
     TITLE = "Depth journey"
     RESULT = Journey
-    NAMES = (*Knobs.NAMES, "image", "layers", "channels", "stage")
-    LOOKS = ("stage",)
-
-    layers = t.Any(None, allow_none=True)
-    channels = t.Any(None, allow_none=True)
-    stage = t.Integer(0)
+    REQUEST = JourneyRequest
 
     def __init__(
         self, model: Any = "efficientnet_lite0", image: Any = "coffee", **choices: Any
@@ -73,7 +68,7 @@ class DepthJourney(Pictured, ExplorableFigure):
         result = self.result
         if not isinstance(result, Journey):
             return
-        self.stage = column
+        self.assign(stage=column)
         shown = SHOWN[row]
         self.explore(
             model=result.model,
@@ -87,12 +82,11 @@ class DepthJourney(Pictured, ExplorableFigure):
         )
         self._board.opened((row, column))
 
-    def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Journey]:
-        wanted = ("image", "layers", "channels", "softening", "steps", "step_size", "radius")
-        if self._known is None or self._known[0] is not model:
-            self._known = model, layers_of(model)
+    def steps_of(self, request: JourneyRequest) -> Iterator[Journey]:
+        if self._known is None or self._known[0] is not request.model:
+            self._known = request.model, layers_of(request.model)
         earlier, self._anew = None if self._anew else self.result, False
-        return journey.travel(model, **{name: choices[name] for name in wanted}, earlier=earlier)
+        return journey.compute(request, earlier)
 
     def run(self) -> None:
         self._anew = True  # even where nothing seems changed: weights may be others
@@ -176,7 +170,7 @@ class DepthJourney(Pictured, ExplorableFigure):
         channels = journey.one_each(self.channels, names)
         channels[self.stage] = channel
         if layer is None:
-            self.channels = channels
+            self.assign(channels=channels)
         else:
             names[self.stage] = layer
             self.choose(layers=names, channels=channels)
@@ -231,48 +225,26 @@ class DepthJourney(Pictured, ExplorableFigure):
             "layers": self._settle_layers,
         }
 
-    def _failed(self, choices: dict[str, Any], error: BaseException) -> None:
-        super()._failed(choices, error)
+    def _failed(self, request: JourneyRequest, error: BaseException) -> None:
+        super()._failed(request, error)
         came_back = self.result is not None and self.model is self.result.model
-        if isinstance(choices["model"], str) and came_back:
+        if isinstance(request.model, str) and came_back:
             self._restore(self._left)
 
     def _settle_model(self, change: Any) -> None:
         if isinstance(change["old"], Model):
             self._left = {"layers": self.layers, "channels": self.channels}
-        self.layers = self.channels = None
+        self.assign(layers=None, channels=None)
 
     def _settle_layers(self, change: Any) -> None:
-        self.channels = None
+        self.assign(channels=None)
 
     # Checking: one clear sentence, raised where the choice is made.
 
-    @t.validate("layers")
-    def _check_layers(self, proposal: Any) -> Any:
-        value = proposal["value"]
-        good = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
-        if value is not None and not (good and value):
-            raise ValueError(
-                f'layers is {value!r}; expected a list of names such as ["layer1", "logits"], or '
-                "None."
-            )
-        return value
-
-    @t.validate("channels")
-    def _check_channels(self, proposal: Any) -> Any:
-        value = proposal["value"]
-        if value is not None and not isinstance(value, list | tuple | Mapping):
-            raise ValueError(
-                f"channels is {value!r}; expected a list with a channel (or None) for each stage, "
-                "a mapping from layers to channels, or None."
-            )
-        return value
-
     @t.validate("stage")
     def _check_stage(self, proposal: Any) -> int:
-        stage = int(proposal["value"])
+        stage: int = proposal["value"]
         count = None if self.result is None else len(self.result.stages)
-        if stage < 0 or (count is not None and stage >= count):
-            allowed = "a number from 0 up" if count is None else f"0 to {count - 1}"
-            raise ValueError(f"stage is {stage}; choose {allowed}.")
+        if count is not None and stage >= count:
+            raise ValueError(f"stage is {stage}; choose 0 to {count - 1}.")
         return stage

@@ -17,7 +17,7 @@ from ..engine.model import Model
 from ..engine.session import with_indices
 from ..engine.target import as_target
 from ..figures import strip
-from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip
+from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip, StripRequest
 from .explorable import ExplorableFigure
 from .kit.binding import SPOKEN_LABEL, bind, quietly
 from .kit.layout import row
@@ -25,7 +25,6 @@ from .kit.network_widget import class_box, steps_box
 from .kit.play_button import Film
 from .kit.sources import image_box, network_box, upload_button
 from .kit.tiles import GAP, Board, tile_beside
-from .kit.traits import Pictured
 
 LABELS, LARGE = 88, 224
 FRAME_SECONDS = 0.6
@@ -34,7 +33,7 @@ CURVE_FONT = 8
 """In points: on the board, which shows two pixels as one, 11 CSS pixels."""
 
 
-class TemperatureStrip(Pictured, ExplorableFigure):
+class TemperatureStrip(ExplorableFigure):
     """One target from the plain gradient to the linear network.
 
     Attributes:
@@ -43,6 +42,7 @@ class TemperatureStrip(Pictured, ExplorableFigure):
         target: A class or target; None for the image's top class.
         temperatures: Rising numbers between the two ends, for both rows; None for the default of
             each.
+        units: ``"relative"``, ``"absolute"`` or both, a row for each.
         steps: Steps of ascent.
         step_size: L2 length of a step, in image units.
         radius: L2 radius of the ascent, in image units; None for no limit.
@@ -53,16 +53,7 @@ class TemperatureStrip(Pictured, ExplorableFigure):
 
     TITLE = "Temperature strip"
     RESULT = Strip
-    NAMES = (
-        "model", "image", "target", "temperatures", "steps", "step_size", "radius", "shown",
-        "column",
-    )  # fmt: skip
-    LOOKS = ("shown", "column")
-
-    target = t.Any(None, allow_none=True)
-    temperatures = t.Any(None, allow_none=True)
-    shown = t.Enum(SHOWN, "pullback")
-    column = t.Integer(6)
+    REQUEST = StripRequest
 
     def __init__(
         self,
@@ -87,7 +78,7 @@ class TemperatureStrip(Pictured, ExplorableFigure):
         result = self.result
         if not isinstance(result, Strip):
             return
-        self.column = column
+        self.assign(column=column)
         if not 0 <= row < len(result.units):
             return
         self.explore(
@@ -102,13 +93,11 @@ class TemperatureStrip(Pictured, ExplorableFigure):
         )
         self._board.opened((row, column))
 
-    def steps_of(self, model: Model, choices: dict[str, Any]) -> Iterator[Strip]:
-        wanted = ("image", "target", "temperatures", "steps", "step_size", "radius")
-        return strip.sweep(model, **{name: choices[name] for name in wanted})
+    def steps_of(self, request: StripRequest) -> Iterator[Strip]:
+        return strip.compute(request)
 
     def show(self, result: Strip) -> None:
         columns = result.done.shape[1]
-        result.shown = self.shown  # what is taken away shows the same
         if self._drawn[0] is not result:
             self._film_steps = None
             with quietly():
@@ -208,24 +197,16 @@ class TemperatureStrip(Pictured, ExplorableFigure):
     @t.validate("target")
     def _check_target(self, proposal: Any) -> Any:
         target = proposal["value"]
-        if target is not None:
-            resolved = as_target(target)
-            if isinstance(self.model, Model):
-                with_indices(resolved, self.model)
+        if target is not None and isinstance(self.model, Model):
+            with_indices(as_target(target), self.model)
         return target
-
-    @t.validate("temperatures")
-    def _check_temperatures(self, proposal: Any) -> Any:
-        value = proposal["value"]
-        return value if value is None else strip.checked_temperatures(value)
 
     @t.validate("column")
     def _check_column(self, proposal: Any) -> int:
-        column = int(proposal["value"])
+        column: int = proposal["value"]
         last = None if self.result is None else self.result.done.shape[1] - 1
-        if column < 0 or (last is not None and column > last):
-            allowed = "a number from 0 up" if last is None else f"0 to {last}"
-            raise ValueError(f"column is {column}; choose {allowed}.")
+        if last is not None and column > last:
+            raise ValueError(f"column is {column}; choose 0 to {last}.")
         return column
 
 

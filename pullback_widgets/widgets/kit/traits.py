@@ -30,6 +30,7 @@ class ChoiceTrait(t.TraitType[Any, Any]):
         if value is None and self.name not in obj._trait_values:
             return None  # nothing was chosen yet
         if value is None:  # where that is a value, traitlets does not ask
+            self.choice.kind.check(self.name or "", None)  # raises in words of its own, or
             raise ValueError(f"{self.name} is None; give a value.")
         value = checked(self.name or "", self.choice, value)
         if value is not self.default_value:
