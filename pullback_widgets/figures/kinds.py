@@ -301,8 +301,8 @@ class Network(Kind):
             return entry(value).name  # raises with the nearest names
         if not isinstance(value, Model | nn.Module):
             raise TypeError(
-                f"The network is {type(value).__name__}; expected a pw.Model, a torch module, or "
-                "a name of pw.CATALOGUE."
+                f"The network is {type(value).__name__}; expected a torch.nn.Module, a pw.Model, "
+                "or a name of pw.CATALOGUE."
             )
         return Model.of(value)
 

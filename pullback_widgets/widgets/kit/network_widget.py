@@ -11,6 +11,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from ...drawing import words
 from ...engine.model import Model
 from ...engine.session import report
 from ...engine.softening import Softening
@@ -93,7 +94,7 @@ def temperature_row(view: View) -> w.HBox:
         style={"description_width": "86px"},
         layout=w.Layout(width="300px"),
     )
-    words = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
+    name = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
     units = w.Dropdown(
         options=[("relative to channel scale", "relative"), ("absolute", "absolute")],
         description="Units of the temperature",
@@ -102,14 +103,14 @@ def temperature_row(view: View) -> w.HBox:
     units.add_class(SPOKEN_LABEL)
 
     def show(softening: Softening) -> None:
-        name = words.in_words(softening).partition("T = ")[0].strip(" ,")
-        named = "" if name == softening.units else name
-        words.value = f'<span class="pullback-number">{named}</span>'
+        family = words.in_words(softening).partition("T = ")[0].strip(" ,")
+        shown = "" if family == softening.units else family
+        name.value = f'<span class="pullback-number">{shown}</span>'
 
     listen(units, lambda value: view.attempt("units", value))
     follow(view, "softening", show)
     follow(view, "units", lambda value: setattr(units, "value", value))
-    return row(slider, number, words, units)
+    return row(slider, number, name, units)
 
 
 def names_box(
