@@ -20,13 +20,12 @@ from ..engine.softening import Softening
 from ..engine.target import as_target
 from ..figures.comparison import DEFAULT_METHODS, Column, Comparison, Row, columns_of, comparing
 from ..methods.captum_methods import METHODS, checked
-from ..networks.catalogue import CATALOGUE, is_cached
-from ..networks.timm_source import cached_timm
+from ..networks.catalogue import CATALOGUE, entry_label, is_cached, listed_names
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen
 from .kit.layout import row
 from .kit.network_widget import class_box, temperature_row
-from .kit.sources import entry_label, image_box, upload_button
+from .kit.sources import image_box, upload_button
 from .kit.tiles import Board, tile_beside
 from .kit.traits import Given, Pictured
 
@@ -303,7 +302,7 @@ class Compare(Pictured, ExplorableFigure):
             one.catalogue_name or one if isinstance(one, Model) else one for one in self.models
         ]
         named = [one for one in given if isinstance(one, str)]
-        names = dict.fromkeys([*CATALOGUE, *cached_timm(), *named])
+        names = dict.fromkeys([*listed_names(), *named])
         own = {one.name: one for one in given if isinstance(one, Model)}
         return {entry_label(name): name for name in names} | own
 
