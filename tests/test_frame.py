@@ -19,6 +19,7 @@ from pullback_widgets.drawing import pixels
 from pullback_widgets.engine.recording import Recording
 from pullback_widgets.figures import snapshot as frame_module
 from pullback_widgets.figures.snapshot import ASCENDED, BINS, STRONGEST, VIEWS, Frame, State, Studio
+from pullback_widgets.networks import loaded
 
 VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
 
@@ -475,24 +476,24 @@ def test_a_studio_that_is_gone_frees_its_place() -> None:
 
 
 def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[str] = []
+    names: list[str] = []
     model = wrap(network("residual"))
 
     def load(name: str, progress: Callable[[int, int], None] | None = None) -> pw.Model:
-        loaded.append(name)
+        names.append(name)
         if progress is not None:
             progress(1, 2)
             progress(2, 2)
         return model
 
-    monkeypatch.setattr(frame_module, "load_model", load)
+    monkeypatch.setattr(loaded, "load_model", load)
     monkeypatch.setattr(loaded, "_loaded", weakref.WeakValueDictionary())
     reports: list[tuple[str, int, int]] = []
     for studio in (Studio(lambda *report: reports.append(report)), Studio()):
         for seed in (1, 2):
             frame = only(studio.frames(State("squeezenet1_1", image(seed))))
             assert frame.model is model
-    assert loaded == ["squeezenet1_1"]
+    assert names == ["squeezenet1_1"]
     assert reports == [("squeezenet1_1", 1, 2), ("squeezenet1_1", 2, 2)]
 
 
