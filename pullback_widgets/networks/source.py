@@ -42,8 +42,8 @@ class Pretrained:
     Attributes:
         module: The network.
         categories: The names of its classes; None if they have none.
-        mean: Of the red, green and blue that it was trained on, in [0, 1].
-        std: The standard deviations to it.
+        mean: Of each colour channel, of images in [0, 1]; as of ``Model``.
+        std: Of each colour channel, likewise.
         size: The side of its images, in pixels.
     """
 

@@ -25,7 +25,7 @@ def _entry(name: str, title: str, mebibytes: float, digest: str) -> Entry:
 
 
 class Torchvision(Source):
-    """The three networks of the paper first."""
+    """torchvision's networks with weights of ImageNet, the three of the paper first."""
 
     entries = (
         _entry("resnet50", "ResNet50", 97.781, "0676ba61"),
