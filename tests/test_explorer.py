@@ -29,7 +29,6 @@ import pullback_widgets as pw
 from pullback_widgets.drawing import pixels
 from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.engine.recording import Recording
-from pullback_widgets.figures import snapshot as frame_module
 from pullback_widgets.figures.snapshot import VIEWS, Frame, Studio
 from pullback_widgets.networks import loaded
 from pullback_widgets.widgets.explorer.panels import PRESETS
@@ -356,7 +355,7 @@ def test_a_choice_at_the_moment_a_network_arrives_is_not_lost(
 ) -> None:
     arrived, chosen = threading.Event(), threading.Event()
     other = wrap(network("residual", seed=3))
-    monkeypatch.setattr(frame_module, "load_model", lambda name, progress=None: other)
+    monkeypatch.setattr(loaded, "load_model", lambda name, progress=None: other)
 
     def meanwhile(change: Any) -> None:
         if change["new"] is other:
@@ -876,7 +875,7 @@ def test_a_network_of_the_catalogue_arrives_with_its_progress(
         other.catalogue_name = name  # as load_model does
         return other
 
-    monkeypatch.setattr(frame_module, "load_model", load)
+    monkeypatch.setattr(loaded, "load_model", load)
     find(explorer, "Network").value = "resnet18"
     right(explorer, page)
     assert seen == [(0.0, "visible", True), (0.25, "visible", True), (1.0, "hidden", True)]
@@ -896,7 +895,7 @@ def no_network(name: str, progress: Callable[[int, int], None]) -> pw.Model:
 def test_without_a_network_the_explorer_goes_on_with_what_it_had(
     explorer: pw.Explorer, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_module, "load_model", no_network)
+    monkeypatch.setattr(loaded, "load_model", no_network)
     model, before = explorer.model, find(explorer, "Network").value
     for _ in range(2):
         find(explorer, "Network").value = "resnet18"
@@ -912,7 +911,7 @@ def test_without_a_network_the_explorer_goes_on_with_what_it_had(
 def test_a_network_that_fails_at_once_is_not_left_in_the_list(
     explorer: pw.Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_module, "load_model", no_network)
+    monkeypatch.setattr(loaded, "load_model", no_network)
     before = find(explorer, "Network").value
     find(explorer, "Network").value = "resnet18"
     assert find(explorer, "Network").value == before
@@ -922,7 +921,7 @@ def test_a_network_that_fails_at_once_is_not_left_in_the_list(
 def test_after_a_failed_download_the_neuron_is_what_it_was(
     explorer: pw.Explorer, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_module, "load_model", no_network)
+    monkeypatch.setattr(loaded, "load_model", no_network)
     explorer.choose(layer="layer1", channel=1, position=(2, 2))
     before = right(explorer, page)
     explorer.model = "resnet18"
@@ -936,7 +935,7 @@ def test_after_a_failed_download_the_neuron_is_what_it_was(
 def test_after_a_failed_download_the_bar_is_gone(
     explorer: pw.Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_module, "load_model", no_network)
+    monkeypatch.setattr(loaded, "load_model", no_network)
     explorer.model = "resnet18"
     assert explorer.wait(SECONDS)
     bar = next(one for one in everything(explorer) if isinstance(one, w.FloatProgress))
@@ -1298,7 +1297,7 @@ def test_a_first_network_that_cannot_be_had(explore: Make, monkeypatch: pytest.M
     def load(name: str, progress: Callable[[int, int], None]) -> pw.Model:
         return built_in if name == "efficientnet_lite0" else no_network(name, progress)
 
-    monkeypatch.setattr(frame_module, "load_model", load)
+    monkeypatch.setattr(loaded, "load_model", load)
     explorer = explore(model="resnet18", given=image(1))
     assert explorer.wait(SECONDS)
     assert explorer.model is built_in

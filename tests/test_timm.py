@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import os
 import subprocess
 import sys
 import threading
@@ -21,9 +22,17 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 import pullback_widgets as pw
-from pullback_widgets.networks import catalogue, loaded
-from pullback_widgets.networks import timm_source as timm_network
-from pullback_widgets.networks.catalogue import DownloadError, entry, is_cached, load_model
+from pullback_widgets.networks import loaded
+from pullback_widgets.networks.catalogue import (
+    CATALOGUE,
+    entry,
+    is_cached,
+    listed_names,
+    load_model,
+)
+from pullback_widgets.networks.download import DownloadError
+from pullback_widgets.networks.imagenet import imagenet_categories
+from pullback_widgets.networks.timm_source import cached_file
 from pullback_widgets.widgets.explorer.choices import Choices
 
 ARCHITECTURE = "test_resnet"  # the smallest of timm's with ReLUs
@@ -69,6 +78,10 @@ def put(cache: Path, file: Path, name: str = NAME, commit: str = COMMIT) -> Path
     return blob
 
 
+def listed_timm() -> list[str]:
+    return [name for name in listed_names() if name not in CATALOGUE]
+
+
 def same_weights(model: pw.Model, file: Path) -> bool:
     stored = timm.models.load_state_dict(str(file))
     own = model.module.state_dict()
@@ -111,14 +124,14 @@ def test_unusable_name(name: str, says: str) -> None:
     [(1000, "tench"), (11821, "benthos"), (11221, "benthos"), (21841, "organism, being")],
 )
 def test_names_of_the_classes(classes: int, first: str) -> None:
-    categories = catalogue._imagenet_categories(classes)
+    categories = imagenet_categories(classes)
     assert categories is not None and len(categories) == classes
     assert categories[0] == first
 
 
 def test_classes_that_are_not_imagenet_s_have_no_names() -> None:
-    assert catalogue._imagenet_categories(0) is None
-    assert catalogue._imagenet_categories(768) is None
+    assert imagenet_categories(0) is None
+    assert imagenet_categories(768) is None
 
 
 # The cache
@@ -135,22 +148,23 @@ def test_listing_imports_no_networks_and_asks_nobody(cache: Path, weights: dict[
         "import socket, sys\n"
         "def refuse(*_, **__): raise SystemExit('asked somebody')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from pullback_widgets import timm_network\n"
-        "print(*timm_network.cached_timm())\n"
+        "from pullback_widgets.networks.catalogue import CATALOGUE, entry_label, listed_names\n"
+        "print(*listed_names()[len(CATALOGUE):])\n"
+        "assert [entry_label(name) for name in listed_names()]\n"
         "assert not {'timm', 'torchvision', 'IPython', 'ipywidgets'} & set(sys.modules)\n"
     )
     listed = subprocess.run(
         [sys.executable, "-c", code],
-        env={"HF_HUB_CACHE": str(cache), "HOME": str(cache)},
+        env=os.environ | {"HF_HUB_CACHE": str(cache), "HOME": str(cache)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert listed.stdout.split() == ["timm/resnet18.a1_in1k", NAME] == timm_network.cached_timm()
+    assert listed.stdout.split() == ["timm/resnet18.a1_in1k", NAME] == listed_timm()
 
 
 def test_without_a_cache_nothing_is_listed(cache: Path) -> None:
-    assert timm_network.cached_timm() == []
+    assert listed_timm() == []
     assert not is_cached(NAME)
 
 
@@ -174,7 +188,7 @@ def test_the_newest_snapshot_is_loaded(cache: Path, weights: dict[str, Path]) ->
     put(cache, weights["pytorch_model.bin"], commit="0" * 40)
     put(cache, weights["model.safetensors"], commit="f" * 40)
     put(cache, weights["model.safetensors"], commit=COMMIT)
-    file = timm_network.cached_file(NAME)
+    file = cached_file(NAME)
     assert file is not None and file.parent.name == COMMIT
 
 
@@ -235,7 +249,7 @@ def test_offline_it_is_said_what_to_do_and_that_works(
     assert f"https://huggingface.co/{NAME}/resolve/main/{file.name} " in message
     assert f" {file.parent} " in message and TITLE in message and "\n" not in message
     assert not calls
-    assert is_cached(NAME) and timm_network.cached_timm() == [NAME]
+    assert is_cached(NAME) and listed_timm() == [NAME]
     assert same_weights(load_model(NAME, device="cpu"), weights["model.safetensors"])
 
 
@@ -360,7 +374,7 @@ def test_download_then_cache(
 
     calls.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # the cache is enough
-    assert is_cached(NAME) and timm_network.cached_timm() == [NAME]
+    assert is_cached(NAME) and listed_timm() == [NAME]
     assert same_weights(load_model(NAME, progress=report, device="cpu"), weights[format_])
     assert not calls
     # timm itself finds them there too

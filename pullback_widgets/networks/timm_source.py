@@ -14,24 +14,50 @@ import torch
 from torch import Tensor, nn
 
 from .download import Progress, not_downloaded, unreadable, watched
+from .imagenet import imagenet_categories
+from .source import Entry, Pretrained, Source
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
-
-PREFIX = "timm/"
-"""What the names of these networks begin with."""
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 """What weights are called on the hub, best first: safetensors cannot hold code."""
 
 
-def cached_timm() -> list[str]:
-    """The networks whose weights are in the local cache, such as ``timm/resnet18.a1_in1k``."""
-    start = _folder(PREFIX).name
-    names = (folder.name.removeprefix(start) for folder in _cache().glob(f"{start}*"))
-    # The other things that timm has on the hub bear names that no architecture can have.
-    networks = (PREFIX + name for name in names if name.partition(".")[0].isidentifier())
-    return sorted(name for name in networks if cached_file(name))
+class Timm(Source):
+    """The pretrained networks of timm that are on the Hugging Face hub."""
+
+    prefix = "timm/"
+
+    def names(self) -> list[str]:
+        """The networks whose weights are in the local cache, such as ``timm/resnet18.a1_in1k``."""
+        start = _folder(self.prefix).name
+        names = (folder.name.removeprefix(start) for folder in _cache().glob(f"{start}*"))
+        # The other things that timm has on the hub bear names that no architecture can have.
+        networks = (self.prefix + name for name in names if name.partition(".")[0].isidentifier())
+        return sorted(name for name in networks if cached_file(name))
+
+    def entry(self, name: str) -> Entry:
+        config = configuration(name)
+        title = _title(config)
+        return Entry(self.prefix + title, title, "timm, Hugging Face", classes=config.num_classes)
+
+    def label(self, name: str) -> str:
+        here = ", in the local cache" if cached_file(name) else ""
+        return f"{name.removeprefix(self.prefix)}  (timm{here})"
+
+    def is_cached(self, entry: Entry) -> bool:
+        return cached_file(configuration(entry.name).hf_hub_id) is not None
+
+    def load(self, entry: Entry, progress: Progress | None) -> Pretrained:
+        config = configuration(entry.name)
+        return Pretrained(
+            _load(config, progress),
+            imagenet_categories(entry.classes),
+            mean=config.mean,
+            std=config.std,
+            size=config.input_size[-1],
+        )
 
 
 def cached_file(repository: str) -> Path | None:
@@ -65,7 +91,7 @@ def configuration(name: str) -> Any:
     import timm
     from timm.models import get_pretrained_cfg
 
-    short = name.removeprefix(PREFIX)
+    short = name.removeprefix(Timm.prefix)
     try:
         found = get_pretrained_cfg(short)
     except RuntimeError:  # an architecture, but no such tag
@@ -73,7 +99,7 @@ def configuration(name: str) -> Any:
     if found is None or not found.has_weights:
         known = timm.list_models(pretrained=True, include_tags="." in short)
         near = difflib.get_close_matches(short.lower(), known)
-        hint = f"nearest: {', '.join(PREFIX + one for one in near)}; " if near else ""
+        hint = f"nearest: {', '.join(Timm.prefix + one for one in near)}; " if near else ""
         raise ValueError(
             f"timm has no network {short!r} with pretrained weights; {hint}"
             "timm.list_pretrained() has them all."
@@ -93,12 +119,12 @@ def configuration(name: str) -> Any:
     return found
 
 
-def title(config: Any) -> str:
+def _title(config: Any) -> str:
     """Architecture and tag of a configuration, such as ``resnet18.a1_in1k``."""
     return f"{config.architecture}.{config.tag}" if config.tag else str(config.architecture)
 
 
-def load(config: Any, progress: Progress | None) -> nn.Module:
+def _load(config: Any, progress: Progress | None) -> nn.Module:
     """Build a network with its weights, downloading them into the hub's cache if need be.
 
     A file in the cache is a link to one that is named by the SHA-256 of its content, which is
@@ -113,7 +139,7 @@ def load(config: Any, progress: Progress | None) -> nn.Module:
     """
     import timm
 
-    name = title(config)
+    name = _title(config)
     file = cached_file(config.hf_hub_id)
     if file is None:
         file = _download(config.hf_hub_id, name, progress)

@@ -20,14 +20,13 @@ from ..figures import comparison
 from ..figures.comparison import Column, Comparison, ComparisonRequest, Row, columns_of
 from ..figures.kinds import Network
 from ..methods.captum_methods import METHODS
-from ..networks.catalogue import CATALOGUE, is_cached
-from ..networks.timm_source import cached_timm
+from ..networks.catalogue import CATALOGUE, entry_label, is_cached, listed_names
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen
 from .kit.figure_widget import Stage
 from .kit.layout import row
 from .kit.network_widget import class_box, temperature_row
-from .kit.sources import entry_label, image_box, upload_button
+from .kit.sources import image_box, upload_button
 from .kit.tiles import Board, tile_beside
 from .kit.traits import SofteningTraits
 
@@ -287,7 +286,7 @@ class Compare(SofteningTraits, ExplorableFigure):
             one.catalogue_name or one if isinstance(one, Model) else one for one in self.models
         ]
         named = [one for one in given if isinstance(one, str)]
-        names = dict.fromkeys([*CATALOGUE, *cached_timm(), *named])
+        names = dict.fromkeys([*listed_names(), *named])
         own = {one.name: one for one in given if isinstance(one, Model)}
         return {entry_label(name): name for name in names} | own
 

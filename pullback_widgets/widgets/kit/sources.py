@@ -9,8 +9,7 @@ import ipywidgets as w
 
 from ...engine.image import SAMPLES
 from ...engine.model import Model
-from ...networks.catalogue import CATALOGUE, entry, is_cached
-from ...networks.timm_source import PREFIX, cached_file, cached_timm
+from ...networks.catalogue import entry_label, listed_names
 from .binding import follow, listen, quietly
 from .live import Live
 
@@ -78,7 +77,7 @@ def upload_button(
 
 
 def network_box(widget: Live) -> w.Dropdown:
-    """The networks of the catalogue, timm's that are here, and the user's own if there is one."""
+    """The networks of the catalogue, others that are here, and the user's own if there is one."""
     box = w.Dropdown(options=[], description="Network")
     own: list[Model] = []
 
@@ -86,7 +85,7 @@ def network_box(widget: Live) -> w.Dropdown:
         name = model if isinstance(model, str) else model.catalogue_name
         if name is None and isinstance(model, Model):
             own[:] = [model]  # stays in the list when another one is chosen
-        names = dict.fromkeys([*CATALOGUE, *cached_timm(), *([name] if name else [])])
+        names = dict.fromkeys([*listed_names(), *([name] if name else [])])
         options = [(entry_label(one), one) for one in names]
         box.options = options + [(f"{one.name} {OWN}", OWN) for one in own]
         box.value = name or OWN
@@ -94,15 +93,3 @@ def network_box(widget: Live) -> w.Dropdown:
     listen(box, lambda name: widget.attempt("model", own[0] if name == OWN else name))
     follow(widget, "model", show)
     return box
-
-
-def entry_label(name: str) -> str:
-    """A network that comes by name, and what it takes to have it."""
-    if name.startswith(PREFIX):
-        here = ", in the local cache" if cached_file(name) else ""
-        return f"{name.removeprefix(PREFIX)}  (timm{here})"
-    found = entry(name)
-    if not found.size:
-        return f"{found.title}  (built in)"
-    size = f"{found.size / 1e6:.0f} MB"
-    return f"{found.title}  ({'downloaded' if is_cached(name) else f'{size} download'})"
