@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .. import checks
 from ..drawing import expression, files, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
@@ -34,7 +35,7 @@ from . import folder as folders
 from . import thumbnail
 from .images import photographs
 from .provenance import provenance
-from .result import Progress, Result, at_least_one, checked_batch, completed, entitle
+from .result import Progress, Result, checked_batch, completed, entitle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -379,7 +380,7 @@ def gather(
     layer = layer or middle_layer(model)
     softening = Softening.checked(softening)
     batch_size = checked_batch(batch_size, model)
-    side = at_least_one("side", side)
+    side = checks.whole("side", side)
     if earlier is not None and _same_survey(earlier, model, layer, images):
         sources, found, box = earlier.sources, earlier.layer, earlier.box
         of_survey = {

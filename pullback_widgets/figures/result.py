@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import checks
 from ..drawing import files
 from ..drawing.paper import wrapped
 from ..drawing.pixels import RGB
@@ -124,18 +124,7 @@ def default_batch(model: Model) -> int:
 
 def checked_batch(batch_size: int | None, model: Model) -> int:
     """How many images go through a network at once, as asked for or by default."""
-    return default_batch(model) if batch_size is None else at_least_one("batch_size", batch_size)
-
-
-def at_least_one(name: str, number: Any) -> int:
-    """A whole number.
-
-    Raises:
-        ValueError: If it is none, or below 1.
-    """
-    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
-        raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
-    return int(number)
+    return default_batch(model) if batch_size is None else checks.whole("batch_size", batch_size)
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
