@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import checks
 from . import embedded
 from .answer import as_number
 from .exercise import exercise
@@ -72,7 +73,7 @@ def thing(answer: Any) -> str | None:
 
     session = embedded.session("chelsea")
     model = session.model
-    if isinstance(answer, bool) or not isinstance(answer, int | str):
+    if not isinstance(answer, str) and not checks.is_whole(answer):
         return (
             f"A class is a name or a number, and this is {type(answer).__name__}; try "
             '"golf ball", for instance.'

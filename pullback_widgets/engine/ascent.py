@@ -6,8 +6,6 @@ pullback at ``x_k``, ``ball`` the projection onto the L2 ball of ``radius``, ``c
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import checks
 from .recording import Recording
 from .softening import Softening
 from .target import LOGITS, Logit, Target
@@ -85,15 +84,11 @@ def checked_walk(steps: Any, step_size: Any, radius: Any) -> tuple[int, float, f
     Raises:
         ValueError: If one is out of range, or none.
     """
-    if isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 1:
-        raise ValueError(f"steps is {steps!r}; expected a whole number from 1 up.")
-    for name, value in (("step_size", step_size), ("radius", radius)):
-        if value is None and name == "radius":
-            continue
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value <= 0:
-            raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-    return int(steps), float(step_size), None if radius is None else float(radius)
+    return (
+        checks.whole("steps", steps),
+        checks.positive("step_size", step_size),
+        None if radius is None else checks.positive("radius", radius),
+    )
 
 
 def _walk(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import difflib
 import itertools
-import numbers
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .. import checks
 from .image import SAMPLES, to_batch
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -126,10 +126,7 @@ class Model:
                 "The network is TorchScript, whose gates cannot be seen; give the Python module "
                 "that it was made from."
             )
-        side: Any = size  # numpy's integers are as good
-        if isinstance(side, bool) or not isinstance(side, numbers.Integral) or int(side) < 1:
-            raise ValueError(f"size is {size!r}; expected the input's side in pixels, such as 224.")
-        self.size = int(size)
+        self.size = checks.whole("size", size, hint=", the input's side in pixels, such as 224")
         if isinstance(categories, Mapping):  # index -> name, as some label files have it
             categories = [categories[index] for index in sorted(categories)]
         self.categories = None if categories is None else tuple(map(str, categories))
@@ -143,8 +140,12 @@ class Model:
 
     @classmethod
     def of(cls, model: Model | nn.Module) -> Model:
-        """The model itself; a bare module with ImageNet preprocessing at 224 px."""
-        return model if isinstance(model, Model) else Model(model)
+        """The model itself; a bare module wrapped, with ImageNet preprocessing at 224 px.
+
+        Raises:
+            TypeError: If it is neither.
+        """
+        return model if isinstance(model, Model) else cls(model)
 
     def __repr__(self) -> str:
         return f"<Model {self.name}, {self.size} px, on {self.device}>"

@@ -63,7 +63,7 @@ class Session:
             ImageError: If the image cannot be read.
             Exception: Whatever the network itself raises.
         """
-        self.model = model if isinstance(model, Model) else Model(model)
+        self.model = Model.of(model)
         batch, self._single = to_batch(image, self.model.size)
         self.recording = Recording(self.model, batch)
 
@@ -257,7 +257,7 @@ def pullback(
     softening: Softening | None = None,
 ) -> Tensor:
     """The excitation pullback of a target in one line; see :meth:`Session.pullback`."""
-    model = model if isinstance(model, Model) else Model(model)
+    model = Model.of(model)
     softening = Softening.checked(softening)
     batch, single = to_batch(image, model.size)
     wanted = one_each(target, len(batch))
@@ -272,14 +272,14 @@ def pullback(
 
 def layers(model: Model | nn.Module) -> list[Layer]:
     """The layers of a network in forward order, with the shapes that one image gives them."""
-    model = model if isinstance(model, Model) else Model(model)
+    model = Model.of(model)
     grey = torch.zeros(1, 3, model.size, model.size)
     return Recording(model, grey, grad=False).layers
 
 
 def report(model: Model | nn.Module) -> Report:
     """Which gates of a network are softened, and which nonlinearities keep their own derivative."""
-    model = model if isinstance(model, Model) else Model(model)
+    model = Model.of(model)
     return Session(model, torch.zeros(3, model.size, model.size)).report
 
 

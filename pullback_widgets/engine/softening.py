@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, get_args
+
+from .. import checks
 
 Gate = Literal["hard", "sigmoid", "normal"]
 Units = Literal["absolute", "relative"]
@@ -54,15 +54,19 @@ class Softening:
                     f"{name} is {getattr(self, name)!r}; expected one of "
                     f"{', '.join(map(repr, get_args(kind)))}."
                 )
-        if not self.is_hard:
-            _check_positive("temperature", self.temperature, "Softening.hard() for no softening")
-            _check_positive("pool_temperature", self.pool_temperature, 'pool="hard" for none')
-        for layer, factor in self.factors.items():
-            _check_positive(f"the factor of layer {layer!r}", factor, "1.0 for no change")
-        # numpy's numbers become Python's, which code and recipes can hold.
-        for name in ("temperature", "pool_temperature"):
-            object.__setattr__(self, name, float(getattr(self, name)))
-        factors = {layer: float(factor) for layer, factor in self.factors.items()}
+        for name, hint in (
+            ("temperature", " (use Softening.hard() for no softening)"),
+            ("pool_temperature", ' (use pool="hard" for none)'),
+        ):
+            value = getattr(self, name)
+            value = float(value) if self.is_hard else checks.positive(name, value, hint)
+            object.__setattr__(self, name, value)
+        factors = {
+            layer: checks.positive(
+                f"the factor of layer {layer!r}", factor, " (use 1.0 for no change)"
+            )
+            for layer, factor in self.factors.items()
+        }
         object.__setattr__(self, "factors", MappingProxyType(factors))
 
     def __hash__(self) -> int:
@@ -155,11 +159,3 @@ class Softening:
             if path == name or path.startswith((f"{name}.", f"{name}:")) or name == ""
         ]
         return self.factors[max(matches, key=len)] if matches else 1.0
-
-
-def _check_positive(what: str, value: float, otherwise: str) -> None:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        raise ValueError(
-            f"{what} is {value!r}; expected a finite number above 0 (use {otherwise})."
-        )

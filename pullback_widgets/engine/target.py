@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from .. import checks
+
 LOGITS = "logits"
 """Name under which the network's output stands among the layers."""
 
@@ -50,7 +52,7 @@ class Logit(Target):
     label: int | str
 
     def __post_init__(self) -> None:
-        if isinstance(self.label, bool) or not isinstance(self.label, (numbers.Integral, str)):
+        if not isinstance(self.label, str) and not checks.is_whole(self.label):
             raise TypeError(
                 f"Logit got {self.label!r}; expected a class index such as 497 or a class name."
             )
@@ -80,7 +82,7 @@ class Channel(Target):
     def __post_init__(self) -> None:
         if self.reduce not in ("mean", "max"):
             raise ValueError(f'reduce is {self.reduce!r}; expected "mean" or "max".')
-        object.__setattr__(self, "channel", _as_index("channel", self.channel))
+        object.__setattr__(self, "channel", checks.whole("channel", self.channel, least=0))
 
     def terms(self) -> Iterator[Term]:
         yield Term(self.layer, 1.0, self._seed)
@@ -111,7 +113,7 @@ class Unit(Target):
     position: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channel", _as_index("channel", self.channel))
+        object.__setattr__(self, "channel", checks.whole("channel", self.channel, least=0))
         object.__setattr__(self, "position", _as_position(self.position))
 
     def terms(self) -> Iterator[Term]:
@@ -199,10 +201,8 @@ def as_target(value: object) -> Target:
     """
     if isinstance(value, Target):
         return value
-    if isinstance(value, str) or (
-        isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    ):
-        return Logit(value if isinstance(value, str) else int(value))
+    if isinstance(value, str) or checks.is_whole(value):
+        return Logit(value)
     raise TypeError(
         f"The target is {value!r} ({type(value).__name__}); expected a class index, a class name, "
         "or a Logit, Channel, Unit, Direction or Difference."
@@ -222,13 +222,6 @@ def same_target(first: Target, second: Target) -> bool:
     )
 
 
-def _as_index(what: str, value: object) -> int:
-    """An index as Python's own integer, which code and recipes can hold; numpy's are as good."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 0:
-        raise ValueError(f"{what} is {value!r}; expected a whole number from 0 up.")
-    return int(value)
-
-
 def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None:
     if position is None:
         return None
@@ -240,7 +233,7 @@ def _as_position(position: Sequence[int] | int | None) -> tuple[int, ...] | None
         raise ValueError(
             f"position is {position!r}; expected (y, x), two whole numbers from 0 up."
         ) from None
-    return tuple(_as_index("position", index) for index in indices)
+    return tuple(checks.whole("position", index, least=0) for index in indices)
 
 
 def _check_channel(value: Tensor, channel: int, layer: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..checks import is_whole
 from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
@@ -384,8 +384,7 @@ def _stage(session: Session, name: str, channel: int | None) -> tuple[Stage, Ten
     how_strong = values if name == LOGITS else strength(values)
     strongest = tuple(how_strong.argsort(descending=True, stable=True).tolist())
     chosen = strongest[0] if channel is None else channel
-    whole = isinstance(chosen, numbers.Integral) and not isinstance(chosen, bool)
-    if not whole or not 0 <= chosen < len(values):
+    if not is_whole(chosen) or not 0 <= chosen < len(values):
         raise ValueError(
             f"Channel {chosen!r} is not in layer {name!r}, which has {len(values)}; "
             f"choose a whole number from 0 to {len(values) - 1}."

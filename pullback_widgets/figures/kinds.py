@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import checks
 from ..drawing import expression
 from ..engine.image import SAMPLES, to_tensor
 from ..engine.model import Model
@@ -80,7 +81,7 @@ class Kind:
 
 
 class Whole(Kind):
-    """A whole number."""
+    """A whole number; without a least one, any."""
 
     def __init__(
         self, least: int | None = None, most: int | None = None, *, optional: bool = False
@@ -89,13 +90,10 @@ class Whole(Kind):
         self.least, self.most = least, most
 
     def check(self, name: str, value: Any) -> int:
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        least = -math.inf if self.least is None else self.least
-        most = math.inf if self.most is None else self.most
-        if not whole or not least <= value <= most:
-            start = "" if self.least is None else f" from {self.least}"
-            end = f" to {self.most}" if self.most is not None else " up" if start else ""
-            raise ValueError(f"{name} is {value!r}; expected a whole number{start}{end}.")
+        if self.least is not None:
+            return checks.whole(name, value, self.least, self.most)
+        if not checks.is_whole(value):
+            raise ValueError(f"{name} is {value!r}; expected a whole number.")
         return int(value)
 
 
@@ -103,18 +101,14 @@ class Positive(Kind):
     """A finite number above 0."""
 
     def check(self, name: str, value: Any) -> float:
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or not 0 < value < math.inf:
-            raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-        return float(value)
+        return checks.positive(name, value)
 
 
 class Share(Kind):
     """A share, 0 to 1; what is below or above is taken to the end."""
 
     def check(self, name: str, value: Any) -> float:
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or value != value:
+        if not checks.is_number(value) or value != value:
             raise ValueError(f"{name} is {value!r}; expected a share, 0 to 1.")
         return min(max(float(value), 0.0), 1.0)
 
@@ -151,8 +145,7 @@ class Number(Kind):
         self.least, self.most = least, most
 
     def check(self, name: str, value: Any) -> float:
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or not self.least <= value <= self.most:
+        if not checks.is_number(value) or not self.least <= value <= self.most:
             raise ValueError(f"{name} is {value!r}; expected {self.least:g} to {self.most:g}.")
         return float(value)
 
@@ -163,10 +156,7 @@ class Rising(Kind):
     def check(self, name: str, value: Any) -> tuple[float, ...]:
         listed = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
         given: tuple[Any, ...] = tuple(value) if listed else ()
-        good = all(
-            isinstance(t, numbers.Real) and not isinstance(t, bool) and 0 < float(t) < math.inf
-            for t in given
-        )
+        good = all(checks.is_number(t) and 0 < float(t) < math.inf for t in given)
         if not given or not good or list(given) != sorted(set(given)):
             raise ValueError(
                 f"{name} is {value!r}; expected rising finite numbers above 0, such as [0.1, 1.0, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -168,17 +167,6 @@ def partly(done: int, steps: int) -> str:
 def default_batch(model: Model) -> int:
     """How many images go through a network at once: as many as pay off and fit."""
     return 4 if model.device.type == "cpu" else 32
-
-
-def at_least_one(name: str, number: Any) -> int:
-    """A whole number.
-
-    Raises:
-        ValueError: If it is none, or below 1.
-    """
-    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
-        raise ValueError(f"{name} is {number!r}; expected a whole number from 1 up.")
-    return int(number)
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import numbers
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 
+from .. import checks
 from ..engine.layer import unknown_layer
 from ..engine.model import Model
 from ..engine.recording import Recording, Trace, layer_hooks, logits_of, overwritten_by
@@ -139,11 +139,9 @@ def attribute(
     """
     method = checked(name)
     samples = method.samples if samples is None else samples
-    for what, value, least in (("samples", samples, min(method.samples, 1)), ("batch", batch, 1)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise ValueError(f"{what} is {value!r}; expected a whole number from {least} up.")
-    if not (isinstance(noise, int | float) and math.isfinite(noise) and noise > 0):
-        raise ValueError(f"noise is {noise!r}; expected a share of the image's range such as 0.15.")
+    samples = checks.whole("samples", samples, least=min(method.samples, 1))
+    batch = checks.whole("batch", batch)
+    noise = checks.positive("noise", noise, hint=", a share of the image's range such as 0.15")
     targets = session.resolve(target)
     if name == "pullback":
         return session.pullback(targets, softening)

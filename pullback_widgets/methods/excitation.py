@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import numbers
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from .. import checks
 from ..engine.model import Model
 from ..engine.recording import Recording
 from ..engine.report import tell
@@ -53,7 +53,7 @@ class ExcitationPullback:
                 images for relative temperatures without batch norm, and the length of steps of
                 ascent. A bare module is taken to be made for ImageNet's mean and std.
         """
-        self.model = model if isinstance(model, Model) else Model(model)
+        self.model = Model.of(model)
         self.forward_func = self.model.module
         self._inner = _Inner(self.model)
 
@@ -110,10 +110,8 @@ class ExcitationPullback:
             return (found,)
         x = _checked(inputs)
         softening = Softening.checked(softening)
-        if steps is not None and (
-            isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 0
-        ):
-            raise ValueError(f"steps is {steps!r}; expected None or a whole number from 0 up.")
+        if steps is not None:
+            steps = checks.whole("steps", steps, least=0, hint=", or None")
         wanted = one_each(_as_ours(target), len(x))
         if steps:
             images = self._images(x.to(self.model.device, self.model.dtype))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import checks
 from ..drawing import expression, words
 from ..drawing.paper import new_figure
 from ..engine.gate import gate_values
 from ..engine.softening import Softening
-from ..figures.result import Result, at_least_one
+from ..figures.result import Result
 from ..version import __version__
 from .weights import checked_seed
 
@@ -194,13 +194,13 @@ def gate_paths(
         TypeError: If the values are no numbers.
         ValueError: For a choice that makes no sense, or values that are not finite.
     """
-    if at_least_one("length", length) > LONGEST:
+    if checks.whole("length", length) > LONGEST:
         raise ValueError(f"length is {length}; expected 1 to {LONGEST} gates.")
     if gate not in ("sigmoid", "normal"):
         raise ValueError(f"gate is {gate!r}; expected 'sigmoid' or 'normal'.")
-    if isinstance(shown, bool) or not isinstance(shown, numbers.Integral) or not 0 <= shown < PATHS:
-        raise ValueError(f"shown is {shown!r}; expected a whole number from 0 to {PATHS - 1}.")
-    softening = Softening.hard() if temperature == 0 else Softening(temperature, gate, "absolute")
+    shown = checks.whole("shown", shown, least=0, most=PATHS - 1)
+    known: Any = gate
+    softening = Softening.hard() if temperature == 0 else Softening(temperature, known, "absolute")
     pool = checked_values(values)
     z = np.random.default_rng(checked_seed(seed)).choice(pool, (PATHS, LONGEST))[:, :length]
     soft = gate_values(softening, torch.from_numpy(z)).numpy()

@@ -8,9 +8,7 @@ each gate once, so the mean of the product is the product of the means.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .. import checks
 from ..drawing import expression, words
 from ..drawing.paper import new_figure
 from ..drawing.pixels import RGB
@@ -27,9 +26,9 @@ from ..engine.recording import Recording
 from ..engine.report import tell
 from ..engine.softening import Softening
 from ..engine.target import Difference, Logit, Target
-from ..figures.result import Result, at_least_one, to_numpy
+from ..figures.result import Result, to_numpy
 from ..version import __version__
-from .toy import EXTENT, Points, checked_place, checked_points
+from .toy import EXTENT, Points, checked_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -218,11 +217,10 @@ def linear_regions(
         ValueError: If the network takes or returns something else, or has no ReLU, or a ReLU6.
     """
     softening = Softening.hard() if temperature == 0 else Softening(temperature, units="absolute")
-    at = torch.tensor(checked_place("probe", probe), dtype=torch.float64)
-    if not isinstance(extent, Real) or not 0 < extent < math.inf:
-        raise ValueError(f"extent is {extent!r}; expected a finite number above 0.")
+    at = torch.tensor(checks.place("probe", probe), dtype=torch.float64)
+    extent, side = checks.positive("extent", extent), checks.whole("side", side)
     points = None if points is None else checked_points(points)
-    grid = _grid(at_least_one("side", side), float(extent))
+    grid = _grid(side, extent)
     model = Direct(network)
     try:
         on_map = Recording(model, grid, layers=False)

@@ -13,15 +13,15 @@ import torch
 import traitlets as t
 from numpy.typing import NDArray
 
+from .. import checks
 from ..drawing.words import counted
-from ..figures.result import at_least_one
 from ..widgets.kit.binding import bind, follow, listen, quietly
 from ..widgets.kit.canvas import Canvas, draw, put, sharp_canvas
 from ..widgets.kit.figure_widget import Stage
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
 from .regions import SHOWN, Regions, linear_regions
-from .toy import EXTENT, SHAPES, Points, ToyTraining, checked_place, checked_points, toy_network
+from .toy import EXTENT, SHAPES, Points, ToyTraining, checked_points, toy_network
 from .weights import LARGEST_SEED, checked_seed
 
 SHOWN_SIDE = 480
@@ -312,7 +312,7 @@ class RegionMap(Stage):
         Raises:
             ValueError: If there is no such point, or the place is not finite.
         """
-        x, y = checked_place("the new place", (x, y))
+        x, y = checks.place("the new place", (x, y))
         x, y = (min(max(one, -EXTENT), EXTENT) for one in (x, y))
         if number == PROBE:
             self.probe = (x, y)
@@ -374,20 +374,17 @@ class RegionMap(Stage):
     @t.validate("width", "depth")
     def _check_size(self, proposal: Any) -> int:
         name, most = proposal["trait"].name, {"width": 64, "depth": 6}
-        if at_least_one(name, proposal["value"]) > most[name]:
+        if checks.whole(name, proposal["value"]) > most[name]:
             raise ValueError(f"{name} is {proposal['value']}; expected 1 to {most[name]}.")
         return int(proposal["value"])
 
     @t.validate("temperature")
     def _check_temperature(self, proposal: Any) -> float:
-        value = float(proposal["value"])
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"temperature is {value}; expected a finite number from 0 up.")
-        return value
+        return checks.not_negative("temperature", proposal["value"])
 
     @t.validate("probe")
     def _check_probe(self, proposal: Any) -> tuple[float, float]:
-        return checked_place("probe", proposal["value"])
+        return checks.place("probe", proposal["value"])
 
     @t.validate("seed")
     def _check_seed(self, proposal: Any) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
-import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..figures.result import Progress, at_least_one, completed
+from .. import checks
+from ..figures.result import Progress, completed
 from .data import TEST_SHARE, Data, load_data
 from .paths import Paths
 from .recorder import PathRecorder
@@ -67,7 +66,7 @@ def trainings(
 ) -> Iterator[Paths]:
     """The report, after each epoch; see :func:`path_stability`."""
     name = repr(data) if isinstance(data, str) else "..."
-    epochs = at_least_one("epochs", epochs)
+    epochs = checks.whole("epochs", epochs)
     learning_rate = checked_rate(learning_rate)
     data = checked_data(data)
     network = small_network(data.side, len(data.categories), batch_norm=batch_norm, seed=seed)
@@ -107,12 +106,7 @@ def checked_rate(learning_rate: Any) -> float:
     Raises:
         ValueError: If it is not a finite number above 0.
     """
-    number = isinstance(learning_rate, numbers.Real) and not isinstance(learning_rate, bool)
-    if not number or not 0 < learning_rate < math.inf:
-        raise ValueError(
-            f"learning_rate is {learning_rate!r}; expected a finite number above 0, such as 0.05."
-        )
-    return float(learning_rate)
+    return checks.positive("learning_rate", learning_rate, hint=", such as 0.05")
 
 
 def checked_data(data: Any) -> Data:

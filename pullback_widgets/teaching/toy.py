@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..figures.result import at_least_one
+from .. import checks
 from .weights import checked_seed, seeded
 
 EXTENT = 1.5
@@ -71,7 +71,8 @@ def toy_points(name: str = "moons", count: int = 40, seed: int = 0) -> Points:
     """
     if name not in SHAPES:
         raise ValueError(f"There are no points {name!r}; choose from: {', '.join(SHAPES)}.")
-    half = at_least_one("count", count) - count // 2
+    count = checks.whole("count", count)
+    half = count - count // 2
     chance = torch.Generator().manual_seed(checked_seed(seed))
     turn = (torch.arange(half) + 0.5) / half
     turn, labels = torch.cat([turn, turn])[:count], torch.arange(2).repeat_interleave(half)[:count]
@@ -109,21 +110,6 @@ def checked_points(points: Any) -> Points:
     return Points(places, given.long())
 
 
-def checked_place(name: str, place: Any) -> tuple[float, float]:
-    """A place in the plane.
-
-    Raises:
-        ValueError: If it is not two finite numbers.
-    """
-    try:
-        x, y = map(float, place)
-    except (TypeError, ValueError):
-        x = y = math.nan
-    if not (math.isfinite(x) and math.isfinite(y)):
-        raise ValueError(f"{name} is {place!r}; expected two finite numbers.")
-    return x, y
-
-
 def toy_network(width: int = 8, depth: int = 2, seed: int = 0) -> nn.Sequential:
     """Linear layers with ReLUs between them, from (N, 2) to (N, 1).
 
@@ -135,7 +121,7 @@ def toy_network(width: int = 8, depth: int = 2, seed: int = 0) -> nn.Sequential:
     Raises:
         ValueError: If width or depth are below 1, or the seed is none.
     """
-    sizes = [2, *[at_least_one("width", width)] * at_least_one("depth", depth)]
+    sizes = [2, *[checks.whole("width", width)] * checks.whole("depth", depth)]
 
     def build() -> nn.Sequential:
         layers: OrderedDict[str, nn.Module] = OrderedDict()

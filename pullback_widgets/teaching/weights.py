@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
+
+from .. import checks
 
 LARGEST_SEED = 2**32 - 1
 
@@ -50,7 +51,4 @@ def checked_seed(seed: Any) -> int:
     Raises:
         ValueError: If it is none.
     """
-    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"seed is {seed!r}; expected a whole number from 0 to {LARGEST_SEED}.")
-    return int(seed)
+    return checks.whole("seed", seed, least=0, most=LARGEST_SEED)
