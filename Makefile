@@ -29,7 +29,7 @@ lab: $(VENV)/installed-lab
 	@exec $(RUN) -m pullback_widgets lab notebooks --open explore.ipynb $(ARGS)
 
 voila: $(VENV)/installed-lab
-	@exec $(RUN) .ci/voila.py $(ARGS)
+	@exec $(RUN) .ci/serve.py $(ARGS)
 
 test: $(VENV)/installed-test
 	@$(RUN) tests/browser/chromium.py

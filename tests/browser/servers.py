@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -147,12 +149,30 @@ class NotebookServer(JupyterServer):
 class VoilaServer(Server):
     """Voila as ``make voila`` starts it, with one notebook at its root."""
 
-    def __init__(self, folder: Path, notebook: Path) -> None:
+    def __init__(self, folder: Path, notebook: Path, *options: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._address = free.getsockname()
-        command = (str(CI / "voila.py"), str(notebook), "--no-browser")
-        super().__init__(folder, *command, f"--port={self._address[1]}")
+        command = (str(CI / "serve.py"), str(notebook), "--no-browser")
+        super().__init__(folder, *command, f"--port={self._address[1]}", *options)
+
+    def kernels(self) -> set[int]:
+        """The processes of the kernels that run now."""
+        found = set()
+        for process in psutil.Process(self._process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "ipykernel_launcher" in process.cmdline():  # none for one that has ended
+                    found.add(process.pid)
+        return found
+
+    def wait_for_kernels(self, number: int, timeout: float = 60.0) -> set[int]:
+        """The kernels' processes, as soon as there are so many."""
+        deadline = time.monotonic() + timeout
+        while len(found := self.kernels()) != number:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{len(found)} kernels:\n{self.log.read_text()}")
+            time.sleep(0.05)
+        return found
 
     def _wait_until_ready(self) -> None:
         self._wait_for(lambda: socket.create_connection(self._address, 1)).close()
