@@ -10,6 +10,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from ...drawing import words
 from ...engine.model import Model
 from ...engine.session import report
 from ...engine.softening import Softening
@@ -105,7 +106,7 @@ def temperature_row(view: View) -> w.HBox:
         style={"description_width": "86px"},
         layout=w.Layout(width="300px"),
     )
-    words = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
+    how = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
     units = w.Dropdown(
         options=[("relative to channel scale", "relative"), ("absolute", "absolute")],
         description="Units of the temperature",
@@ -116,12 +117,12 @@ def temperature_row(view: View) -> w.HBox:
     def show(softening: Softening) -> None:
         name = words.in_words(softening).partition("T = ")[0].strip(" ,")
         named = "" if name == softening.units else name
-        words.value = f'<span class="pullback-number">{named}</span>'
+        how.value = f'<span class="pullback-number">{named}</span>'
 
     listen(units, lambda value: view.attempt("units", value))
     follow(view, "softening", show)
     follow(view, "units", lambda value: setattr(units, "value", value))
-    return row(slider, number, words, units)
+    return row(slider, number, how, units)
 
 
 def names_box(
