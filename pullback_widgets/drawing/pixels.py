@@ -154,13 +154,13 @@ def save(picture: RGB, path: str | Path) -> Path:
 
 
 def _coloured(image: Any) -> NDArray[np.float32]:
-    values = as_array(image)
-    if values.ndim != 3 or values.shape[-1] != 3:
+    shape = np.shape(image)
+    if len(shape) != 3 or shape[0] != 3:
         raise ValueError(
-            f"The image has the shape {np.moveaxis(values, -1, 0).shape}; expected (3, H, W): give "
-            "the images of a batch one by one."
+            f"The image has the shape {tuple(shape)}; expected (3, H, W): give the images of a "
+            "batch one by one."
         )
-    return values
+    return as_array(image)
 
 
 def _bytes(values: NDArray[Any]) -> RGB:
