@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,9 +48,7 @@ def bootstrap(
     rows = np.asarray(rows)
     if not rows.size:
         raise ValueError(f"rows has the shape {rows.shape}; expected at least one observation.")
-    chance = np.random.default_rng(0)
-    counts = chance.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES)
-    values = statistic(counts @ rows / len(rows))
+    values = statistic(_draws(len(rows)) @ rows / len(rows))
     if np.shape(values) != (RESAMPLES,):
         raise ValueError(
             f"The statistic of {RESAMPLES} samples has the shape {np.shape(values)}; expected one "
@@ -58,3 +57,10 @@ def bootstrap(
         )
     low, high = np.quantile(values, [0.025, 0.975])
     return Interval(float(statistic(rows.mean(axis=0)[None])[0]), float(low), float(high))
+
+
+@lru_cache(maxsize=4)  # a curve asks for the same ones at each of its points
+def _draws(count: int) -> NDArray[np.int64]:
+    """How often each of ``count`` observations is in each sample, (R, count)."""
+    chance = np.random.default_rng(0)
+    return chance.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
