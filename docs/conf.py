@@ -88,7 +88,7 @@ def all_public_names(app: Sphinx, environment: BuildEnvironment) -> None:
     """Complain of every public name that no page of the reference describes."""
     described = environment.domains.python_domain.objects
     for name in pw.__all__:
-        if f"{pw.__name__}.{name}" not in described:
+        if name != "__version__" and f"{pw.__name__}.{name}" not in described:
             getLogger(__name__).warning(
                 "%s.%s is public, and no page of docs/reference describes it", pw.__name__, name
             )

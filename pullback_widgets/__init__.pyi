@@ -2,6 +2,8 @@
 
 from .course.exercise import check as check
 from .course.exercise import hint as hint
+from .drawing.pixels import photograph as photograph
+from .drawing.pixels import signed_map as signed_map
 from .engine.ascent import Step as Step
 from .engine.image import SAMPLES as SAMPLES
 from .engine.image import ImageError as ImageError
@@ -28,17 +30,23 @@ from .figures.grid import counterfactual_grid as counterfactual_grid
 from .figures.journey import depth_journey as depth_journey
 from .figures.strip import temperature_strip as temperature_strip
 from .methods.captum_methods import METHODS as METHODS
+from .methods.captum_methods import attribute as attribute
 from .methods.excitation import ExcitationPullback as ExcitationPullback
 from .networks.catalogue import CATALOGUE as CATALOGUE
+from .networks.catalogue import is_cached as is_cached
 from .networks.catalogue import load_model as load_model
 from .networks.download import DownloadError as DownloadError
+from .teaching.data import load_data as load_data
 from .teaching.gates import gate_paths as gate_paths
 from .teaching.gates_widget import GatePlayground as GatePlayground
+from .teaching.interval import bootstrap as bootstrap
 from .teaching.paths_widget import PathStabilityLab as PathStabilityLab
 from .teaching.recorder import record_paths as record_paths
 from .teaching.regions import linear_regions as linear_regions
 from .teaching.regions_widget import RegionMap as RegionMap
 from .teaching.stability import path_stability as path_stability
+from .teaching.training import small_network as small_network
+from .teaching.training import train as train
 from .version import __version__ as __version__
 from .widgets.atlas import LayerAtlas as LayerAtlas
 from .widgets.comparison import Compare as Compare

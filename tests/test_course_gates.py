@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import pullback_widgets as pw
 from pullback_widgets.course import embedded
 from pullback_widgets.teaching.data import load_data
-from pullback_widgets.teaching.training import as_model, small_network
+from pullback_widgets.teaching.training import small_network
 
 
 def said(number: str, answer: Any) -> str:
@@ -238,8 +238,8 @@ def test_the_factor_is_that_of_the_small_network() -> None:
             setattr(linear, name, nn.Identity())
     image = digits.test_images[0]
     everywhere = pw.Softening(1e6, units="absolute")
-    pulled = pw.pullback(as_model(net, digits), image, 8, everywhere)
-    linear_gradient = pw.pullback(as_model(linear, digits), image, 8, pw.Softening.hard())
+    pulled = pw.pullback(digits.as_model(net), image, 8, everywhere)
+    linear_gradient = pw.pullback(digits.as_model(linear), image, 8, pw.Softening.hard())
     factor = pulled.norm() / linear_gradient.norm()
     assert said("3.4", factor) == ""
     assert said("3.4", float(factor)) == ""

@@ -35,6 +35,16 @@ TEXTS = [
     *sorted(REPOSITORY.glob("notebooks/*.ipynb")),
 ]
 
+PUBLIC = [
+    *OURS,
+    *sorted(DOCS.glob("reference/*.rst")),
+    REPOSITORY / "README.md",
+    *sorted(REPOSITORY.glob("notebooks/*.md")),
+    *sorted(REPOSITORY.glob("notebooks/*.ipynb")),
+    *sorted(REPOSITORY.glob("notebooks/solutions/*.py")),
+]
+"""What readers copy from: here nothing is named that is not public."""
+
 ANYTHING = "…"
 """What stands in a quoted message for a name or a number."""
 
@@ -106,11 +116,48 @@ def test_examples_run(
         exec(compile(block, f"{named(page)}, example {number}", "exec"), names)
 
 
-@pytest.mark.parametrize("page", [*OURS, REPOSITORY / "README.md"], ids=named)
-def test_names_are_public(page: Path) -> None:
-    text = page.read_text("utf-8")
-    used = set(re.findall(r"\bpw\.(\w+)", text))
-    assert used <= set(pw.__all__), used - set(pw.__all__)
+def sources(notebook: Path) -> str:
+    """What stands in the cells of a notebook."""
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells)
+
+
+def names(text: Path) -> set[str]:
+    """The names that a text takes from the package, modules among them.
+
+    References of the site are left out: they may name the class of a result.
+    """
+    page = sources(text) if text.suffix == ".ipynb" else text.read_text("utf-8")
+    page = re.sub(r"(?::\w+:|\{\w+\})`[^`]*`|^\.\. \w+:: .*", "", page, flags=re.MULTILINE)
+    found = set(re.findall(r"\b(?:pw|pullback_widgets)\.(\w+)", page))
+    for several, one in re.findall(r"\bfrom pullback_widgets import (?:\(([^)]*)\)|(.+))", page):
+        found |= {name.split()[0] for name in (several or one).split(",") if name.strip()}
+    return found
+
+
+@pytest.mark.parametrize("text", PUBLIC, ids=named)
+def test_names_are_public(text: Path) -> None:
+    assert names(text) <= set(pw.__all__), names(text) - set(pw.__all__)
+
+
+@pytest.mark.parametrize(
+    ("code", "inside"),
+    [
+        ("from pullback_widgets.drawing.pixels import photograph", "drawing"),
+        ("import pullback_widgets.teaching.training as training", "teaching"),
+        ("from pullback_widgets import Model, drawing as d", "drawing"),
+        ("from pullback_widgets import (\n    drawing,\n    Model,\n)", "drawing"),
+        ("pw.methods.captum_methods.attribute(1)", "methods"),
+        ("See {func}`pullback_widgets.figures.grid.Grid`, then `pw.engine`.", "engine"),
+    ],
+)
+def test_names_that_are_not_public_are_found(tmp_path: Path, code: str, inside: str) -> None:
+    text = tmp_path / "text.md"
+    text.write_text(code, "utf-8")
+    cell = {"cell_type": "code", "source": code.splitlines(keepends=True)}
+    notebook = tmp_path / "text.ipynb"
+    notebook.write_text(json.dumps({"cells": [cell]}), "utf-8")
+    assert names(text) - set(pw.__all__) == names(notebook) - set(pw.__all__) == {inside}
 
 
 # Links --------------------------------------------------------------------------------------------

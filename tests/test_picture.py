@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +147,18 @@ def test_the_diverging_colours_show_the_mean_of_the_channels() -> None:
     assert shown[0, 2].tolist() == [MID_GREY] * 3
 
 
+@pytest.mark.parametrize("draw", [pixels.photograph, pixels.signed_map])
+@pytest.mark.parametrize("shape", [(8, 8), (1, 3, 8, 8), (1, 8, 8), (8, 8, 3), ()])
+def test_another_shape_is_refused(draw: Callable[[Tensor], RGB], shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=rf"shape {re.escape(str(shape))}; expected \(3, H, W\)"):
+        draw(torch.zeros(shape))
+
+
+def test_other_colours_are_refused() -> None:
+    with pytest.raises(ValueError, match="no colours 'grey'; choose from: rgb, diverging"):
+        pixels.signed_map(noise(), "grey")
+
+
 # Overlays and heat maps --------------------------------------------------------------------------
 
 
@@ -228,7 +241,7 @@ def test_usual_endings_work(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["x", "x.nonsense", ".png.", "x.psd"])
 def test_an_ending_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="pixels.png"):
+    with pytest.raises(ValueError, match="picture.png"):
         pixels.save(a_picture(), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

@@ -28,9 +28,9 @@ pw.check("5.3", (at_random, 1.0))
 
 # %% 5.4
 def frozen_first_layer():
-    network = small_network(digits.side, 10, batch_norm=False, seed=0)
+    network = pw.small_network(digits.side, 10, batch_norm=False, seed=0)
     network.conv1.requires_grad_(False)
-    for epoch in train(network, digits, epochs=5):
+    for epoch in pw.train(network, digits, epochs=5):
         yield epoch.network
 
 
@@ -39,8 +39,8 @@ pw.check("5.4", (frozen_first_layer, images))
 
 # %% 5.4 wrong "still changes"
 def nothing_frozen():
-    network = small_network(digits.side, 10, batch_norm=False, seed=0)
-    for epoch in train(network, digits, epochs=3):
+    network = pw.small_network(digits.side, 10, batch_norm=False, seed=0)
+    for epoch in pw.train(network, digits, epochs=3):
         yield epoch.network
 
 
@@ -49,8 +49,8 @@ pw.check("5.4", (nothing_frozen, images))
 
 # %% 5.4 wrong "yield epoch.network"
 def yields_epochs():
-    network = small_network(digits.side, 10, batch_norm=False, seed=0)
-    yield from train(network, digits, epochs=1)
+    network = pw.small_network(digits.side, 10, batch_norm=False, seed=0)
+    yield from pw.train(network, digits, epochs=1)
 
 
 pw.check("5.4", (yields_epochs, images))
@@ -58,7 +58,7 @@ pw.check("5.4", (yields_epochs, images))
 
 # %% 5.4 wrong "Nothing learns at all"
 def all_frozen():
-    network = small_network(digits.side, 10, batch_norm=False, seed=0)
+    network = pw.small_network(digits.side, 10, batch_norm=False, seed=0)
     for _ in range(3):
         yield network
 

@@ -1,7 +1,7 @@
 # %% 7.1
 def linearity(method):
-    first, second = (attribute(method, chelsea, name) for name in ("Egyptian cat", "golf ball"))
-    both = attribute(method, chelsea, pw.Difference("Egyptian cat", "golf ball"))
+    first, second = (pw.attribute(method, chelsea, name) for name in ("Egyptian cat", "golf ball"))
+    both = pw.attribute(method, chelsea, pw.Difference("Egyptian cat", "golf ball"))
     return float((both - (first - second)).norm() / both.norm())
 
 
@@ -10,8 +10,8 @@ pw.check("7.1", (of_pullback, of_guided))
 # %% 7.1 wrong "The two are swapped"
 pw.check("7.1", (of_guided, of_pullback))
 # %% 7.1 wrong "not p_A alone"
-alone = attribute("pullback", chelsea, "Egyptian cat")
-both = attribute("pullback", chelsea, pw.Difference("Egyptian cat", "golf ball"))
+alone = pw.attribute("pullback", chelsea, "Egyptian cat")
+both = pw.attribute("pullback", chelsea, pw.Difference("Egyptian cat", "golf ball"))
 pw.check("7.1", (float((both - alone).norm() / both.norm()), of_guided))
 # %% 7.1 wrong "should be about a half"
 pw.check("7.1", (of_pullback, linearity("gradient")))

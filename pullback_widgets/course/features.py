@@ -213,14 +213,13 @@ def _judge(network: nn.Module, softening: Softening) -> tuple[float, float]:
     import torch.nn.functional as F
 
     from ..engine.session import Session
-    from ..teaching.training import as_model
 
     data = _digits()
     images = data.test_images[:_IMAGES]
     chance = torch.Generator().manual_seed(0)
     noise = _NOISE * torch.randn(_DRAWS, len(images), 1, 8, 8, generator=chance)
     moved = (images + noise).clamp(-1, 1)
-    model = as_model(network, data)
+    model = data.as_model(network)
     session, disturbed = Session(model, images), Session(model, moved[0])
     top = session.logits.argmax(1)
     pulled, other = (one.pullback(top.tolist(), softening) for one in (session, disturbed))
@@ -317,10 +316,9 @@ def _probe(
     from sklearn.preprocessing import StandardScaler
 
     from ..engine.session import Session
-    from ..teaching.training import as_model
 
     data = _digits()
-    model = as_model(network, data)
+    model = data.as_model(network)
 
     def features(images: Tensor) -> NDArray[Any]:
         changed = change(Session(model, images).activations(layer))

@@ -19,9 +19,9 @@ _LINEAR, _NOT_LINEAR = 1e-3, 0.3
 @exercise(
     "7.1",
     hints=[
-        "A = attribute(method, chelsea, 'Egyptian cat') and B = attribute(method, chelsea, 'golf "
-        "ball') are tensors; you can subtract them, and norm() has the norm.",
-        "The third map: attribute(method, chelsea, pw.Difference('Egyptian cat', 'golf ball')).",
+        "A = pw.attribute(method, chelsea, 'Egyptian cat') and B = pw.attribute(method, chelsea, "
+        "'golf ball') are tensors; you can subtract them, and norm() has the norm.",
+        "The third map: pw.attribute(method, chelsea, pw.Difference('Egyptian cat', 'golf ball')).",
         "r = (difference - (A - B)).norm() / difference.norm(), once with method = 'pullback' and "
         "once with 'guided_backprop'; float(r) is a number.",
     ],

@@ -48,21 +48,39 @@ def limit(signed: Any) -> float:
 
 
 def photograph(image: Any) -> RGB:
-    """An image in [-1, 1], (3, H, W), as (H, W, 3) bytes."""
-    return _bytes((as_array(image) + 1.0) * 127.5)
+    """An image as pixels that matplotlib and Pillow show.
+
+    Args:
+        image: (3, H, W) tensor or array in [-1, 1]; what lies outside is cut off.
+
+    Returns:
+        (H, W, 3) bytes.
+
+    Raises:
+        ValueError: For another shape.
+    """
+    return _bytes((_coloured(image) + 1.0) * 127.5)
 
 
 def signed_map(signed: Any, colour: str = "rgb", scale: float | None = None) -> RGB:
-    """A signed map, (3, H, W), with zero in mid-grey, as (H, W, 3) bytes.
+    """A signed map, such as a pullback, as pixels; zero is mid-grey.
 
     Args:
-        signed: The map, in any units.
+        signed: (3, H, W) tensor or array, in any units.
         colour: ``"rgb"`` shows the three channels; ``"diverging"`` their mean, blue below zero and
             orange above.
-        scale: The value shown at full strength; :func:`limit` by default (of the channel mean
-            where that is what is shown).
+        scale: The value shown at full strength, above 0; by default the 99.5th percentile of the
+            absolute values (of the channel mean where that is what is shown).
+
+    Returns:
+        (H, W, 3) bytes.
+
+    Raises:
+        ValueError: For another shape or colour.
     """
-    values = as_array(signed)
+    if colour not in COLOURS:
+        raise ValueError(f"There are no colours {colour!r}; choose from: {', '.join(COLOURS)}.")
+    values = _coloured(signed)
     if colour == "diverging":
         values = values.mean(-1, keepdims=True)
     strength = values / (scale or limit(np.moveaxis(values, -1, 0)))
@@ -133,6 +151,16 @@ def save(picture: RGB, path: str | Path) -> Path:
         )
     Image.fromarray(enlarge(picture, 896)).save(path)
     return path
+
+
+def _coloured(image: Any) -> NDArray[np.float32]:
+    shape = np.shape(image)
+    if len(shape) != 3 or shape[0] != 3:
+        raise ValueError(
+            f"The image has the shape {tuple(shape)}; expected (3, H, W): give the images of a "
+            "batch one by one."
+        )
+    return as_array(image)
 
 
 def _bytes(values: NDArray[Any]) -> RGB:

@@ -192,13 +192,19 @@ class Session:
         step_size: float = 20.0,
         radius: float | None = 100.0,
     ) -> Generator[Step, None, None]:
-        """Gradient ascent along pullbacks; see :func:`pullback_widgets.engine.ascent.ascend`.
+        """Gradient ascent along pullbacks, one step at a time.
+
+        Targets on hidden layers stop the forward passes at these layers. Arguments are checked at
+        the call; nothing is computed before the first ``next``, and not taking the next step stops
+        it.
 
         Args:
             target: What grows; as for :meth:`pullback`.
             softening: ``Softening.relative(0.85)`` by default.
             steps: Number of steps, 1 or more.
-            step_size: L2 length of a step in image units, above 0.
+            step_size: L2 length of a step in image units, above 0. A value of the image changes by
+                ``step_size / sqrt(3 H W)`` in the quadratic mean, so that 20 at 224 px is like 2.9
+                at 32 px.
             radius: L2 radius around the original image, above 0; None for no limit.
 
         Yields:

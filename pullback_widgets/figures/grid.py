@@ -208,7 +208,7 @@ def counterfactual_grid(
             already, the default also where the network has no such class.
         steps: Steps of ascent, 1 or more.
         step_size: L2 length of a step in image units, above 0; 20 at 224 px is like 2.9 at 32 px
-            (:func:`pullback_widgets.engine.ascent.ascend`), and radii likewise.
+            (:meth:`Session.ascend`), and radii likewise.
         radius: L2 radius around the image, above 0; None for no limit.
         batch_size: Cells computed at once; by default 4 on a CPU, 32 elsewhere.
         shown: What the figure's tiles show: ``"difference"`` or ``"perturbed"``.

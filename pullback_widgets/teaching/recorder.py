@@ -21,7 +21,7 @@ from ..engine.softening import Softening
 from ..engine.target import LOGITS, Logit, Target
 from ..figures.result import Progress, to_numpy
 from .fit import by_channel, fit, losses, soft_gate, spread
-from .interval import Interval, interval_of
+from .interval import Interval, bootstrap
 from .paths import TEMPERATURES, Paths
 
 UNITS_PER_LAYER = 500
@@ -235,7 +235,7 @@ class PathRecorder:
         def excess(name: str) -> Interval:
             further = (distances[name] - distances["sigmoid"]).mean(axis=0)
             rows = np.stack([further, np.ones(len(further))], axis=1)
-            return interval_of(by_channel(rows, channels), lambda sums: sums[:, 0] / sums[:, 1])
+            return bootstrap(by_channel(rows, channels), lambda sums: sums[:, 0] / sums[:, 1])
 
         return Paths(
             layers=_layer_names(self._keys),

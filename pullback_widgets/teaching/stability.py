@@ -15,7 +15,7 @@ from ..figures.result import Progress, completed
 from .data import TEST_SHARE, Data, load_data
 from .paths import Paths
 from .recorder import PathRecorder
-from .training import as_model, small_network, train
+from .training import small_network, train
 
 INPUTS = 256
 """At most so many test images are followed."""
@@ -70,7 +70,7 @@ def trainings(
     learning_rate = checked_rate(learning_rate)
     data = checked_data(data)
     network = small_network(data.side, len(data.categories), batch_norm=batch_norm, seed=seed)
-    model = as_model(network, data)
+    model = data.as_model(network)
     recorder = PathRecorder(data.test_images[:INPUTS])
     chosen = {
         "batch_norm": batch_norm, "epochs": epochs, "learning_rate": learning_rate, "seed": seed,
@@ -87,7 +87,7 @@ def trainings(
             continue
         if paths is None or epoch.number % max(1, epochs // LOOKS) == 0 or epoch.number == epochs:
             paths = recorder.states()
-            paths.model = as_model(copy.deepcopy(network), data)  # as it is now; this one goes on
+            paths.model = data.as_model(copy.deepcopy(network))  # as it is now; this one goes on
             paths.chosen = {"data": data.name, **chosen}
             arguments = ", ".join(f"{key}={value!r}" for key, value in chosen.items())
             paths.made_by = f"pw.path_stability({name}, {arguments})"

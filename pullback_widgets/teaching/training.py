@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..engine.model import Model
 from .data import Data
 from .weights import checked_seed, seeded
 
@@ -44,11 +43,20 @@ def small_network(
 ) -> nn.Sequential:
     """Three convolutions and two linear layers, with a ReLU after each but the last.
 
+    The parts are called ``conv1``, ``norm1``, ``relu1`` to ``linear4``, ``norm4``, ``relu4``, and
+    ``logits``.
+
     Args:
         side: Height and width of the (N, 3, side, side) images.
-        classes: Number of logits.
+        classes: Number of logits, (N, classes).
         batch_norm: Whether a batch norm stands before each ReLU.
-        seed: Of the weights.
+        seed: Of the weights, from 0 up; torch's own random numbers are left alone.
+
+    Returns:
+        The network, not trained yet.
+
+    Raises:
+        ValueError: If the seed is no such number.
     """
     first, second, third, hidden = WIDTHS
     halved = side > LARGEST_SIDE
@@ -87,8 +95,8 @@ def train(
     """Train with stochastic gradient descent, and stop for a look after each epoch.
 
     Args:
-        network: Trained in place.
-        data: What it learns.
+        network: Trained in place; from images (N, 3, S, S) to logits (N, K).
+        data: What it learns; see :func:`load_data`.
         epochs: Passes over the training images.
         learning_rate: At the start; it falls to 0 along a cosine. Momentum is 0.9.
         batch_size: Images per step.
@@ -96,6 +104,9 @@ def train(
 
     Yields:
         The state before the first step, then after each epoch; in evaluation mode.
+
+    Raises:
+        ValueError: If the seed is no whole number from 0 up; where the first state is asked for.
     """
     order = torch.Generator().manual_seed(checked_seed(seed))
     batch_size = min(batch_size, len(data.labels))
@@ -123,16 +134,3 @@ def accuracy(network: nn.Module, data: Data) -> float:
     """Share of the test images that a network in evaluation mode gets right."""
     with torch.no_grad():
         return float((network(data.test_images).argmax(1) == data.test_labels).double().mean())
-
-
-def as_model(network: nn.Module, data: Data) -> Model:
-    """The network as the widgets take it: its images are in [-1, 1] as they are."""
-    return Model(
-        network,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        size=data.side,
-        categories=data.categories,
-        name=f"small network on {data.name}",
-        calibration=data.images[:256],
-    )
