@@ -87,7 +87,8 @@ def test_values_of_any_size_are_drawn(size: float, temperature: float) -> None:
 def test_paths_are_kept(tmp_path: Path, temperature: float) -> None:
     paths = pw.gate_paths(length=2, temperature=temperature)
     for ending in paths.ENDINGS:
-        assert paths.save(tmp_path / f"gates{ending}").stat().st_size > 1000
+        least = 100 if ending == ".json" else 1000
+        assert paths.save(tmp_path / f"gates{ending}").stat().st_size > least
     names: dict[str, Any] = {}
     exec(paths.code(), names)
     assert np.array_equal(names["paths"].soft, paths.soft)

@@ -20,10 +20,10 @@ from pullback_widgets.engine.softening import Softening
 from pullback_widgets.engine.target import Logit
 from pullback_widgets.figures.result import to_numpy
 from pullback_widgets.teaching import recorder as recorder_file
-from pullback_widgets.teaching.data import Data, load_data
+from pullback_widgets.teaching.data import Data, checked_data, load_data
 from pullback_widgets.teaching.fit import FITTED, by_channel, fit, losses
 from pullback_widgets.teaching.recorder import PathRecorder
-from pullback_widgets.teaching.stability import checked_data, trainings
+from pullback_widgets.teaching.stability import StabilityRequest, compute
 from pullback_widgets.teaching.training import small_network, train
 
 CLASSES = 10
@@ -261,7 +261,7 @@ def test_findings_are_read_off_the_numbers(digits: Data) -> None:
 
 def test_the_model_of_a_report_stands_still() -> None:
     """The training goes on while the report of an earlier epoch is looked at."""
-    steps = trainings("digits", batch_norm=True, epochs=3, learning_rate=0.05, seed=0)
+    steps = compute(StabilityRequest("digits", epochs=3))
     first = next(steps)
     model = first.model
     assert model is not None
@@ -425,7 +425,8 @@ def test_a_model_takes_its_images() -> None:
 def test_a_report_is_kept(tmp_path: Any) -> None:
     paths = pw.path_stability("digits", epochs=2)
     for ending in paths.ENDINGS:
-        assert paths.save(tmp_path / f"paths{ending}").stat().st_size > 1000
+        least = 100 if ending == ".json" else 1000
+        assert paths.save(tmp_path / f"paths{ending}").stat().st_size > least
     names: dict[str, Any] = {}
     code = paths.code().replace("epochs=2", "epochs=1")
     exec(code, names)
@@ -547,7 +548,7 @@ def test_data_of_ones_own() -> None:
     images.requires_grad_()  # which must not be trained
     paths = pw.path_stability((images, labels), epochs=2)
     assert paths.z[0].shape[0] == 20
-    assert "path_stability(..., " in paths.code()
+    assert "data = ...  # your images and their labels" in paths.code()
     assert paths.chosen["data"] == "your data"
     assert images.grad is None
 

@@ -144,3 +144,68 @@ def load_data(name: str = "digits") -> Data:
     cut = round(len(y) * TEST_SHARE)
     categories = tuple(str(one) for one in range(int(y.max()) + 1))
     return Data(name, x[cut:], y[cut:], x[:cut], y[:cut], categories)
+
+
+def checked_data(data: Any) -> Data:
+    """What is learnt.
+
+    Args:
+        data: A name in ``SOURCES``, or a pair: images (N, 3, S, S), or grey (N, S, S), in [-1, 1],
+            and their classes (N,), whole numbers from 0; a fifth of them is kept for testing.
+
+    Raises:
+        ValueError: If the name is unknown or the pair does not fit.
+        TypeError: If it is neither.
+    """
+    if isinstance(data, str):
+        return load_data(data)
+    if isinstance(data, Data):
+        return data
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(
+            f"data is {type(data).__name__}; expected a name such as 'digits', or a pair (images, "
+            "labels)."
+        )
+    try:
+        images, given = (torch.as_tensor(one).detach().cpu() for one in data)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            "The images or the labels are no tensors or arrays of numbers; expected images (N, 3, "
+            "S, S) or (N, S, S) in [-1, 1], and their classes (N,)."
+        ) from error
+    images, labels = images.float(), given.long()
+    if not bool((labels == given).all()):
+        raise ValueError("Some labels are no whole numbers; expected classes from 0 up.")
+    if images.dim() == 3:
+        images = images.unsqueeze(1)
+    if images.dim() == 4 and images.shape[1] == 1:
+        images = images.expand(-1, 3, -1, -1)
+    _check_pair(images, labels)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    images, labels = images[order].contiguous(), labels[order]
+    cut = max(2, round(TEST_SHARE * len(labels)))
+    categories = tuple(str(one) for one in range(int(labels.max()) + 1))
+    return Data("your data", images[cut:], labels[cut:], images[:cut], labels[:cut], categories)
+
+
+def _check_pair(images: Tensor, labels: Tensor) -> None:
+    shape = tuple(images.shape)
+    if images.dim() != 4 or shape[1] != 3 or shape[2] != shape[3] or shape[2] < 4:
+        raise ValueError(
+            f"The images have shape {shape}; expected (N, 3, S, S) or (N, S, S) with S from 4 up."
+        )
+    if labels.dim() != 1 or len(labels) != len(images) or len(labels) < 80:
+        raise ValueError(
+            f"There are {len(images)} images and labels of shape {tuple(labels.shape)}; expected "
+            "one label for each image, and at least 80 of them."
+        )
+    if not torch.isfinite(images).all() or float(images.abs().max()) > 1 + 1e-6:
+        raise ValueError(
+            f"The images' values go from {float(images.min()):g} to {float(images.max()):g}; "
+            "expected -1 to 1."
+        )
+    if not 0 <= int(labels.min()) <= int(labels.max()) < len(labels):
+        raise ValueError(
+            f"The labels go from {int(labels.min())} to {int(labels.max())}; expected classes "
+            "numbered from 0 up, and fewer of them than images."
+        )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import checks
-from ..drawing import expression, words
+from ..drawing import words
 from ..drawing.paper import new_figure
 from ..engine.gate import gate_values
 from ..engine.softening import Softening
-from ..figures.result import Result
-from ..version import __version__
-from .weights import checked_seed
+from ..figures.declared import Request, computed, drawn
+from ..figures.kinds import Whole
+from ..figures.result import Result, completed
+from .kinds import Count, PreActivations, Seed, Shape, Temperature, checked_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,9 +29,29 @@ PATHS = 2000
 LONGEST = 64
 """Gates of a path at most."""
 
+Gate = Literal["sigmoid", "normal"]
+
 HARD, SOFT = "#0b67c2", "#e8710a"
 SMALLEST = 1e-12
 """Products are shown down to here."""
+
+
+@dataclass(frozen=True, eq=False)
+class GatePathsRequest(Request):
+    """What paths of gates are asked for; see :func:`gate_paths`."""
+
+    FUNCTION = "gate_paths"
+    WIDGET = "GatePlayground"
+    VARIABLE = "paths"
+    FINALLY = "paths.soft.prod(axis=1)"
+
+    values: Any = field(default=None, metadata=computed(PreActivations(optional=True)))
+    _: KW_ONLY
+    temperature: float = field(default=1.0, metadata=computed(Temperature()))
+    gate: Gate = field(default="sigmoid", metadata=computed(Shape()))
+    length: int = field(default=8, metadata=computed(Count(LONGEST, "gates")))
+    seed: int = field(default=0, metadata=computed(Seed()))
+    shown: int = field(default=0, metadata=drawn(Whole(0, PATHS - 1), trait="path"))
 
 
 @dataclass(eq=False, repr=False)
@@ -41,28 +62,22 @@ class GatePaths(Result):
     hard, ``g(z / T)`` if they are soft.
 
     Attributes:
+        request: What was asked for; ``length``, the k gates of a path, ``seed`` and ``shown``, the
+            path that is drawn alone, read as attributes of the paths.
         values: The pre-activations that are drawn from, (M,).
         softening: The gate and its temperature, in the units of ``values``.
         z: Pre-activations along the paths, (P, k).
         hard: ``1[z > 0]``, likewise.
         soft: ``g(z / T)``, likewise; the plain gradient's own where the softening is hard.
-        shown: The path that is drawn alone.
-        given: What the caller gave as values, None for the standard normal distribution.
     """
 
+    request: GatePathsRequest
     values: NDArray[np.float64]
     softening: Softening
     z: NDArray[np.float64]
     hard: NDArray[np.float64]
     soft: NDArray[np.float64]
-    shown: int = 0
-    given: Any = None
     progress: float = 1.0
-
-    @property
-    def length(self) -> int:
-        """k, the number of gates of a path."""
-        return int(self.z.shape[1])
 
     @property
     def open_share(self) -> float:
@@ -78,25 +93,6 @@ class GatePaths(Result):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {name: getattr(self, name) for name in ("values", "z", "hard", "soft")}
-
-    def settings(self) -> dict[str, Any]:
-        return {
-            "temperature": self.softening.temperature,
-            "gate": self.softening.gate,
-            "length": self.length,
-            "pullback_widgets": __version__,
-        }
-
-    def code(self) -> str:
-        soft = self.softening
-        gate = "sigmoid" if soft.is_hard else soft.gate  # at T = 0 both are the hard gate
-        values = "" if self.given is None else "values=..., "
-        shown = f", shown={self.shown}" if self.shown else ""
-        return expression.script(
-            f"paths = pw.gate_paths({values}temperature={soft.temperature}, gate={gate!r}, "
-            f"length={self.length}{shown})",
-            "paths.soft.prod(axis=1)",
-        )
 
     def figure(self) -> Figure:
         figure = new_figure(figsize=(10, 3.4), dpi=150, layout="constrained")
@@ -171,7 +167,7 @@ def gate_paths(
     values: Any = None,
     *,
     temperature: float = 1.0,
-    gate: str = "sigmoid",
+    gate: Gate = "sigmoid",
     length: int = 8,
     seed: int = 0,
     shown: int = 0,
@@ -194,38 +190,19 @@ def gate_paths(
         TypeError: If the values are no numbers.
         ValueError: For a choice that makes no sense, or values that are not finite.
     """
-    if checks.whole("length", length) > LONGEST:
-        raise ValueError(f"length is {length}; expected 1 to {LONGEST} gates.")
-    if gate not in ("sigmoid", "normal"):
-        raise ValueError(f"gate is {gate!r}; expected 'sigmoid' or 'normal'.")
-    shown = checks.whole("shown", shown, least=0, most=PATHS - 1)
-    known: Any = gate
-    softening = Softening.hard() if temperature == 0 else Softening(temperature, known, "absolute")
-    pool = checked_values(values)
-    z = np.random.default_rng(checked_seed(seed)).choice(pool, (PATHS, LONGEST))[:, :length]
+    request = GatePathsRequest(
+        values, temperature=temperature, gate=gate, length=length, seed=seed, shown=shown
+    )
+    return completed(compute(request))
+
+
+def compute(request: GatePathsRequest) -> Iterator[GatePaths]:
+    """All paths at once."""
+    temperature = request.temperature
+    hard = temperature == 0
+    softening = Softening.hard() if hard else Softening(temperature, request.gate, "absolute")
+    pool = checked_values(request.values)
+    chance = np.random.default_rng(request.seed)
+    z = chance.choice(pool, (PATHS, LONGEST))[:, : request.length]
     soft = gate_values(softening, torch.from_numpy(z)).numpy()
-    return GatePaths(pool, softening, z, (z > 0).astype(float), soft, shown, values)
-
-
-def checked_values(values: Any) -> NDArray[np.float64]:
-    """Pre-activations as one row of numbers; standard normal ones for None.
-
-    Raises:
-        TypeError: If they are no numbers.
-        ValueError: If there are none, or some are not finite.
-    """
-    if values is None:
-        return np.random.default_rng(0).standard_normal(10_000)
-    try:
-        pool = torch.as_tensor(values, dtype=torch.float64).detach().cpu().numpy().ravel()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(
-            f"The pre-activations are {type(values).__name__}; expected a tensor or array of "
-            "numbers, such as session.activations(layer)."
-        ) from error
-    if not len(pool) or not np.isfinite(pool).all():
-        raise ValueError(
-            f"There are {len(pool)} pre-activations, {int((~np.isfinite(pool)).sum())} of them not "
-            "finite; give finite numbers, such as session.activations(layer)."
-        )
-    return pool
+    yield GatePaths(request, pool, softening, z, (z > 0).astype(float), soft)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -16,7 +15,7 @@ from ..widgets.kit.binding import SPOKEN_LABEL, bind
 from ..widgets.kit.figure_widget import Stage
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
-from .gates import LONGEST, PATHS, GatePaths, checked_values, gate_paths
+from .gates import LONGEST, PATHS, GatePaths, GatePathsRequest, compute
 
 
 class GatePlayground(Stage):
@@ -27,23 +26,22 @@ class GatePlayground(Stage):
         temperature: Of the soft gates, in the units of the values; 0 is the hard gate.
         gate: ``"sigmoid"`` or ``"normal"``.
         length: Gates of a path, 1 to 64.
+        seed: Of the paths.
         path: Number of the path that is shown alone, from 0.
         result: A ``GatePaths``.
     """
 
     TITLE = "Gate playground"
     RESULT = GatePaths
-    NAMES = ("values", "temperature", "gate", "length", "path")
+    REQUEST = GatePathsRequest
     TAKES_TIME = False
 
-    values = t.Any(None, allow_none=True)
-    temperature = t.Float(0.85)
-    gate = t.Enum(["sigmoid", "normal"], "sigmoid")
-    length = t.Integer(8)
-    path = t.Integer(0)
+    @t.default("temperature")
+    def _default_temperature(self) -> float:
+        return 0.85
 
-    def figures(self, choices: dict[str, Any]) -> Iterator[GatePaths]:
-        yield gate_paths(shown=choices.pop("path"), **choices)
+    def compute(self, request: GatePathsRequest) -> Iterator[GatePaths]:
+        return compute(request)
 
     def screen(self) -> w.Widget:
         self._chart = w.HTML(layout=w.Layout(min_height="260px"))
@@ -90,17 +88,3 @@ class GatePlayground(Stage):
             f"more than <b>{np.median(passed):.2g}</b>. A soft path counts the more the "
             "further all its pre-activations are above zero."
         )
-
-    # Checking.
-
-    @t.validate("values")
-    def _check_values(self, proposal: Any) -> Any:
-        checked_values(proposal["value"])  # raises with the reason
-        return proposal["value"]
-
-    @t.validate("temperature", "length", "path")
-    def _check_number(self, proposal: Any) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        # The function's own checks, on a single value.
-        gate_paths([0.0], **{"shown" if name == "path" else name: value})
-        return value

@@ -8,18 +8,19 @@ gradient through the mean states, which is that of a kernel machine, is near the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..drawing import expression, words
 from ..drawing.paper import new_figure
 from ..engine.model import Model
+from ..figures.declared import Request
+from ..figures.provenance import provenance
 from ..figures.result import Result
-from ..version import __version__
 from .fit import FITTED, by_channel, difference, soft_gate
 from .interval import Interval, bootstrap
 
@@ -89,11 +90,17 @@ class Paths(Result):
     curve: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     model: Model | None = None
     """The final network, where it was trained here."""
-    made_by: str = ""
-    """The line of Python that computes it."""
-    chosen: dict[str, Any] = field(default_factory=dict)
-    """What was chosen for the training, in what JSON can hold."""
+    request: Any = None
+    """What the training was asked for, a ``StabilityRequest``; None for one of the user's own."""
     progress: float = 1.0
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen for the training, in what JSON can hold."""
+        return {} if self.request is None else dict(self.request.settings())
+
+    def networks(self) -> Sequence[Model]:
+        return []  # the network is what came out, and no choice
 
     # What the hypothesis says, and what came out.
 
@@ -202,12 +209,21 @@ class Paths(Result):
             "checkpoints": self.names,
             "training": self.chosen,
             "findings": self.findings(),
-            "pullback_widgets": __version__,
-            "torch": torch.__version__,
+            **provenance(),
         }
 
+    def recipe(self, request: Request | None = None) -> dict[str, Any]:
+        if self.request is None:
+            raise ValueError(
+                "The report is of a training of your own, which no recipe can hold; save it as "
+                ".npz, and keep your training loop."
+            )
+        return super().recipe(request)
+
     def code(self) -> str:
-        made = self.made_by or "pw.record_paths(..., ...)  # your training loop, your inputs"
+        if self.request is not None:
+            return super().code()
+        made = "pw.record_paths(..., ...)  # your training loop, your inputs"
         return expression.script(f"paths = {made}", "paths.findings()")
 
     def figure(self) -> Figure:

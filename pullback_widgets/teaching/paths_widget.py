@@ -15,12 +15,16 @@ from ..drawing.words import counted
 from ..widgets.kit.binding import bind, follow, listen
 from ..widgets.kit.figure_widget import Stage
 from ..widgets.kit.layout import row
-from .data import SOURCES, source_of
+from .data import SOURCES
+from .kinds import Count
 from .paths import Paths
-from .stability import checked_data, checked_rate, trainings
-from .weights import LARGEST_SEED, checked_seed
+from .stability import StabilityRequest, compute
+from .weights import LARGEST_SEED
 
 OWN = "(your own)"
+
+MOST_EPOCHS = 1000
+"""So many epochs are as long as one looks at."""
 
 
 class PathStabilityLab(Stage):
@@ -37,21 +41,15 @@ class PathStabilityLab(Stage):
 
     TITLE = "Path stability: when does a network decide which gates are open?"
     RESULT = Paths
-    NAMES = ("data", "batch_norm", "epochs", "learning_rate", "seed")
-
-    data = t.Any("digits")
-    batch_norm = t.Bool(True)
-    epochs = t.Integer(30)
-    learning_rate = t.Float(0.05)
-    seed = t.Integer(0)
+    REQUEST = StabilityRequest
 
     def __init__(self, data: Any = "digits", **choices: Any) -> None:
         """Make the lab and start training; see the attributes for the arguments."""
         self._drawn: tuple[Any, bool] = (None, False)
         super().__init__(data=data, **choices)
 
-    def figures(self, choices: dict[str, Any]) -> Iterator[Paths]:
-        return trainings(**choices)
+    def compute(self, request: StabilityRequest) -> Iterator[Paths]:
+        return compute(request)
 
     def screen(self) -> w.Widget:
         self._chart = w.HTML(layout=w.Layout(min_height="420px"))
@@ -72,7 +70,7 @@ class PathStabilityLab(Stage):
         bind(self, "batch_norm", norm)
         numbers = []
         for name, words, box in (
-            ("epochs", "Epochs", w.BoundedIntText(min=1, max=1000)),
+            ("epochs", "Epochs", w.BoundedIntText(min=1, max=MOST_EPOCHS)),
             ("learning_rate", "Learning rate", w.FloatText(step=0.01)),
             ("seed", "Seed", w.BoundedIntText(min=0, max=LARGEST_SEED)),
         ):
@@ -110,26 +108,6 @@ class PathStabilityLab(Stage):
 
     # Checking.
 
-    @t.validate("data")
-    def _check_data(self, proposal: Any) -> Any:
-        data = proposal["value"]
-        # Raises with the reason. A data set that comes by name is read in the worker's thread.
-        if isinstance(data, str):
-            source_of(data)
-        else:
-            checked_data(data)
-        return data
-
     @t.validate("epochs")
     def _check_epochs(self, proposal: Any) -> int:
-        if not 1 <= proposal["value"] <= 1000:
-            raise ValueError(f"epochs is {proposal['value']}; expected 1 to 1000.")
-        return int(proposal["value"])
-
-    @t.validate("learning_rate")
-    def _check_learning_rate(self, proposal: Any) -> float:
-        return checked_rate(proposal["value"])
-
-    @t.validate("seed")
-    def _check_seed(self, proposal: Any) -> int:
-        return checked_seed(proposal["value"])
+        return Count(MOST_EPOCHS).check("epochs", proposal["value"])

@@ -8,16 +8,16 @@ each gate once, so the mean of the product is the product of the means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import checks
-from ..drawing import expression, words
+from ..drawing import words
 from ..drawing.paper import new_figure
 from ..drawing.pixels import RGB
 from ..engine.gate import Gate
@@ -26,8 +26,10 @@ from ..engine.recording import Recording
 from ..engine.report import tell
 from ..engine.softening import Softening
 from ..engine.target import Difference, Logit, Target
-from ..figures.result import Result, to_numpy
-from ..version import __version__
+from ..figures.declared import Request, computed, viewed
+from ..figures.kinds import OneOf, Positive, Whole
+from ..figures.result import Result, completed, to_numpy
+from .kinds import Place, PlaneNetwork, PlanePoints, Temperature
 from .toy import EXTENT, Points, checked_points
 
 if TYPE_CHECKING:
@@ -39,9 +41,29 @@ SIDE = 192
 ARROWS = 13
 """Arrows in each direction."""
 
-SHOWN = ("gradient", "pullback", "blend")
+Shown = Literal["gradient", "pullback", "blend"]
+SHOWN: tuple[Shown, ...] = get_args(Shown)
 _BELOW, _ABOVE, _GROUND = np.array([86, 148, 222.0]), np.array([240, 160, 70.0]), 247.0
 _LINE = np.array([70, 70, 78.0])
+
+
+@dataclass(frozen=True, eq=False)
+class RegionsRequest(Request):
+    """What a map of linear regions is asked for; see :func:`linear_regions`."""
+
+    FUNCTION = "linear_regions"
+    WIDGET = ""  # the RegionMap trains a network of its own
+    VARIABLE = "regions"
+    FINALLY = "regions.gradient, regions.pullback, regions.weight"
+
+    network: nn.Module = field(metadata=computed(PlaneNetwork()))
+    _: KW_ONLY
+    temperature: float = field(default=0.5, metadata=computed(Temperature()))
+    probe: tuple[float, float] = field(default=(0.0, 0.0), metadata=computed(Place()))
+    points: Any = field(default=None, metadata=computed(PlanePoints(optional=True)))
+    extent: float = field(default=EXTENT, metadata=computed(Positive()))
+    side: int = field(default=SIDE, metadata=computed(Whole(1)))
+    shown: Shown = field(default="gradient", metadata=viewed(OneOf(SHOWN)))
 
 
 @dataclass(eq=False, repr=False)
@@ -49,8 +71,8 @@ class Regions(Result):
     """A map of S x S points of the plane, first row at the top, and what is known at the probe.
 
     Attributes:
-        network: From (N, 2) to (N, 1).
-        extent: The map goes from -extent to extent.
+        request: What was asked for; ``network``, from (N, 2) to (N, 1), ``extent``, the map going
+            from -extent to extent, and ``shown`` read as attributes of the regions.
         softening: Of the pullbacks.
         probe: The point that is looked at, (2,).
         score: On the map, (S, S).
@@ -70,8 +92,7 @@ class Regions(Result):
         loss: Of the training, NaN without one.
     """
 
-    network: nn.Module
-    extent: float
+    request: RegionsRequest
     softening: Softening
     probe: NDArray[np.float64]
     score: NDArray[np.float32]
@@ -88,7 +109,6 @@ class Regions(Result):
     centre_gradients: NDArray[np.float64]
     points: Points | None = None
     loss: float = float("nan")
-    shown: str = "gradient"
     progress: float = 1.0
 
     @property
@@ -99,7 +119,7 @@ class Regions(Result):
     def summary(self) -> str:
         return f"{words.counted(self.count, 'linear region')} of a network of two inputs"
 
-    def picture(self, shown: str | None = None) -> RGB:
+    def picture(self, shown: Shown | None = None) -> RGB:
         """The map, (S, S, 3): blue where the score is negative, orange where it is positive.
 
         Args:
@@ -117,7 +137,7 @@ class Regions(Result):
         boundary = _edges(self.score > 0)[..., None]
         return np.rint(np.where(boundary, 20.0, colours)).astype(np.uint8)
 
-    def arrows(self, shown: str | None = None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def arrows(self, shown: Shown | None = None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Where arrows start, where they point, and how heavy they are, 0 to 1.
 
         The longest is 1; lengths are square roots, so that weak gradients are seen too.
@@ -147,25 +167,16 @@ class Regions(Result):
             found["points"], found["labels"] = map(to_numpy, self.points)
         return found
 
-    def settings(self) -> dict[str, Any]:
-        return {
-            "extent": self.extent,
-            "temperature": self.softening.temperature,
-            "regions": self.count,
-            "pullback_widgets": __version__,
-            "torch": torch.__version__,
-        }
+    def named(self) -> dict[str, Any]:
+        return {"regions": self.count}
 
-    def code(self) -> str:
-        choices = {"temperature": self.softening.temperature, "probe": tuple(self.probe.tolist())}
-        if self.extent != EXTENT:
-            choices["extent"] = self.extent
-        arguments = ", ".join(f"{name}={value!r}" for name, value in choices.items())
-        return expression.script(
-            "network = ...  # yours, or a RegionMap's: its result.network",
-            f"regions = pw.linear_regions(network, {arguments})",
-            "regions.gradient, regions.pullback, regions.weight",
-        )
+    def recipe(self, request: Request | None = None) -> dict[str, Any]:
+        if request is None:
+            raise ValueError(
+                "No recipe can hold a network of your own; save the regions as .npz, which has its "
+                "weights."
+            )
+        return super().recipe(request)
 
     def figure(self) -> Figure:
         figure = new_figure(figsize=(11, 4.1), dpi=150, layout="constrained")
@@ -216,11 +227,18 @@ def linear_regions(
     Raises:
         ValueError: If the network takes or returns something else, or has no ReLU, or a ReLU6.
     """
+    request = RegionsRequest(
+        network, temperature=temperature, probe=probe, points=points, extent=extent, side=side
+    )
+    return completed(compute(request))
+
+
+def compute(request: RegionsRequest) -> Iterator[Regions]:
+    """The whole map at once."""
+    network, temperature, side = request.network, request.temperature, request.side
     softening = Softening.hard() if temperature == 0 else Softening(temperature, units="absolute")
-    at = torch.tensor(checks.place("probe", probe), dtype=torch.float64)
-    extent, side = checks.positive("extent", extent), checks.whole("side", side)
-    points = None if points is None else checked_points(points)
-    grid = _grid(side, extent)
+    at = torch.tensor(request.probe, dtype=torch.float64)
+    grid = _grid(side, request.extent)
     model = Direct(network)
     try:
         on_map = Recording(model, grid, layers=False)
@@ -235,7 +253,7 @@ def linear_regions(
     numbers, first = _distinct(to_numpy(pattern))
     region = numbers.reshape(side, side)
     centres = _centres(region, len(first))
-    arrows = _grid(ARROWS, extent * (1 - 1 / ARROWS))
+    arrows = _grid(ARROWS, request.extent * (1 - 1 / ARROWS))
     asked = torch.cat([at[None], arrows])
     recording = Recording(model, asked, layers=False)
     target = _target(recording)
@@ -247,9 +265,8 @@ def linear_regions(
     weight, here = _weights(z, pattern[torch.as_tensor(first)], softening)
     in_regions = Recording(model, grid[torch.as_tensor(centres)], layers=False)
     of_regions = in_regions.pull([target] * len(centres), Softening.hard())
-    return Regions(
-        network=network,
-        extent=extent,
+    yield Regions(
+        request,
         softening=softening,
         probe=to_numpy(at),
         score=to_numpy(score).reshape(side, side),
@@ -264,7 +281,7 @@ def linear_regions(
         pullbacks=pullback[1:],
         centres=to_numpy(grid)[centres],
         centre_gradients=to_numpy(of_regions.double()),
-        points=points,
+        points=None if request.points is None else checked_points(request.points),
     )
 
 

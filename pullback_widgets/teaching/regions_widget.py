@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import ipywidgets as w
@@ -15,14 +16,19 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..drawing.words import counted
+from ..figures.declared import Request, computed, viewed
+from ..figures.kinds import OneOf, Whole
+from ..figures.result import completed
 from ..widgets.kit.binding import bind, follow, listen, quietly
 from ..widgets.kit.canvas import Canvas, draw, put, sharp_canvas
 from ..widgets.kit.figure_widget import Stage
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
-from .regions import SHOWN, Regions, linear_regions
+from . import regions
+from .kinds import Count, Place, PlanePoints, Seed, Temperature
+from .regions import SHOWN, Regions, RegionsRequest, Shown
 from .toy import EXTENT, SHAPES, Points, ToyTraining, checked_points, toy_network
-from .weights import LARGEST_SEED, checked_seed
+from .weights import LARGEST_SEED
 
 SHOWN_SIDE = 480
 """Side of the map in CSS pixels; the canvas has twice as many."""
@@ -50,6 +56,23 @@ _ARROWS = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class RegionMapRequest(Request):
+    """What a map is told; see :class:`RegionMap`."""
+
+    FUNCTION = "linear_regions"  # of the network that it trains
+    WIDGET = "RegionMap"
+
+    points: Any = field(default="moons", metadata=computed(PlanePoints(reach=EXTENT)))
+    width: int = field(default=8, metadata=computed(Count(64)))
+    depth: int = field(default=2, metadata=computed(Count(6)))
+    seed: int = field(default=3, metadata=computed(Seed()))
+    temperature: float = field(default=0.2, metadata=computed(Temperature()))
+    probe: tuple[float, float] = field(default=(0.2, -0.1), metadata=computed(Place()))
+    shown: Shown = field(default="gradient", metadata=viewed(OneOf(SHOWN)))
+    held: int = field(default=PROBE, metadata=viewed(Whole(PROBE)))
+
+
 class RegionMap(Stage):
     """A ReLU network of two inputs on a canvas: its linear regions, gradients and pullbacks.
 
@@ -71,17 +94,7 @@ class RegionMap(Stage):
 
     TITLE = "Linear regions of a small network"
     RESULT = Regions
-    NAMES = ("points", "width", "depth", "seed", "temperature", "probe", "shown", "held")
-    LOOKS = ("shown", "held")
-
-    points = t.Any("moons")
-    width = t.Integer(8)
-    depth = t.Integer(2)
-    seed = t.Integer(3)
-    temperature = t.Float(0.2)
-    probe = t.Any((0.2, -0.1))
-    shown = t.Enum(SHOWN, "gradient")
-    held = t.Integer(PROBE)
+    REQUEST = RegionMapRequest
 
     def __init__(self, points: Any = "moons", **choices: Any) -> None:
         """Make the map and start training; see the attributes for the arguments."""
@@ -93,7 +106,7 @@ class RegionMap(Stage):
         self._pressed = False
         self._training: ToyTraining | None = None
         self._made_from: Any = None
-        self._learnt: Any = None
+        self._learnt: Points | None = None
         self._left = 0
         self._canvas.on_mouse_down(lambda x, y: self.guard(lambda: self._press(x, y)))
         self._canvas.on_mouse_move(lambda x, y: self.guard(lambda: self._move(x, y)))
@@ -110,28 +123,30 @@ class RegionMap(Stage):
 
     # The computation.
 
-    def figures(self, choices: dict[str, Any]) -> Iterator[Regions]:
+    def compute(self, request: RegionMapRequest) -> Iterator[Regions]:
         _compute_alone()
-        points = checked_points(choices["points"])
-        shape = {name: choices[name] for name in ("width", "depth", "seed")}
+        points = checked_points(request.points)
+        shape = {name: getattr(request, name) for name in ("width", "depth", "seed")}
         if self._training is None or self._made_from != shape:
             self._training = ToyTraining(toy_network(**shape))
             self._made_from, self._learnt = shape, None
-        if self._learnt is not choices["points"]:
-            self._learnt, self._left = choices["points"], STEPS_AFTER_CHANGE
+        if self._learnt is None or not all(map(torch.equal, self._learnt, points)):
+            self._learnt, self._left = points, STEPS_AFTER_CHANGE
         training = self._training
+        asked = RegionsRequest(
+            training.network,
+            temperature=request.temperature,
+            probe=request.probe,
+            points=request.points,
+            shown=request.shown,
+        )
         training.go(points, STEPS if self._left else 0)
         while True:
             self._left = max(0, self._left - STEPS)
-            regions = linear_regions(
-                training.network,
-                temperature=choices["temperature"],
-                probe=choices["probe"],
-                points=points,
-            )
-            regions.loss, regions.shown = training.loss, self.shown
-            regions.progress = 1 - self._left / STEPS_AFTER_CHANGE
-            yield regions
+            result = completed(regions.compute(asked))
+            result.loss = training.loss
+            result.progress = 1 - self._left / STEPS_AFTER_CHANGE
+            yield result
             if not self._left:
                 return
             training.go(points, STEPS)
@@ -143,7 +158,6 @@ class RegionMap(Stage):
         return self._canvas
 
     def show(self, result: Regions) -> None:
-        result.shown = self.shown  # what is taken away shows the same
         draw(lambda: self._paint(result))
 
     def _redraw(self) -> None:
@@ -315,14 +329,14 @@ class RegionMap(Stage):
         x, y = checks.place("the new place", (x, y))
         x, y = (min(max(one, -EXTENT), EXTENT) for one in (x, y))
         if number == PROBE:
-            self.probe = (x, y)
+            self.assign(probe=(x, y))
             return
         places, labels = checked_points(self.points)
         if not 0 <= number < len(labels):
             raise ValueError(f"There is no point {number}; choose 0 to {len(labels) - 1}.")
         places = places.clone()
         places[number] = torch.tensor([x, y])
-        self.points = Points(places, labels)
+        self.assign(points=Points(places, labels))
 
     def _held_place(self) -> tuple[float, float]:
         places = checked_points(self.points).places
@@ -359,45 +373,14 @@ class RegionMap(Stage):
 
     # Checking.
 
-    @t.validate("points")
-    def _check_points(self, proposal: Any) -> Any:
-        value = proposal["value"]
-        checked = checked_points(value)  # raises with the reason
-        farthest = float(checked.places.abs().max())
-        if farthest > EXTENT:
-            raise ValueError(
-                f"The points reach out to {farthest:.4g}; expected places from -{EXTENT} to "
-                f"{EXTENT}, which is what the map shows: scale them."
-            )
-        return value if isinstance(value, str) else checked
-
-    @t.validate("width", "depth")
-    def _check_size(self, proposal: Any) -> int:
-        name, most = proposal["trait"].name, {"width": 64, "depth": 6}
-        if checks.whole(name, proposal["value"]) > most[name]:
-            raise ValueError(f"{name} is {proposal['value']}; expected 1 to {most[name]}.")
-        return int(proposal["value"])
-
-    @t.validate("temperature")
-    def _check_temperature(self, proposal: Any) -> float:
-        return checks.not_negative("temperature", proposal["value"])
-
-    @t.validate("probe")
-    def _check_probe(self, proposal: Any) -> tuple[float, float]:
-        return checks.place("probe", proposal["value"])
-
-    @t.validate("seed")
-    def _check_seed(self, proposal: Any) -> int:
-        return checked_seed(proposal["value"])
-
     @t.validate("held")
     def _check_held(self, proposal: Any) -> int:
-        last = len(checked_points(self.points).labels) - 1
-        if not PROBE <= proposal["value"] <= last:
+        held, last = proposal["value"], len(checked_points(self.points).labels) - 1
+        if held > last:
             raise ValueError(
-                f"held is {proposal['value']}; expected -1 (the cross) or a point from 0 to {last}."
+                f"held is {held}; expected -1 (the cross) or a point from 0 to {last}."
             )
-        return int(proposal["value"])
+        return int(held)
 
 
 def _compute_alone() -> None:

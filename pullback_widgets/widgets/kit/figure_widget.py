@@ -254,7 +254,7 @@ class Stage(CheckedTraits, Live):
                 return
             for name, one in choices(self.REQUEST).items():
                 wanted = getattr(self, one.trait)
-                if one.role != "computed" and getattr(result.request, name) != wanted:
+                if one.role != "computed" and getattr(result.request, name, wanted) != wanted:
                     setattr(result, name, wanted)  # what is taken away shows the same
             self.show(result)
             self._caption.value = f'<div class="{self.CAPTION}">{self.caption(result)}</div>'
