@@ -8,14 +8,12 @@ import pytest
 import torch
 from networks import network
 from torch import Tensor, nn
+from waiting import SECONDS
 from widgets import Page, text_with
 
 import pullback_widgets as pw
 from pullback_widgets.frame import Frame, Studio
 from pullback_widgets.recording import Recording
-
-SECONDS = 30.0
-"""No wait of these tests should take as long; one that does has hung."""
 
 
 def busy(explorer: pw.Explorer) -> bool:

@@ -12,13 +12,13 @@ import pytest
 import torch
 from networks import image, network, wrap
 from PIL import Image, ImageSequence
+from waiting import SECONDS
 from widgets import Page
 
 import pullback_widgets as pw
 from pullback_widgets import export
 from pullback_widgets.picture import RGB, enlarge
 
-SECONDS = 60.0
 WALK: dict[str, Any] = {"steps": 3, "step_size": 0.7}
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")

@@ -12,13 +12,13 @@ import pytest
 import torch
 from networks import image, network, wrap
 from PIL import Image
+from waiting import SECONDS
 from widgets import Page, text_with
 
 import pullback_widgets as pw
 from pullback_widgets import export
 from pullback_widgets import recipe as recipe_module
 
-SECONDS = 60.0
 LAYER = "conv1"
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")

@@ -11,7 +11,8 @@ import ipywidgets as w
 import numpy as np
 import pytest
 import torch
-from widgets import SECONDS, Page, everything, find, making, text_with
+from waiting import SECONDS
+from widgets import Page, everything, find, making, text_with
 
 import pullback_widgets as pw
 from pullback_widgets.export import load_npz

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from explorers import SECONDS, Hold, Make
+from explorers import Hold, Make
 from networks import image, network, wrap
+from waiting import SECONDS
 from widgets import Page
 
 import pullback_widgets as pw

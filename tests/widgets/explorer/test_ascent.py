@@ -1,9 +1,10 @@
 """Ascents in the Explorer: played, stopped, dropped."""
 
 import threading
-import time
+from typing import Any
 
-from explorers import SECONDS, Hold, busy, indices, right
+from explorers import Hold, busy, indices, right
+from waiting import SECONDS
 from widgets import Page, find, text_with
 
 import pullback_widgets as pw
@@ -61,13 +62,20 @@ def test_stop_with_a_request_waiting_leaves_no_busy_mark(explorer: pw.Explorer, 
 
 def test_a_change_during_an_ascent_drops_it(explorer: pw.Explorer, page: Page) -> None:
     seen = indices(explorer)
+    third, changed = threading.Event(), threading.Event()
+
+    def hold(change: Any) -> None:
+        if len(seen) == 3:
+            third.set()
+            assert changed.wait(SECONDS)
+
+    explorer.observe(hold, "result")
     explorer.choose(steps=500, step_size=0.01, view="difference")
-    end = time.monotonic() + SECONDS
-    while not seen and time.monotonic() < end:
-        time.sleep(0.001)
+    assert third.wait(SECONDS)
     explorer.choose(steps=2, temperature=0.2)
+    changed.set()
     assert right(explorer, page).step.index == 2
-    assert len(seen) < 400
+    assert seen == [1, 2, 3, 1, 2]
 
 
 def test_a_hidden_target_has_a_score_instead_of_a_probability(

@@ -5,8 +5,9 @@ import threading
 import ipycanvas
 import numpy as np
 import pytest
-from explorers import SECONDS, Make, right
+from explorers import Make, right
 from networks import image, network, wrap
+from waiting import SECONDS
 from widgets import Page, click, event, find
 
 import pullback_widgets as pw

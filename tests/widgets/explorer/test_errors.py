@@ -7,9 +7,10 @@ from typing import Any
 import ipywidgets as w
 import pytest
 import torch
-from explorers import SECONDS, Hold, Make, Moody, explained, fails, oom, right
+from explorers import Hold, Make, Moody, explained, fails, oom, right
 from networks import image, wrap
 from torch import Tensor
+from waiting import SECONDS
 from widgets import Page, everything, find, text_with
 
 import pullback_widgets as pw

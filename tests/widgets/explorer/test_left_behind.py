@@ -2,7 +2,6 @@
 
 import gc
 import os
-import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from explorers import SECONDS, Hold, Make, Moody, fails, fresh, oom, right
+from explorers import Hold, Make, Moody, fails, fresh, oom, right
 from networks import image, network, wrap
 from torch import Tensor, nn
+from waiting import SECONDS, until
 from widgets import Page, everything
 
 import pullback_widgets as pw
@@ -145,11 +145,7 @@ def test_a_closed_explorer_is_freed(page: Page, monkeypatch: pytest.MonkeyPatch)
     assert [type(one).__name__ for one in widgets if one.comm is not None] == []
     gone = weakref.ref(explorer)
     del explorer, widgets
-    end = time.monotonic() + SECONDS
-    while gone() is not None and time.monotonic() < end:
-        gc.collect()
-        time.sleep(0.02)
-    assert gone() is None
+    until(lambda: gc.collect() >= 0 and gone() is None)
 
 
 def test_closing_while_computing(page: Page, hold: Hold) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import ipywidgets as w
 import pytest
-from explorers import SECONDS, Make, explained, no_network, right
+from explorers import Make, explained, no_network, right
 from networks import image, network, wrap
+from waiting import SECONDS
 from widgets import Page, everything, find, text_with
 
 import pullback_widgets as pw

@@ -4,8 +4,9 @@ import threading
 from typing import Any
 
 import pytest
-from explorers import SECONDS, Hold, busy, right
+from explorers import Hold, busy, right
 from networks import network, wrap
+from waiting import SECONDS
 from widgets import Page, find
 
 import pullback_widgets as pw

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from explorers import SECONDS, fresh
+from explorers import fresh
 from matplotlib import figure as matplotlib_figure
 from PIL import Image
 from torch import Tensor
+from waiting import SECONDS
 from widgets import Page
 
 import pullback_widgets as pw

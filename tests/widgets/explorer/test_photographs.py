@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from explorers import SECONDS, explained, right
+from explorers import explained, right
+from waiting import SECONDS
 from widgets import Page, find, upload
 
 import pullback_widgets as pw
