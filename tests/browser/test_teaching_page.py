@@ -131,7 +131,7 @@ def test_a_training_is_watched_stopped_and_repeated(lab_page: Callable[..., LabP
 
     # A longer training: the bar moves, Stop leaves what was reached.
     epochs = page.get_by_label("Epochs")
-    with lab.holding("view", "lambda result: 0.1 < result.progress < 0.9"):
+    with lab.holding("view", "lambda result: 0.005 < result.progress < 0.9"):
         epochs.fill("400")
         epochs.press("Enter")
         lab.wait_until_held()
