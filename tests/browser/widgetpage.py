@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SECONDS = 120.0
+SECONDS = 180.0
 """No wait should take as long, on whatever busy machine; one that does has hung."""
 
 CANVAS = ".jp-OutputArea-output canvas"
