@@ -33,7 +33,14 @@ voila: $(VENV)/installed-lab
 
 test: $(VENV)/installed-test
 	@$(RUN) tests/browser/chromium.py
+ifeq ($(strip $(ARGS)),)
+	@failed=0; \
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not browser" || failed=$$?; \
+	$(RUN) -m pytest -m browser || failed=$$?; \
+	exit $$failed
+else
 	$(RUN) -m pytest $(ARGS)
+endif
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .

@@ -14,6 +14,10 @@ import pytest
 if TYPE_CHECKING:
     from widgets import Page
 
+# Before anything imports torch, and for all kernels that tests start: threads of torch that wait
+# for one another on busy cores take up to ten times the CPU time that one thread takes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BROWSER_TESTS = REPOSITORY / "tests" / "browser"
 

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from networks import CLASSES, image, seeded, wrap
 from PIL import Image
 from torch import Tensor, nn
-from widgets import SECONDS, Page, click, find, making, text_with, upload
+from waiting import SECONDS
+from widgets import Page, click, find, making, text_with, upload
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import RGB

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from networks import CATEGORIES, CLASSES, SOFTENINGS, image, network, seeded
-from test_untouched import state_of
+from states import state_of
 from torch import Tensor, nn
 
 import pullback_widgets as pw

@@ -20,6 +20,7 @@ import pytest
 import torch
 import torchvision
 from torchvision.models import get_model, get_model_weights
+from waiting import SECONDS, until
 
 from pullback_widgets.engine.image import to_batch
 from pullback_widgets.engine.model import IMAGENET_MEAN, IMAGENET_STD
@@ -302,9 +303,9 @@ def test_download_then_cache(origin: Origin) -> None:
 
 @pytest.fixture
 def slow_server(random_weights: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Serves the file in ten pieces; ``how`` sets the pause, and how many pieces really come."""
+    """Serves the file in ten pieces; ``how``: what is waited for before each, and how many come."""
     content = random_weights.read_bytes()
-    how: dict[str, Any] = {"pause": 0.0, "pieces": 10}
+    how: dict[str, Any] = {"before": lambda piece: None, "pieces": 10}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -313,8 +314,8 @@ def slow_server(random_weights: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             self.end_headers()
             step = len(content) // 10 + 1
             for piece in range(how["pieces"]):
+                how["before"](piece)
                 self.wfile.write(content[piece * step : (piece + 1) * step])
-                time.sleep(how["pause"])
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -331,21 +332,27 @@ def test_progress_grows_is_throttled_and_ends(
     origin: Origin, slow_server: tuple[str, dict[str, Any]]
 ) -> None:
     address, how = slow_server
-    how["pause"] = 0.15
+    reported = threading.Semaphore(0)
+    how["before"] = lambda piece: reported.acquire(timeout=SECONDS)
     origin.point_to(address)
     origin.cache.mkdir(parents=True)
     # The remains of another process are neither counted nor touched.
     foreign = origin.cache / f"{origin.file.name}.0123.partial"
     foreign.write_bytes(bytes(10_000_000))
     calls: list[tuple[int, int]] = []
+
+    def report(*call: int) -> None:
+        calls.append(call)
+        reported.release()
+
     start = time.monotonic()
-    load_model(NAME, progress=lambda *call: calls.append(call), device="cpu")
+    load_model(NAME, progress=report, device="cpu")
     seconds = time.monotonic() - start
     total = origin.file.stat().st_size
     done = [call[0] for call in calls]
     assert all(call[1] == total for call in calls)
     assert done == sorted(set(done)) and done[0] == 0 and done[-1] == total
-    assert 4 <= len(done) <= 3 + seconds / download._POLL_SECONDS
+    assert 11 <= len(done) <= 3 + seconds / download._POLL_SECONDS
     assert 0 < done[1] < total
     assert foreign.exists()
 
@@ -354,21 +361,24 @@ def test_progress_is_never_called_after_the_return(
     origin: Origin, slow_server: tuple[str, dict[str, Any]]
 ) -> None:
     address, how = slow_server
-    how["pause"] = 0.05
+    reported, returned = threading.Event(), threading.Event()
+    how["before"] = lambda piece: piece == 0 or reported.wait(SECONDS)
     origin.point_to(address)
     calls: list[tuple[int, int]] = []
+    reporters: list[threading.Thread] = []
 
     def report(done: int, total: int) -> None:
         if 0 < done < total:  # a call that lasts longer than the download and the loading
-            deadline = time.monotonic() + 10
-            while not is_cached(NAME) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            time.sleep(0.5)
+            reported.set()
+            reporters.append(threading.current_thread())
+            until(lambda: is_cached(NAME))
+            returned.wait(0.5)
         calls.append((done, total))
 
     load_model(NAME, progress=report, device="cpu")
     at_return = list(calls)
-    time.sleep(0.6)
+    returned.set()
+    reporters[0].join(SECONDS)
     assert calls == at_return and len(calls) == 3
     assert calls[-1][0] == calls[-1][1]
 

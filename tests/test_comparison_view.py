@@ -13,7 +13,8 @@ import torch
 from networks import CATEGORIES, SIZE, image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
-from widgets import SECONDS, Page, click, find, making, text_with
+from waiting import SECONDS
+from widgets import Page, click, find, making, text_with
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import photograph

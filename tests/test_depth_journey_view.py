@@ -10,7 +10,8 @@ import pytest
 import torch
 from networks import image, network, wrap
 from PIL import Image
-from widgets import SECONDS, Page, click, find, making
+from waiting import SECONDS
+from widgets import Page, click, find, making
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import RGB

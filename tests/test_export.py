@@ -12,6 +12,7 @@ import pytest
 import torch
 from networks import image, network, wrap
 from PIL import Image, ImageSequence
+from waiting import SECONDS
 from widgets import Page
 
 import pullback_widgets as pw
@@ -19,7 +20,6 @@ from pullback_widgets.drawing import files, pixels
 from pullback_widgets.drawing.pixels import RGB, enlarge
 from pullback_widgets.figures.provenance import provenance, weights_hash
 
-SECONDS = 60.0
 WALK: dict[str, Any] = {"steps": 3, "step_size": 0.7}
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")

@@ -15,7 +15,8 @@ import torch
 from networks import image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
-from widgets import SECONDS, Page, click, find, making, text_with, upload, upload_all
+from waiting import SECONDS
+from widgets import Page, click, find, making, text_with, upload, upload_all
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import RGB, photograph

@@ -8,7 +8,7 @@ import ipywidgets as w
 import pytest
 import traitlets as t
 from ipywidgets.widgets.widget import _instances
-from widgets import SECONDS
+from waiting import SECONDS
 
 import pullback_widgets as pw
 from pullback_widgets.widgets.kit.live import Live

@@ -16,7 +16,7 @@ from networks import (
     seeded,
     wrap,
 )
-from test_untouched import state_of
+from states import state_of
 from torch import Tensor, nn
 
 import pullback_widgets as pw

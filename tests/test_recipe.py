@@ -12,6 +12,7 @@ import pytest
 import torch
 from networks import image, network, wrap
 from PIL import Image
+from waiting import SECONDS
 from widgets import Page, text_with
 
 import pullback_widgets as pw
@@ -20,7 +21,6 @@ from pullback_widgets.figures import provenance as provenance_
 from pullback_widgets.figures import recipe as recipe_module
 from pullback_widgets.figures.provenance import provenance
 
-SECONDS = 60.0
 LAYER = "conv1"
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")

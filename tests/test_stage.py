@@ -12,7 +12,8 @@ import pytest
 import traitlets as t
 from ipywidgets.widgets.widget import _instances
 from matplotlib.figure import Figure
-from widgets import SECONDS, everything, find, making, text_with
+from waiting import SECONDS
+from widgets import everything, find, making, text_with
 
 from pullback_widgets.drawing import expression
 from pullback_widgets.figures.result import Result

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import traitlets as t
+from waiting import SECONDS, until
 from widgets import find, text_with
 
 from pullback_widgets.widgets.kit import save_buttons as takeaway
@@ -18,8 +18,6 @@ from pullback_widgets.widgets.kit.live import Live
 from pullback_widgets.widgets.kit.save_buttons import TakeawayPanel
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
-
-SECONDS = 30.0
 
 
 class Figure(Live):
@@ -54,14 +52,6 @@ class Source:
         if isinstance(self.lines, Exception):
             raise self.lines
         return self.lines
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Waits for another thread."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture

@@ -81,7 +81,11 @@ def test_a_name_needs_categories() -> None:
         session.pullback("golf ball")
 
 
-@pytest.mark.parametrize("wrong", [1.5, True, (1, 2), {"class": 1}, b"cat", object()], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    [1.5, True, (1, 2), {"class": 1}, b"cat", object()],
+    ids=lambda one: type(one).__name__,
+)
 def test_other_types_are_refused(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         session_of().pullback(wrong)

@@ -20,6 +20,7 @@ import timm
 import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
+from waiting import SECONDS
 
 import pullback_widgets as pw
 from pullback_widgets.networks import loaded
@@ -39,8 +40,6 @@ ARCHITECTURE = "test_resnet"  # the smallest of timm's with ReLUs
 TITLE = f"{ARCHITECTURE}.r160_in1k"
 NAME = f"timm/{TITLE}"
 COMMIT = "0123456789" * 4
-SECONDS = 30.0
-"""No wait of these tests should take as long; one that does has hung."""
 
 
 @pytest.fixture(scope="module")

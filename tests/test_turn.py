@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from networks import image, network, seeded, wrap
 from torch import Tensor, nn
-from widgets import SECONDS, Page, find, making, text_with
+from waiting import SECONDS
+from widgets import Page, find, making, text_with
 
 import pullback_widgets as pw
 from pullback_widgets.widgets.kit.turn import TURNS, Turns, give_memory_back

@@ -13,6 +13,7 @@ import ipywidgets as w
 import numpy as np
 from ipycanvas.canvas import COMMANDS
 from PIL import Image
+from waiting import SECONDS
 
 from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.snapshot import Frame
@@ -79,10 +80,6 @@ class Page:
             wanted.append(frame.picture(widget.compare, widget.colour))
         seen = self.screen(widget)
         return len(seen) == len(wanted) and all(map(np.array_equal, seen, wanted))
-
-
-SECONDS = 60.0
-"""How long a view may take to draw its figure."""
 
 
 def making(build: Callable[..., Any]) -> Iterator[Callable[..., Any]]:

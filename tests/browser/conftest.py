@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import chromium as chromium_browser
+import journeys
 import pytest
 from labpage import LabPage
 from servers import LabServer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "test-results"
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 
 failed = pytest.StashKey[bool]()
 
@@ -65,9 +67,7 @@ def new_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Call
     contexts: list[BrowserContext] = []
 
     def open_page(scale: float = 1.0) -> Page:
-        context = chromium.new_context(
-            viewport={"width": 1280, "height": 900}, device_scale_factor=scale
-        )
+        context = chromium.new_context(viewport=VIEWPORT, device_scale_factor=scale)
         contexts.append(context)
         return context.new_page()
 
@@ -109,6 +109,36 @@ def lab_page(
                 lab.check()
     finally:
         lab_server.shut_kernels_down()
+
+
+@pytest.fixture(scope="module")
+def notebook(
+    request: pytest.FixtureRequest, chromium: Browser, lab_server: LabServer
+) -> Iterator[LabPage]:
+    """A notebook whose first cell has shown the Explorer; it serves all tests of a file."""
+    context = chromium.new_context(viewport=VIEWPORT)
+    cells = (journeys.EXPLORER, journeys.AGAIN, journeys.MEANWHILE)
+    lab = LabPage(context.new_page(), lab_server, request.path.stem, cells)
+    lab.run_cell(0)
+    lab.wait_until_drawn(journeys.SCREEN)
+    lab.python(journeys.KERNEL)
+    yield lab
+    context.close()
+    lab_server.shut_kernels_down()
+
+
+@pytest.fixture
+def lab(notebook: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
+    """That notebook with the default choices on the canvas; fails if anything went wrong unseen."""
+    notebook.python("start_over()")
+    notebook.forget_errors()
+    journeys.shows(notebook, journeys.pulled(notebook, "None"))
+    yield notebook
+    if request.node.stash[failed]:
+        RESULTS.mkdir(exist_ok=True)
+        notebook.page.screenshot(path=RESULTS / f"{_name(request)}.png")
+    else:
+        notebook.check()
 
 
 def _name(request: pytest.FixtureRequest) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import nbformat
-from widgetpage import WidgetPage
+from widgetpage import SECONDS, WidgetPage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Page
     from servers import JupyterServer
 
@@ -41,6 +44,19 @@ RUN_COMMAND = """command => {
         () => { window.commandState = 'done'; },
         error => { window.commandState = `failed: ${error}`; });
 }"""
+
+# Holds the thread that computes as soon as a result is as wanted.
+HOLD = """
+import threading
+held, let_go = threading.Event(), threading.Event()
+
+def hold(change):
+    if threading.current_thread() is not threading.main_thread() and ({when})(change["new"]):
+        held.set()
+        let_go.wait()
+
+{widget}.observe(hold, "result")
+"""
 
 RUN_PYTHON = """async ([code, seconds]) => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -86,18 +102,16 @@ class LabPage(WidgetPage):
         self._wait_until_open()
 
     def _wait_until_open(self) -> None:
-        self.wait_until(
-            lambda: self.page.evaluate(KERNEL_STATUS) == "idle", "kernel idle", timeout=60
-        )
+        self.wait_until(lambda: self.page.evaluate(KERNEL_STATUS) == "idle", "kernel idle")
         self.page.evaluate(WATCH_KERNEL)
 
     # What the notebook can be told to do
 
-    def run_all(self, timeout: float = 120.0) -> None:
+    def run_all(self, timeout: float = SECONDS) -> None:
         """Runs all cells, and waits until they have run."""
         self._command("notebook:run-all-cells", timeout)
 
-    def run_cell(self, index: int, timeout: float = 120.0) -> None:
+    def run_cell(self, index: int, timeout: float = SECONDS) -> None:
         """Runs one cell, and waits until it has run."""
         self.page.evaluate(
             "index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }",
@@ -105,7 +119,7 @@ class LabPage(WidgetPage):
         )
         self._command("notebook:run-cell", timeout)
 
-    def restart_and_run_all(self, timeout: float = 120.0) -> None:
+    def restart_and_run_all(self, timeout: float = SECONDS) -> None:
         """Restarts the kernel, clears the outputs and runs all cells."""
         self.page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
@@ -116,7 +130,7 @@ class LabPage(WidgetPage):
 
     def save(self) -> None:
         """Saves the notebook to ``path``."""
-        self._command("docmanager:save", 30)
+        self._command("docmanager:save", SECONDS)
 
     def reload(self) -> None:
         """Saves the notebook and reloads the page, as a user's F5 does; the kernel goes on."""
@@ -125,7 +139,7 @@ class LabPage(WidgetPage):
         self.page.reload()
         self._wait_until_open()
 
-    def python(self, code: str, timeout: float = 60.0) -> str:
+    def python(self, code: str, timeout: float = SECONDS) -> str:
         """Runs code in the notebook's kernel; what it printed. Raises if it raises."""
         result = self.page.evaluate(RUN_PYTHON, [code, timeout])
         if result["error"]:
@@ -133,10 +147,30 @@ class LabPage(WidgetPage):
         text: str = result["text"]
         return text
 
-    def value(self, expression: str, timeout: float = 60.0) -> Any:
+    def value(self, expression: str, timeout: float = SECONDS) -> Any:
         """The value of a Python expression in the kernel, by way of JSON."""
         text = self.python(f"print(__import__('json').dumps({expression}))", timeout)
         return json.loads(text.splitlines()[-1])
+
+    @contextlib.contextmanager
+    def holding(self, widget: str, when: str) -> Iterator[None]:
+        """In this block, a computation stops for as long as its result is as wanted.
+
+        So a state that would pass by itself stays until the test has seen it.
+
+        Args:
+            widget: An expression in the kernel.
+            when: A function of the result there, such as ``lambda result: result.progress > 0``.
+        """
+        self.python(HOLD.format(widget=widget, when=when))
+        try:
+            yield
+        finally:
+            self.python(f"{widget}.unobserve(hold, 'result'); let_go.set()")
+
+    def wait_until_held(self) -> None:
+        """Inside ``holding``: until the computation has come so far."""
+        self.wait_until(lambda: self.value("held.is_set()"), "the computation is held")
 
     def _command(self, command: str, timeout: float) -> None:
         self.page.evaluate(RUN_COMMAND, command)

@@ -66,7 +66,7 @@ class Server:
         """Return once the server answers, and ``url`` is known."""
         raise NotImplementedError
 
-    def _wait_for(self, ask: Callable[[], T], timeout: float = 60.0) -> T:
+    def _wait_for(self, ask: Callable[[], T], timeout: float = 120.0) -> T:
         """The answer, as soon as asking raises no OSError and no ValueError."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -102,7 +102,7 @@ class JupyterServer(Server):
         request = urllib.request.Request(
             self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             body: bytes = answer.read()
         return body
 

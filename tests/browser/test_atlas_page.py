@@ -58,10 +58,12 @@ def test_from_the_first_channels_to_the_explorer(
     lab.wait_until(lambda: lab.value("view.result.layer.name") == "blocks.2.1.bn1", "the layer")
     search.fill("")
     search.press("Enter")
-    for _ in range(5):
-        lab.slider("Temperature").press("ArrowLeft")
-    lab.wait_until(lambda: lab.value("bool(view.result.done.any())"), "it began")
-    lab.page.get_by_role("button", name="Stop").click()
+    with lab.holding("view", "lambda result: result.done.any()"):
+        for _ in range(5):
+            lab.slider("Temperature").press("ArrowLeft")
+        lab.wait_until_held()
+        lab.page.get_by_role("button", name="Stop").click()
+        lab.wait_until(lambda: lab.value("view._worker._stopped"), "Stop was heard")
     lab.wait_until(lambda: lab.value("not view._worker.busy"), "it stopped")
     done = lab.value("int(view.result.done.sum())")
     assert done < lab.value("len(view.result.channels)")

@@ -70,9 +70,11 @@ def test_from_the_first_cells_to_the_explorer(lab_page: Callable[..., LabPage]) 
     cell(lab, 0, 0)
 
     # Stop in the middle, then run to the end.
-    lab.python("view.steps = 40")
-    lab.wait_until(lambda: lab.value("view.result.progress") > 0, "it began")
-    lab.page.get_by_role("button", name="Stop").click()
+    with lab.holding("view", "lambda result: 0 < result.progress < 1"):
+        lab.python("view.steps = 40")
+        lab.wait_until_held()
+        lab.page.get_by_role("button", name="Stop").click()
+        lab.wait_until(lambda: lab.value("view._worker._stopped"), "Stop was heard")
     lab.wait_until(lambda: lab.value("not view._worker.busy"), "it stopped")
     assert lab.value("view.result.progress") < 1
     lab.python("view.steps = 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,21 @@ draw()
 ipywidgets.VBox([shade, canvas])
 """
 
+COUNTING = """
+import threading, traitlets
+
+class Counting(traitlets.HasTraits):
+    result = traitlets.Int()
+
+counting = Counting()
+
+def count():
+    for counting.result in range(100):
+        pass
+
+thread = threading.Thread(target=count)
+"""
+
 
 def test_reads_what_was_drawn_and_touches_it(lab_page: Callable[..., LabPage]) -> None:
     lab = lab_page(DRAWING)
@@ -42,9 +58,12 @@ def test_reads_what_was_drawn_and_touches_it(lab_page: Callable[..., LabPage]) -
     np.testing.assert_array_equal(second[10:], first[10:])
 
     lab.drag(handle, right=60)
-    last = lab.wait_until_still(".drawing")
-    assert lab.value("shade.value") > 20
-    np.testing.assert_array_equal(last, lab.value("pixels.tolist()"))
+    lab.wait_until(lambda: lab.value("shade.value") > 20, "the drag's answer")
+    lab.wait_until(
+        lambda: np.array_equal(lab.canvas_pixels(".drawing"), lab.value("pixels.tolist()")),
+        "what the kernel drew last",
+    )
+    assert (lab.wait_until_still(".drawing") != second).any()
 
     lab.click_canvas(20, 10, ".drawing")
     assert lab.wait_until(lambda: lab.value("clicks")) == [pytest.approx([20, 10], abs=0.5)]
@@ -52,6 +71,38 @@ def test_reads_what_was_drawn_and_touches_it(lab_page: Callable[..., LabPage]) -
     lab.reload()
     lab.restart_and_run_all()
     np.testing.assert_array_equal(lab.wait_until_drawn(".drawing"), first)
+
+
+def test_records_what_passes(lab_page: Callable[..., LabPage]) -> None:
+    lab = lab_page(DRAWING)
+    lab.wait_until_drawn(".drawing")
+    title = lab.page.locator(".widget-label").first
+    lab.record_row(3, ".drawing")
+    lab.record_text(title)
+
+    def recorded(count: int) -> bool:
+        return len(lab.recorded_rows()) >= count
+
+    shades = [60, 120, 180, 240]
+    for number, red in enumerate(shades, 1):
+        lab.python(f"shade.value = {red}")
+        lab.wait_until(functools.partial(recorded, number), "the next shade")
+    assert [row[0, 0] for row in lab.recorded_rows()] == shades
+    lab.python("for text in ('Darker', 'Shade'): shade.description = text")
+    lab.wait_until(lambda: len(lab.recorded_texts()) >= 3, "the titles")
+    assert lab.recorded_texts()[0] == lab.recorded_texts()[-1] == "Shade"
+    assert "Darker" in lab.recorded_texts()
+
+
+def test_holds_a_computation(lab_page: Callable[..., LabPage]) -> None:
+    lab = lab_page(COUNTING)
+    with lab.holding("counting", "lambda result: result == 3"):
+        lab.python("thread.start()")
+        lab.wait_until_held()
+        assert lab.value("counting.result") == 3
+        assert lab.value("thread.is_alive()")
+    lab.python("thread.join()")
+    assert lab.value("counting.result") == 99
 
 
 def test_uploads_over_ten_megabytes(lab_page: Callable[..., LabPage], tmp_path: Path) -> None:
@@ -68,7 +119,7 @@ def test_sees_errors_wherever_they_are(lab_page: Callable[..., LabPage]) -> None
 
     def fails(match: str) -> None:
         with pytest.raises(AssertionError, match=match):
-            lab.wait_until(lambda: False, timeout=10)
+            lab.wait_until(lambda: False)
         lab.forget_errors()
 
     lab.python("def callback(change): 1 / 0\na.observe(callback, 'value')")

@@ -112,8 +112,9 @@ def test_a_point_is_dragged_and_the_network_learns_it(lab_page: Callable[..., La
         settled(lab)
     blended = settled(lab)
     lab.reload()
-    again = lab.wait_until_still(CANVAS)
-    assert np.array_equal(again, blended)
+    lab.wait_until(
+        lambda: np.array_equal(lab.canvas_pixels(CANVAS), blended), "the same map in the new page"
+    )
 
 
 def test_a_training_is_watched_stopped_and_repeated(lab_page: Callable[..., LabPage]) -> None:
@@ -130,13 +131,16 @@ def test_a_training_is_watched_stopped_and_repeated(lab_page: Callable[..., LabP
 
     # A longer training: the bar moves, Stop leaves what was reached.
     epochs = page.get_by_label("Epochs")
-    epochs.fill("400")
-    epochs.press("Enter")
-    lab.wait_until(
-        lambda: 0 < float(page.locator(BAR).first.evaluate("b => parseFloat(b.style.width)")) < 90,
-        "the bar moves",
-    )
-    page.get_by_role("button", name="Stop").click()
+    with lab.holding("view", "lambda result: 0.005 < result.progress < 0.9"):
+        epochs.fill("400")
+        epochs.press("Enter")
+        lab.wait_until_held()
+        width = "bar => parseFloat(bar.style.width)"
+        lab.wait_until(
+            lambda: 0 < float(page.locator(BAR).first.evaluate(width)) < 90, "the bar moves"
+        )
+        page.get_by_role("button", name="Stop").click()
+        lab.wait_until(lambda: lab.value("view._worker._stopped"), "Stop was heard")
     lab.wait_until(lambda: lab.value("view.wait(1)"), "stopped")
     assert 0 < lab.value("view.result.progress") < 1
     page.get_by_text("stopped at").wait_for()

@@ -21,7 +21,7 @@ class VoilaPage(WidgetPage):
         super().__init__(page)
         self._kernel_errors: list[str] = []
         page.on("websocket", self._listen)
-        page.goto(server.url, timeout=180_000)  # it arrives when all cells have run
+        page.goto(server.url)  # it arrives when all cells have run
 
     def kernel_errors(self) -> list[str]:
         return [*self._kernel_errors]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SECONDS = 180.0
+"""No wait should take as long, on whatever busy machine; one that does has hung."""
+
 CANVAS = ".jp-OutputArea-output canvas"
 ERROR = ".pullback-error"
 
@@ -30,6 +33,25 @@ NOISE = re.compile(
 )
 
 TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+# Every state of one row of a canvas, taken whenever ipycanvas draws on it.
+RECORD_ROW = """(canvas, y) => {
+    const context = canvas.getContext('2d');
+    const draw = context.drawImage;
+    window.rows = [];
+    context.drawImage = (...given) => {
+        draw.apply(context, given);
+        const row = context.getImageData(0, y, canvas.width, 1).data.join();
+        if (row !== window.rows.at(-1)) window.rows.push(row);
+    };
+}"""
+
+# Every text that an element had, or got.
+RECORD_TEXT = """element => {
+    window.texts = [element.innerText];
+    new MutationObserver(() => window.texts.push(element.innerText))
+        .observe(element, {childList: true, characterData: true, subtree: true});
+}"""
 
 READ_PIXELS = """canvas => {
     const {width, height} = canvas;
@@ -52,6 +74,7 @@ class WidgetPage:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        page.set_default_timeout(1000 * SECONDS)
         self._expecting_error = False
         self._page_errors: list[str] = []
         page.on("pageerror", lambda error: self._page_error(str(error)))
@@ -81,12 +104,12 @@ class WidgetPage:
 
         Waits until there is such a canvas.
         """
-        read = self.canvas(selector, index).evaluate(READ_PIXELS, timeout=30_000)
+        read = self.canvas(selector, index).evaluate(READ_PIXELS)
         pixels = np.frombuffer(base64.b64decode(read["data"]), np.uint8)
         return pixels.reshape(read["height"], read["width"], 4)
 
     def wait_until(
-        self, condition: Callable[[], T | None], what: str = "condition", timeout: float = 30.0
+        self, condition: Callable[[], T | None], what: str = "condition", timeout: float = SECONDS
     ) -> T:
         """Asks until the answer is true, and returns it; fails after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
@@ -105,7 +128,7 @@ class WidgetPage:
         before: np.ndarray,
         selector: str = CANVAS,
         index: int = 0,
-        timeout: float = 30.0,
+        timeout: float = SECONDS,
     ) -> np.ndarray:
         """The canvas's pixels as soon as they are other than ``before``."""
 
@@ -116,7 +139,7 @@ class WidgetPage:
         return self.wait_until(changed, f"another picture on {selector} {index}", timeout)[0]
 
     def wait_until_drawn(
-        self, selector: str = CANVAS, index: int = 0, timeout: float = 60.0
+        self, selector: str = CANVAS, index: int = 0, timeout: float = SECONDS
     ) -> np.ndarray:
         """The canvas's pixels as soon as they are not all the same."""
 
@@ -133,20 +156,44 @@ class WidgetPage:
         selector: str = CANVAS,
         index: int = 0,
         seconds: float = 0.5,
-        timeout: float = 60.0,
+        timeout: float = SECONDS,
     ) -> np.ndarray:
-        """The canvas's pixels once they have been the same for ``seconds``."""
-        last, since = self.canvas_pixels(selector, index), time.monotonic()
+        """The canvas's pixels once they have been the same for ``seconds``, and in ten readings.
+
+        Whoever knows what must be drawn waits for that with ``wait_until`` instead.
+        """
+        last, since, readings = self.canvas_pixels(selector, index), time.monotonic(), 1
 
         def still() -> bool:
-            nonlocal last, since
+            nonlocal last, since, readings
             pixels = self.canvas_pixels(selector, index)
+            readings += 1
             if not np.array_equal(pixels, last):
-                last, since = pixels, time.monotonic()
-            return time.monotonic() - since >= seconds
+                last, since, readings = pixels, time.monotonic(), 1
+            return readings >= 10 and time.monotonic() - since >= seconds
 
         self.wait_until(still, f"a still picture on {selector} {index}", timeout)
         return last
+
+    # What passes by itself is recorded in the page, and read afterwards
+
+    def record_row(self, y: int, selector: str = CANVAS, index: int = 0) -> None:
+        """From now on, keeps this row of a canvas after all that is drawn on it."""
+        self.canvas(selector, index).evaluate(RECORD_ROW, y)
+
+    def recorded_rows(self) -> list[np.ndarray]:
+        """The states of the row so far, (width, RGBA) bytes each."""
+        rows = self.page.evaluate("window.rows")
+        return [np.array(row.split(","), np.uint8).reshape(-1, 4) for row in rows]
+
+    def record_text(self, element: Locator) -> None:
+        """From now on, keeps every text of an element."""
+        element.evaluate(RECORD_TEXT)
+
+    def recorded_texts(self) -> list[str]:
+        """The texts so far, beginning with the one when the record began."""
+        texts: list[str] = self.page.evaluate("window.texts")
+        return texts
 
     # Touching
 
@@ -236,6 +283,9 @@ class WidgetPage:
 
     def check(self) -> None:
         """Fails if anything went wrong so far."""
-        if self.errors():
-            self.page.wait_for_timeout(200)  # for the rest of a traceback
-            raise AssertionError("\n".join(self.errors()))
+        errors, before = self.errors(), list[str]()
+        while errors != before:  # a traceback may come in pieces
+            self.page.wait_for_timeout(300)
+            errors, before = self.errors(), errors
+        if errors:
+            raise AssertionError("\n".join(errors))

@@ -1,0 +1,259 @@
+"""Journeys through the Explorer: what is done with mouse and keyboard, and the pixels after it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import nbformat
+import numpy as np
+import pytest
+from journeys import (
+    GRIP,
+    KERNEL,
+    SCREEN,
+    SIZE,
+    button,
+    explains,
+    field,
+    find,
+    is_idle,
+    pulled,
+    rgb,
+    screen,
+    shows,
+    view_button,
+)
+from PIL import Image
+
+if TYPE_CHECKING:
+    from labpage import LabPage
+    from playwright.sync_api import Locator
+
+
+def test_first_picture(lab: LabPage) -> None:
+    picture = pulled(lab, "None")
+    np.testing.assert_array_equal(screen(lab)[:, GRIP], picture[:, GRIP])
+    assert 110 < picture.mean() < 146  # about the grey of zero
+    assert picture.std() > 20
+    lab.wait_until(lambda: is_idle(lab), "idle")
+    assert "efficientnet_lite0 on " in find(lab, ".pullback-status").inner_text()
+    assert "espresso" in find(lab, ".pullback-caption").inner_text()
+    lab.wait_until_drawn(".pullback-curve")
+
+
+def test_saved_notebook_holds_the_picture(lab: LabPage) -> None:
+    lab.save()
+    cell = nbformat.read(lab.path, as_version=4).cells[0]
+    (data,) = [output["data"] for output in cell.outputs if "image/png" in output.get("data", {})]
+    stored = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
+    for image, expected in (
+        (stored[:, : 2 * SIZE], rgb(lab, "seen()")),
+        (stored[:, -2 * SIZE :], pulled(lab, "None")),
+    ):
+        np.testing.assert_array_equal(image[::2, ::2], expected)
+
+
+def test_temperature_by_drag_and_by_key(lab: LabPage) -> None:
+    handle = find(lab, ".pullback-temperature .noUi-handle")
+    handle.press("Home")
+    plain = pulled(lab, "None", "pw.Softening.hard()")
+    shows(lab, plain)
+
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    mouse = lab.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 60, y, steps=10)
+    lab.wait_until(lambda: (screen(lab)[:, GRIP] != plain[:, GRIP]).any(), "an answer to the drag")
+    mouse.move(x + 110, y, steps=10)
+    mouse.up()
+    position = at_position(lab, handle)
+    assert 40 < position < 80
+    shows(lab, pulled(lab, "None", f"pw.Softening.relative(temperature.STOPS[{position}])"))
+
+    for _ in range(3):
+        handle.press("ArrowLeft")
+    assert at_position(lab, handle) == position - 3
+    shows(lab, pulled(lab, "None", f"pw.Softening.relative(temperature.STOPS[{position - 3}])"))
+
+    for preset, softening in {
+        "paper v3": "pw.Softening.paper_v3()",
+        "paper v6": "pw.Softening.paper_v6()",
+        "plain gradient": "pw.Softening.hard()",
+        "relative": "pw.Softening.relative()",
+    }.items():
+        find(lab, ".pullback-presets button").filter(has_text=preset).first.click()
+        shows(lab, pulled(lab, "None", softening))
+        at_position(lab, handle)
+
+
+def at_position(lab: LabPage, handle: Locator) -> int:
+    """The slider's position once it and the explorer's temperature agree."""
+
+    def agreed() -> tuple[int] | None:
+        position = round(float(handle.get_attribute("aria-valuenow") or -1))
+        same = lab.value(f"explorer.temperature == temperature.STOPS[{position}]")
+        return (position,) if same else None
+
+    return lab.wait_until(agreed, "slider and temperature agree")[0]
+
+
+def test_class_search_and_the_top_five(lab: LabPage) -> None:
+    search = field(lab, "Class")
+    golf_ball = pulled(lab, "'golf ball'")
+    second = pulled(lab, "explorer.result.predictions[1].index")
+
+    search.fill("golf ball")
+    search.press("Enter")
+    shows(lab, golf_ball)
+
+    find(lab, ".pullback-top").nth(1).click()
+    shows(lab, second)
+    name = lab.value("explorer.result.predictions[1].name")
+    lab.wait_until(lambda: search.input_value() == name, "the class in the search box")
+
+    search.fill("golf b")
+    search.press("Enter")
+    shows(lab, golf_ball)
+    lab.wait_until(lambda: search.input_value() == "golf ball", "the whole name")
+
+    with lab.expecting_error():
+        search.fill("golf")
+        search.press("Enter")
+        explains(lab, "golf ball", "golfcart")
+
+        search.fill("no such thing")
+        search.press("Enter")
+        explains(lab, "no such thing")
+        np.testing.assert_array_equal(screen(lab)[:, GRIP], golf_ball[:, GRIP])
+        lab.wait_until(lambda: search.input_value() == "golf ball", "the class that still holds")
+
+        find(lab, ".pullback-top").nth(1).click()
+        shows(lab, second)
+        lab.wait_until(lambda: not lab.visible_errors(), "no error any more")
+
+
+def test_layer_channel_and_position(lab: LabPage) -> None:
+    layer = "blocks.4.2"
+    label = lab.value(
+        f"next(f'{{l.name}}  {{l.size}}' for l in explorer.result.layers if l.name == {layer!r})"
+    )
+    field(lab, "Layer", "select").select_option(label=label)
+    lab.wait_until(lambda: lab.value("explorer.result.view.layer.name") == layer, "the layer")
+    strongest = lab.value("[channel for channel, _ in explorer.result.view.strongest]")
+    shows(lab, pulled(lab, f"pw.Channel({layer!r}, {strongest[0]})"))
+
+    strip = lab.wait_until_still(".pullback-strip")
+    height, width = strip.shape[:2]
+    lab.click_canvas(2.4 / 6 * width, 0.2 * height, ".pullback-strip")
+    shows(lab, pulled(lab, f"pw.Channel({layer!r}, {strongest[2]})"))
+    lab.wait_for_change(strip, ".pullback-strip")  # where the frame is around another map
+
+    number = field(lab, "Channel")
+    number.fill("7")
+    number.press("Enter")
+    shows(lab, pulled(lab, f"pw.Channel({layer!r}, 7)"))
+
+    # Row 10, column 4 of 14 x 14.
+    grid = lab.value("explorer.result.view.layer.shape")[1:]
+    assert grid == [14, 14]
+    side = len(lab.canvas_pixels(SCREEN)) / 14
+    lab.click_canvas(4.3 * side, 10.8 * side, SCREEN)
+    expected = pulled(lab, f"pw.Unit({layer!r}, 7, position=(10, 4))")
+    shows(lab, expected, rows=slice(0, 150))
+    shows(lab, expected, columns=slice(90, None))
+    pixels = lab.canvas_pixels(SCREEN).astype(int)
+    yellow = (abs(pixels[..., :3] - [255, 216, 77]).max(-1) < 3).nonzero()
+    for places, first, last in zip(
+        yellow, (10 * side, 4 * side), (11 * side, 5 * side), strict=True
+    ):
+        assert places.min() == pytest.approx(first, abs=5)
+        assert places.max() == pytest.approx(last, abs=5)
+
+    button(lab, "whole map").click()
+    shows(lab, pulled(lab, f"pw.Channel({layer!r}, 7)"))
+
+    field(lab, "Layer", "select").select_option(index=0)
+    shows(lab, pulled(lab, "None"))
+
+
+def test_views(lab: LabPage) -> None:
+    lab.python("explorer.target = 'golf ball'")
+    lab.python("last = walked('golf ball', steps=5, step_size=20.0, radius=100.0)[-1]")
+    overlay = "picture.overlay(pw.pullback(network, 'coffee', 'golf ball'), explorer.result.image)"
+    for view, expected in {
+        "photograph": "seen()",
+        "difference": "picture.signed_map(last.difference)",
+        "perturbed": "picture.photograph(last.perturbed)",
+        "overlay": overlay,
+        "pullback": "pulled('golf ball')",
+    }.items():
+        view_button(lab, view).click()
+        shows(lab, rgb(lab, expected))
+        words = "over the photograph" if view == "overlay" else view
+        caption = find(lab, ".pullback-caption")
+        lab.wait_until(caption.filter(has_text=words).count, f"{words} in the caption")
+
+
+def test_wipe(lab: LabPage) -> None:
+    picture, photograph = pulled(lab, "None"), rgb(lab, "seen()")
+    width = lab.canvas_pixels(SCREEN).shape[1]
+    below_label = slice(20, None)
+    lab.drag_canvas((4, 700), (0.5 * width, 700), SCREEN)
+    shows(lab, photograph, rows=below_label, columns=slice(0, 104))
+    shows(lab, picture, rows=below_label, columns=slice(120, None))
+    assert lab.value("explorer.wipe") == pytest.approx(0.5, abs=0.01)
+
+    # What is under the line moves with it; both sides follow what changes meanwhile.
+    find(lab, ".pullback-temperature .noUi-handle").press("Home")
+    plain = pulled(lab, "None", "pw.Softening.hard()")
+    shows(lab, plain, rows=below_label, columns=slice(120, None))
+    lab.drag_canvas((0.5 * width, 512), (0.25 * width, 512), SCREEN)
+    shows(lab, photograph, rows=below_label, columns=slice(0, 48))
+    shows(lab, plain, rows=below_label, columns=slice(64, None))
+    lab.drag_canvas((0.25 * width, 700), (0, 700), SCREEN)
+    shows(lab, plain)
+
+
+def test_a_second_view_follows(lab: LabPage) -> None:
+    lab.run_cell(1)
+    shows(lab, pulled(lab, "None"), view=1)
+    find(lab, ".pullback-temperature .noUi-handle").press("Home")
+    for view in (0, 1):
+        shows(lab, pulled(lab, "None", "pw.Softening.hard()"), view=view)
+    # And the other way round.
+    lab.page.locator(".pullback-explorer").nth(1).locator(".pullback-top").nth(1).click()
+    expected = pulled(lab, "explorer.result.predictions[1].index", "pw.Softening.hard()")
+    for view in (0, 1):
+        shows(lab, expected, view=view)
+
+
+def test_reload(lab: LabPage) -> None:
+    lab.python("explorer.choose(target='golf ball', temperature=0.3)")
+    picture = pulled(lab, "'golf ball'", "pw.Softening.relative(0.3)")
+    shows(lab, picture)
+    curve = lab.wait_until_still(".pullback-curve")
+    lab.reload()
+    shows(lab, picture)
+    lab.wait_until(
+        lambda: np.array_equal(lab.canvas_pixels(".pullback-curve"), curve), "the same curve"
+    )
+    find(lab, ".pullback-temperature .noUi-handle").press("Home")
+    shows(lab, pulled(lab, "'golf ball'", "pw.Softening.hard()"))
+
+
+def test_restart_and_run_all(lab: LabPage) -> None:
+    picture = pulled(lab, "None")
+    lab.python("explorer.target = 'golf ball'")
+    shows(lab, pulled(lab, "'golf ball'"))
+    lab.restart_and_run_all()
+    shows(lab, picture)
+    shows(lab, picture, view=1)
+    lab.python(KERNEL)
+    find(lab, ".pullback-temperature .noUi-handle").press("Home")
+    shows(lab, pulled(lab, "None", "pw.Softening.hard()"))

@@ -1,0 +1,164 @@
+"""What goes wrong in the Explorer is explained, and what holds goes on."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as w
+import pytest
+import torch
+from explorers import Hold, Make, Moody, explained, fails, oom, right
+from networks import image, wrap
+from torch import Tensor
+from waiting import SECONDS
+from widgets import Page, everything, find, text_with
+
+import pullback_widgets as pw
+
+REFUSED: list[tuple[str, Any]] = [
+    ("target", "no such class"),
+    ("target", "golf"),
+    ("target", 6),
+    ("target", pw.Channel("layer1", 99)),
+    ("layer", "layer2"),
+    ("channel", 99),
+    ("position", (9, 9)),
+    ("temperature", -1.0),
+    ("temperature", math.nan),
+    ("steps", 0),
+    ("radius", math.inf),
+    ("image", "no such file.png"),
+    ("model", "resnet51"),
+    ("view", "sideways"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED, ids=str)
+def test_a_refused_choice_of_a_control_is_explained_and_nothing_changes(
+    explorer: pw.Explorer, page: Page, name: str, value: Any
+) -> None:
+    explorer.choose(layer="layer1", channel=1, position=(2, 2))
+    before = right(explorer, page)
+    state, messages = explorer.state(), page.messages
+    controls = {id(one): one.value for one in everything(explorer) if hasattr(one, "value")}
+    explorer.attempt(name, value)
+    assert explorer.wait(SECONDS)
+    explained(explorer)
+    after = explorer.state()
+    assert [
+        f for f in vars(state) if f not in ("image", "play") and vars(state)[f] != vars(after)[f]
+    ] == []
+    assert after.image is state.image
+    moved = [
+        one
+        for one in everything(explorer)
+        if hasattr(one, "value") and type(one) is not w.HTML and controls[id(one)] != one.value
+    ]
+    assert moved == []
+    assert page.messages == messages  # nothing is drawn for a refused choice
+    assert page.shows(explorer, before)
+    explorer.temperature = 0.3
+    right(explorer, page)
+
+
+def test_after_a_refused_choice_all_that_holds_can_still_be_had(explorer: pw.Explorer) -> None:
+    before = explorer.pullback
+    explorer.attempt("target", "no such class")
+    assert torch.equal(explorer.pullback, before)
+    assert explorer.code()
+
+
+@pytest.mark.parametrize("text", ["no such class", "golf", "6", "999999999999999999999", "²"])
+def test_a_class_that_is_not_there_leaves_the_one_that_holds(
+    explorer: pw.Explorer, page: Page, text: str
+) -> None:
+    explorer.target = "spoon"
+    right(explorer, page)
+    find(explorer, "Class").value = text
+    explained(explorer)
+    assert explorer.target == "spoon"
+    assert find(explorer, "Class").value == "spoon"
+
+
+def test_a_refused_choice_from_python_raises_and_shows_nothing(
+    explorer: pw.Explorer, page: Page
+) -> None:
+    with pytest.raises(ValueError, match="golf cart"):
+        explorer.target = "golf"
+    right(explorer, page)
+
+
+def test_an_explanation_outlives_the_frames_of_earlier_requests(
+    explorer: pw.Explorer, hold: Hold
+) -> None:
+    """Otherwise a mistake made during an ascent is explained for a blink only."""
+    with hold:
+        explorer.temperature = 0.1
+        hold.until_reached()
+        find(explorer, "Class").value = "no such class"
+    assert explorer.wait(SECONDS)
+    explained(explorer, "no such class")
+
+
+def no_memory(y: Tensor) -> Tensor:
+    raise MemoryError
+
+
+MOODS: list[tuple[Callable[[Tensor], Tensor], str]] = [
+    (fails, "KeyError"),
+    (oom, "out of memory"),
+    (lambda y: y * math.nan, "NaN"),
+    (lambda y: y.sum(), "logits"),
+    (no_memory, "memory"),
+]
+
+
+@pytest.mark.parametrize(
+    ("mood", "words"), MOODS, ids=["exception", "out of memory", "NaN", "shape", "no memory"]
+)
+def test_a_network_that_fails_is_explained_and_then_works(
+    explore: Make, page: Page, mood: Callable[[Tensor], Tensor], words: str
+) -> None:
+    net = Moody()
+    explorer = explore(wrap(net))
+    right(explorer, page)
+    messages = page.messages
+    net.mood = mood
+    explorer.image = image(2)
+    assert explorer.wait(SECONDS)
+    explained(explorer, words)
+    assert page.messages == messages
+    if words == "KeyError":
+        assert "<b>mood" not in text_with(explorer, "pullback-error")  # it is escaped
+        assert "in fails" in text_with(explorer, "pullback-error")
+    with pytest.raises(RuntimeError):
+        explorer.pullback  # noqa: B018
+    net.mood = lambda y: y
+    explorer.image = image(3)
+    right(explorer, page)
+
+
+def test_a_network_that_fails_from_the_beginning(explore: Make, page: Page) -> None:
+    net = Moody()
+    net.mood = fails
+    explorer = explore(wrap(net))
+    explained(explorer, "KeyError")
+    bundle = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "image/png" not in bundle
+    net.mood = lambda y: y
+    explorer.temperature = 0.3
+    right(explorer, page)
+
+
+def test_an_observer_that_fails_is_explained(explorer: pw.Explorer, page: Page) -> None:
+    def observer(change: Any) -> None:
+        raise ZeroDivisionError("in the observer of a user")
+
+    explorer.observe(observer, "result")
+    explorer.temperature = 0.3
+    assert explorer.wait(SECONDS)
+    explained(explorer, "in the observer of a user")
+    explorer.unobserve(observer, "result")
+    explorer.temperature = 0.4
+    right(explorer, page)
