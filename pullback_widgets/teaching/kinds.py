@@ -222,7 +222,9 @@ def checked_values(values: Any) -> NDArray[np.float64]:
 def _packed(**arrays: Any) -> dict[str, str]:
     """Arrays as text: a NumPy file."""
     file = io.BytesIO()
-    kept = {name: torch.as_tensor(one).detach().cpu().numpy() for name, one in arrays.items()}
+    kept: dict[str, Any] = {
+        name: torch.as_tensor(one).detach().cpu().numpy() for name, one in arrays.items()
+    }
     np.savez_compressed(file, **kept)
     return {"npz": base64.b64encode(file.getvalue()).decode("ascii")}
 

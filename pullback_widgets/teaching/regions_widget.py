@@ -95,6 +95,10 @@ class RegionMap(Stage):
     RESULT = Regions
     REQUEST = RegionMapRequest
 
+    points: Any
+    probe: tuple[float, float]
+    held: int
+
     def __init__(self, points: Any = "moons", **choices: Any) -> None:
         """Make the map and start training; see the attributes for the arguments."""
         self._canvas = sharp_canvas(
