@@ -436,6 +436,13 @@ def test_a_report_is_kept(tmp_path: Any) -> None:
 # Refusals.
 
 
+def test_a_training_of_ones_own_has_no_recipe(tmp_path: Any) -> None:
+    paths = pw.record_paths([mlp(0), mlp(1)], points())
+    with pytest.raises(ValueError, match="no recipe can hold; save it as .npz"):
+        paths.save(tmp_path / "paths.json")
+    assert paths.chosen == {} and "record_paths" in paths.code()
+
+
 def test_what_cannot_be_recorded_is_said() -> None:
     x = points()
     with pytest.raises(ValueError, match="There are 1 checkpoints; expected at least two"):

@@ -76,7 +76,9 @@ class RegionMapRequest(Request):
 class RegionMap(Stage):
     """A ReLU network of two inputs on a canvas: its linear regions, gradients and pullbacks.
 
-    Drag a point and the network learns on; press anywhere else and the cross moves there.
+    Drag a point and the network learns on; press anywhere else and the cross moves there. A recipe
+    holds the points as they are and trains on them from the seed's weights: what the network learnt
+    before they were moved is not in it.
 
     Attributes:
         points: A name (``"moons"``, ``"ring"``, ``"corners"``), or a pair of places (N, 2), from
@@ -95,6 +97,10 @@ class RegionMap(Stage):
     TITLE = "Linear regions of a small network"
     RESULT = Regions
     REQUEST = RegionMapRequest
+
+    points: Any
+    probe: tuple[float, float]
+    held: int
 
     def __init__(self, points: Any = "moons", **choices: Any) -> None:
         """Make the map and start training; see the attributes for the arguments."""
