@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from networks import network
-from pullback_widgets.recording import Recording
+from pullback_widgets.engine.recording import Recording
 from torch import Tensor, nn
 from waiting import SECONDS
 from widgets import Page, text_with

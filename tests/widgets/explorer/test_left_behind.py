@@ -11,7 +11,7 @@ import pytest
 import torch
 from explorers import Hold, Make, Moody, fails, fresh, oom, right
 from networks import image, network, wrap
-from pullback_widgets.recording import Recording
+from pullback_widgets.engine.recording import Recording
 from torch import Tensor, nn
 from waiting import SECONDS, until
 from widgets import Page, everything
