@@ -249,7 +249,7 @@ class Atlas(Result):
     def summary(self) -> str:
         channels = words.counted(len(self.channels), "channel")
         images = words.counted(len(self.sources), "image")
-        how = words.in_words(self.softening)
+        how = self.how(self.softening)
         return f"{channels} of {self.layer.name}, {self.model.name} on {images}, {how}"
 
     def figure(
@@ -288,7 +288,7 @@ class Atlas(Result):
             else:
                 note(cell, "not computed")
             cell.set_title(self.label(channel), fontsize=6, pad=2)
-        how = words.in_words(self.softening)
+        how = self.how(self.softening)
         looked_at = self.seen - len(self.skipped)
         many = f", strongest of {looked_at} images" if looked_at > 1 else ""
         order = "strongest first" if by == "activation" else "by number"

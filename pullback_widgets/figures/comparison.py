@@ -169,6 +169,21 @@ class Comparison(Result):
         """The image as it was given."""
         return self.request.image
 
+    @property
+    def softens(self) -> bool:
+        unknown = any(row.model is None and not row.problem for row in self.rows)
+        return unknown or super().softens
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the columns: the method, and in a second line its softening."""
+        if self.softens:
+            return [one.title for one in self.columns]
+        return [
+            METHODS[one.method].title + "\nplain gradient" * (one.softening is not None)
+            for one in self.columns
+        ]
+
     def networks(self) -> list[Model]:
         return [row.model for row in self.rows if row.model is not None]
 
@@ -249,7 +264,7 @@ class Comparison(Result):
                     cell.imshow(self.picture(number, column), interpolation="nearest")
                 elif (number, column) in self.problems or not row.problem:
                     note(cell, self.problems.get((number, column), "not computed"))
-        for column, title in enumerate(["Photograph", *(one.title for one in self.columns)]):
+        for column, title in enumerate(["Photograph", *self.titles]):
             axes[0, column].set_title(title, fontsize=7)
         for one in axes.flat:
             one.set_box_aspect(1)

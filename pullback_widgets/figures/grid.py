@@ -136,7 +136,7 @@ class Grid(Result):
     def summary(self) -> str:
         rows, columns = self.done.shape
         of = f"{words.counted(rows, 'image')} x {words.counted(columns, 'target')}"
-        return f"{of}, {self.model.name}, {words.in_words(self.softening)}"
+        return f"{of}, {self.model.name}, {self.how(self.softening)}"
 
     def figure(self, shown: Shown | None = None) -> Figure:
         """The grid for print: photographs on the left, a column for each target.
@@ -148,7 +148,7 @@ class Grid(Result):
         rows, columns = self.done.shape
         figure = new_figure(figsize=(1.15 * (columns + 1) + 0.2, 1), dpi=100, layout="constrained")
         walk = f"{shown} after {words.counted(self.steps, 'step')} of ascent"
-        text = entitle(figure, f"{walk}, {self.model.name}, {words.in_words(self.softening)}", self)
+        text = entitle(figure, f"{walk}, {self.model.name}, {self.how(self.softening)}", self)
         titles = [
             wrapped(title.replace(" (class", "\n(class"), 1, 6.5, most=3)
             for title in ("photograph", *self.labels)

@@ -208,7 +208,7 @@ class Journey(Result):
         return {"image": self.name}
 
     def summary(self) -> str:
-        stages, how = words.counted(len(self.stages), "stage"), words.in_words(self.softening)
+        stages, how = words.counted(len(self.stages), "stage"), self.how(self.softening)
         return f"{stages} of {self.model.name} on {self.name}, {how}"
 
     def figure(self) -> Figure:
@@ -241,7 +241,7 @@ class Journey(Result):
             done = int(self.done[column])
             label = f"{self.change(column)}{partly(done, self.steps)}" if done else ""
             axes[-1, column].set_xlabel(label, fontsize=6.5)
-        how = words.in_words(self.softening)
+        how = self.how(self.softening)
         entitle(figure, f"{self.model.name} on {self.name}, {how}", self, size=9)
         return figure
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -14,7 +16,11 @@ from numpy.typing import NDArray
 from ..drawing import files
 from ..drawing.paper import wrapped
 from ..drawing.pixels import RGB
+from ..drawing.words import in_words
 from ..engine.model import Model
+from ..engine.report import Report
+from ..engine.session import report
+from ..engine.softening import Softening
 from . import recipe
 from .declared import Request, choices
 from .provenance import provenance
@@ -25,6 +31,22 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float], None]
 """Called with the share that is done, 0 to 1."""
+
+
+_reports: weakref.WeakKeyDictionary[Model, Report | None] = weakref.WeakKeyDictionary()
+
+
+def softened(network: Model) -> Report | None:
+    """What of a network is softened, looked up once.
+
+    Returns:
+        The report; None for a network that takes images of another size than it says.
+    """
+    if network not in _reports:
+        _reports[network] = None
+        with contextlib.suppress(Exception):
+            _reports[network] = report(network)
+    return _reports[network]
 
 
 class Result:
@@ -66,6 +88,22 @@ class Result:
     def networks(self) -> Sequence[Model]:
         """The networks that the figure is about."""
         return [self.model] if isinstance(getattr(self, "model", None), Model) else []
+
+    @property
+    def softens(self) -> bool:
+        """Whether any gate is softened, so that a temperature means anything."""
+        reports = [softened(network) for network in self.networks()]
+        return not reports or any(one is None or bool(one.gates) for one in reports)
+
+    def how(self, softening: Softening) -> str:
+        """A softening in a few words: what was asked for, or what became of it."""
+        return in_words(softening if self.softens else Softening.hard())
+
+    @property
+    def exceptions(self) -> list[str]:
+        """What of each network is not softened, a sentence each; none where all is."""
+        reports = [(network.name, softened(network)) for network in self.networks()]
+        return [f"{name}: {one.exceptions}" for name, one in reports if one and one.exceptions]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every tensor and number of the figure, by name."""
@@ -153,9 +191,13 @@ def completed(steps: Iterator[Filled], progress: Progress | None = None) -> Fill
 
 
 def entitle(figure: Figure, title: str, result: Result, size: float = 8) -> Text:
-    """Write a title over a figure, in lines as wide as it is; an unfinished one says so."""
+    """Write a title over a figure, in lines as wide as it is; an unfinished one says so.
+
+    Under the title stands what is not softened.
+    """
     if result.progress < 1:
         title = f"{title}\n{result.state}"
+    title = "\n".join([title, *result.exceptions])
     return figure.suptitle(wrapped(title, figure.get_figwidth(), size), fontsize=size)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from ..drawing import expression, files, pixels
 from ..drawing.paper import side_by_side
 from ..drawing.pixels import RGB
-from ..drawing.words import describe, in_words
+from ..drawing.words import describe
 from ..engine.ascent import Step
 from ..engine.layer import Layer
 from ..engine.model import Model
@@ -164,6 +164,10 @@ class Frame(Result):
     seconds: float = 0.0
     progress: float = 1.0
 
+    @property
+    def softens(self) -> bool:
+        return bool(self.report.gates)
+
     def tensor(self, view: str) -> Tensor:
         """The (3, H, W) values behind a view."""
         if view in ("pullback", "overlay"):
@@ -226,7 +230,7 @@ class Frame(Result):
         if view not in (*views, *ASCENDED):
             views.append(view)
         pictures = {f"{one}\n{self.legend(one)}": self.picture(one, colour) for one in views}
-        what = f"{self.summary()}, {in_words(self.request.softening)}"
+        what = f"{self.summary()}, {self.how(self.request.softening)}"
         title = f"{what}\n{self.outcome}\n{self.report.exceptions}".rstrip()
         return side_by_side(pictures, title)
 

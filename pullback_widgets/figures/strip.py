@@ -155,9 +155,9 @@ class Strip(Result):
 
     def label(self, row: int, column: int) -> str:
         """The temperature of one tile in a word."""
-        if column in (0, self.done.shape[1] - 1):
-            return "gradient" if column == 0 else "linear"
         letter = "t" if self.units[row] == "relative" else "T"
+        if column in (0, self.done.shape[1] - 1):
+            return "gradient" if column == 0 else "linear" if self.softens else f"{letter} = inf"
         return f"{letter} = {self.softening(row, column).temperature:g}"
 
     def result(self, row: int, column: int) -> str:
@@ -261,8 +261,10 @@ class Strip(Result):
         width = 0.98 * (columns + 1) + 0.85
         figure = new_figure(figsize=(width, 1), dpi=100)
         what = f"{WORDS[shown]} {describe(self.target, self.model)}"
-        title = f"{what}, from the plain gradient to the linear network, {self.model.name} on"
-        text = entitle(figure, f"{title} {self.name}", self)
+        how = "from the plain gradient to the linear network"
+        if not self.softens:
+            how = "the plain gradient at all temperatures"
+        text = entitle(figure, f"{what}, {how}, {self.model.name} on {self.name}", self)
         above = 0.51 + 0.13 * text.get_text().count("\n")  # the title and the first row's name
         height = 1.28 * len(heights) - 0.06 + above
         figure.set_figheight(height)

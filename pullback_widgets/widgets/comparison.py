@@ -154,7 +154,7 @@ class Compare(SofteningTraits, ExplorableFigure):
 
     def show(self, result: Comparison) -> None:
         rows = [_row_label(one) for one in result.rows]
-        columns = ["Photograph", *(one.title for one in result.columns)]
+        columns = ["Photograph", *result.titles]
         layout = len(rows), len(columns), result.source, repr(result.target)
         if layout != self._layout:
             self._layout = layout
@@ -231,7 +231,7 @@ class Compare(SofteningTraits, ExplorableFigure):
         temperature = temperature_row(self)
         self._unseen.append(temperature)
         # A comparison may show both units, so there is no one choice of them.
-        slider, number, words, _ = temperature.children
+        slider, number, words, _, off = temperature.children
         zoom = w.BoundedFloatText(
             min=1,
             max=MAX_ZOOM,
@@ -257,7 +257,7 @@ class Compare(SofteningTraits, ExplorableFigure):
                 {one.title: name for name, one in METHODS.items() if name != "pullback"},
             ),
             row(image_box(self), upload_button(self), target),
-            row(slider, number, words, zoom, *self._place_boxes(), explore),
+            row(slider, number, words, off, zoom, *self._place_boxes(), explore),
         ]
 
     def _place_boxes(self) -> list[w.BoundedIntText]:

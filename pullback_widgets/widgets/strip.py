@@ -19,7 +19,7 @@ from ..engine.target import as_target
 from ..figures import strip
 from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip, StripRequest
 from .explorable import ExplorableFigure
-from .kit.binding import SPOKEN_LABEL, bind, quietly
+from .kit.binding import SPOKEN_LABEL, bind, follow, listen, quietly
 from .kit.layout import row
 from .kit.network_widget import class_box, steps_box
 from .kit.play_button import Film
@@ -100,10 +100,14 @@ class TemperatureStrip(ExplorableFigure):
         columns = result.done.shape[1]
         if self._drawn[0] is not result:
             self._film_steps = None
+            column = min(self.column, columns - 1)
             with quietly():
-                self._slider.max = self._number.max = columns - 1
-                self._slider.value = min(self.column, columns - 1)
-            self._restore({"column": self._slider.value})
+                self._slider.max = columns - 1
+                self._chosen_column.options = [
+                    (_temperature(result, number), number) for number in range(columns)
+                ]
+                self._show_column(column)
+            self._restore({"column": column})
         if self._drawn != (result, self.shown):
             self._drawn = result, self.shown
             rows = [*result.units, *(result.curve_title(curve) for curve in CURVES)]
@@ -161,15 +165,21 @@ class TemperatureStrip(ExplorableFigure):
             layout=w.Layout(width="420px"),
         )
         self._slider.add_class("pullback-film")
-        self._number = w.BoundedIntText(
-            min=0, max=1, description="Column of the large pictures", layout=w.Layout(width="64px")
+        self._chosen_column = w.Dropdown(
+            description="Temperature of the large pictures", layout=w.Layout(width="170px")
         )
-        self._number.add_class(SPOKEN_LABEL)
-        for control in (self._slider, self._number):
-            bind(self, "column", control)
+        self._chosen_column.add_class(SPOKEN_LABEL)
+        for control in (self._slider, self._chosen_column):
+            listen(control, lambda column: self.attempt("column", column))
+        follow(self, "column", self._show_column)
         self._unseen.append(self._film.chooser)  # only the upper board's tiles are chosen
-        film = row(Film(self._slider, FRAME_SECONDS).box, self._slider, self._number)
+        film = row(Film(self._slider, FRAME_SECONDS).box, self._slider, self._chosen_column)
         return w.VBox([self._board.box, film, self._film.box, self._film.words])
+
+    def _show_column(self, column: int) -> None:
+        """In both controls, once it is known how many columns there are."""
+        if column < len(self._chosen_column.options):
+            self._slider.value = self._chosen_column.value = column
 
     def controls(self) -> Sequence[w.Widget]:
         target = class_box(self, "top class")
@@ -187,11 +197,13 @@ class TemperatureStrip(ExplorableFigure):
             for unit in result.units
         )
         target = html.escape(describe(result.target, result.model))
+        at = "by the plain gradient at all temperatures, for no gate is softened"
+        if result.softens:
+            at = f"at rising temperatures ({rows})"
         return (
-            f"The {WORDS[self.shown]} <b>{target}</b> at "
-            f"rising temperatures ({rows}). Under each tile its temperature and the target's "
-            f"{result.measure} after {counted(result.steps, 'step')} of ascent; dotted: before. "
-            "The outlined column is the one below; click a tile to explore it."
+            f"The {WORDS[self.shown]} <b>{target}</b> {at}. Under each tile its temperature and "
+            f"the target's {result.measure} after {counted(result.steps, 'step')} of ascent; "
+            "dotted: before. The outlined column is the one below; click a tile to explore it."
         )
 
     @t.validate("target")
@@ -208,6 +220,12 @@ class TemperatureStrip(ExplorableFigure):
         if last is not None and column > last:
             raise ValueError(f"column is {column}; choose 0 to {last}.")
         return column
+
+
+def _temperature(result: Strip, column: int) -> str:
+    """The temperatures of a column, one for each row."""
+    labels = [result.label(row, column) for row in range(len(result.units))]
+    return " · ".join(dict.fromkeys(labels))
 
 
 def _curve(result: Strip, curve: str, board: Board) -> RGB:

@@ -14,7 +14,6 @@ from typing import Any
 import ipywidgets as w
 from torch import Tensor, nn
 
-from ...drawing.words import in_words
 from ...engine.model import Model
 from ...engine.session import Session
 from ...engine.target import LOGITS, Unit
@@ -22,6 +21,7 @@ from ...figures.snapshot import Frame, SnapshotRequest
 from ...networks.catalogue import CATALOGUE
 from ..kit.accordion import Folds
 from ..kit.figure_widget import now
+from ..kit.layout import row
 from ..kit.network_widget import View
 from .choices import Choices
 from .gate_curve import WIDTH
@@ -133,6 +133,7 @@ class Explorer(Choices, View):
         return self._studio.frames(request)
 
     def drew(self, result: Frame) -> None:
+        self._softens = result.softens
         for panel in (self._neuron, self._temperature, self._ascent, self._source):
             panel.show(result)
 
@@ -172,9 +173,11 @@ class Explorer(Choices, View):
         self._unseen += self._screen.sources
         self._screen.on_pick = self._picked
         self._screen.on_wipe = lambda share: self.attempt("wipe", share)
-        self._caption.layout = w.Layout(width="512px", margin="2px 0 0 0")
-        self._status.layout.flex = "1 1 auto"
-        self._bar.layout = w.Layout(width="220px", visibility="hidden", height="16px", margin="0")
+        self._caption.layout.margin = "2px 0 0 0"
+        self._status.layout.flex = "1 1 280px"
+        self._bar.layout = w.Layout(
+            flex="0 1 220px", visibility="hidden", height="16px", margin="0"
+        )
         self._notes.layout = w.Layout(width="512px")
         self._problem.layout.width = "512px"
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
@@ -197,7 +200,7 @@ class Explorer(Choices, View):
                 self._view.view,
                 self._screen.box,
                 self._caption,
-                w.HBox([self._status, self._bar], layout=w.Layout(width="512px")),
+                row(self._status, self._bar),
                 self._problem,
                 self._notes,
             ],
@@ -221,8 +224,10 @@ class Explorer(Choices, View):
         self._screen.box.say(self._title(result))
 
     def _title(self, result: Frame) -> str:
-        how = in_words(result.request.softening)
-        return _words(self.view, html.escape(result.title), how)
+        how = result.how(result.request.softening)
+        return _words(
+            self.view, html.escape(result.title), f'<span class="pullback-how">{how}</span>'
+        )
 
     def caption(self, result: Frame) -> str:
         exceptions = html.escape(result.report.exceptions)

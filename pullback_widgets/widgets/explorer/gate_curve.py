@@ -29,7 +29,9 @@ class GateCurve:
     HEIGHT = 118
 
     def __init__(self) -> None:
-        self.box = sharp_canvas((WIDTH, self.HEIGHT), "pullback-curve", margin="8px 0 0 0")
+        self.box = sharp_canvas(
+            (WIDTH, self.HEIGHT), "pullback-curve", height="auto", margin="8px 0 0 0"
+        )
         self._shown: tuple[LayerView, Softening] | None = None
         self.box.on_client_ready(self.redraw)
 

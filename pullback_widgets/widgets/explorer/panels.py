@@ -14,7 +14,7 @@ from ...figures.snapshot import VIEWS, Frame
 from ..kit.binding import bind, follow, listen, quietly
 from ..kit.layout import heading
 from ..kit.sources import image_box, network_box, upload_button
-from ..kit.temperature import temperature_controls
+from ..kit.temperature import off_unless_softened, temperature_controls
 from .channel_strip import ChannelStrip
 from .choices import Choices
 from .gate_curve import WIDTH, GateCurve
@@ -200,6 +200,7 @@ class TemperaturePanel:
                 _row(slider, number),
                 self.presets,
                 self.units,
+                off_unless_softened(explorer, slider, number, self.presets, self.units),
                 self.curve.box,
             ]
         )
@@ -220,7 +221,10 @@ class TemperaturePanel:
             self.units.value = softening.units
 
     def show(self, frame: Frame) -> None:
-        """The gate over the chosen layer's pre-activations."""
+        """The gate over the chosen layer's pre-activations; none where none is softened."""
+        self.curve.box.layout.display = "" if frame.softens else "none"
+        if not frame.softens:
+            return
         softening = frame.request.softening
         if softening.is_hard:
             softening = softening.with_units(self.explorer.units)

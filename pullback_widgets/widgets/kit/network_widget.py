@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import html
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as w
+import traitlets as t
 
 from ...drawing import words
 from ...engine.model import Model
-from ...engine.session import report
 from ...engine.softening import Softening
 from ...figures.result import Result
 from ...figures.snapshot import Studio
@@ -21,15 +19,17 @@ from ...networks.catalogue import entry
 from .binding import SPOKEN_LABEL, bind, follow, listen
 from .figure_widget import Stage
 from .layout import row
-from .temperature import temperature_controls
+from .temperature import off_unless_softened, temperature_controls
 
 
 class View(Stage):
     """A figure of a network, which may be a name; what of it is not softened is said."""
 
+    _softens = t.Bool(True)
+    """Whether the temperature changes anything; see :attr:`Result.softens`."""
+
     def __init__(self, **choices: Any) -> None:
         self._studio = Studio(self._downloading)
-        self._exceptions: weakref.WeakKeyDictionary[Model, str] = weakref.WeakKeyDictionary()
         super().__init__(**choices)
 
     def steps_of(self, request: Any) -> Iterator[Result]:
@@ -40,7 +40,9 @@ class View(Stage):
         return self.steps_of(dataclasses.replace(request, model=self._loaded(request)))
 
     def drew(self, result: Any) -> None:
-        self._show_exceptions(result.networks())
+        self._softens = result.softens
+        lines = "".join(f"<div>{html.escape(one)}</div>" for one in result.exceptions)
+        self._kept.value = lines and f'<div class="pullback-note">{lines}</div>'
 
     def footnotes(self) -> Sequence[w.Widget]:
         self._kept = w.HTML(layout=w.Layout(max_width="1000px"))
@@ -57,19 +59,6 @@ class View(Stage):
         if self.model == request.model and self.model is not self._model:
             self._restore({"model": self._model})  # a name became its network: no new choice
         return self._model
-
-    def _show_exceptions(self, networks: Sequence[Model]) -> None:
-        """What of the networks is not softened; nothing where all is."""
-        lines = []
-        for network in networks:
-            if network not in self._exceptions:
-                self._exceptions[network] = ""
-                # One that takes images of another size than it says cannot be asked.
-                with contextlib.suppress(Exception):
-                    self._exceptions[network] = report(network).exceptions
-            if self._exceptions[network]:
-                lines.append(html.escape(f"{network.name}: {self._exceptions[network]}"))
-        self._kept.value = "".join(f'<div class="pullback-note">{line}</div>' for line in lines)
 
     def _failed(self, request: Any, error: BaseException) -> None:
         good = self.result
@@ -110,7 +99,8 @@ def temperature_row(view: View) -> w.HBox:
     listen(units, lambda value: view.attempt("units", value))
     follow(view, "softening", show)
     follow(view, "units", lambda value: setattr(units, "value", value))
-    return row(slider, number, name, units)
+    off = off_unless_softened(view, slider, number, name, units)
+    return row(slider, number, name, units, off)
 
 
 def names_box(

@@ -60,7 +60,7 @@ class TakeawayPanel:
         for button in [*buttons, show]:
             button.layout.width = "82px"
         row = w.HBox([*buttons, show], layout=w.Layout(flex_flow="row wrap"))
-        self.box = w.VBox([row, self._link, self._lines])
+        self.box = w.HBox([row, self._link, self._lines], layout=w.Layout(flex_flow="row wrap"))
         self.box.add_class("pullback-away")
         live.observe(self._changed, [*getattr(live, "NAMES", ()), "result"])
 

@@ -29,6 +29,30 @@ def nearest_stop(temperature: float) -> int:
     return min(range(1, len(STOPS)), key=lambda i: abs(math.log(STOPS[i] / temperature)))
 
 
+OFF = "Off: no gate is softened here, so a temperature changes nothing."
+
+
+def off_unless_softened(widget: Live, *controls: w.Widget) -> w.HTML:
+    """A sentence that stands beside the controls of the temperature where they have no effect.
+
+    Args:
+        widget: A figure of networks.
+        *controls: Are disabled there; a text is hidden.
+    """
+    reason = w.HTML(f'<div class="pullback-note">{OFF}</div>')
+
+    def show(softens: bool) -> None:
+        reason.layout.display = "none" if softens else ""
+        for control in controls:
+            if isinstance(control, w.HTML):
+                control.layout.display = "" if softens else "none"
+            else:
+                control.disabled = not softens
+
+    follow(widget, "_softens", show)
+    return reason
+
+
 def temperature_controls(widget: Live, **options: Any) -> tuple[w.IntSlider, w.FloatText]:
     """A slider and a box, both for the widget's ``temperature``.
 
