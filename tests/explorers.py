@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 from networks import network
-from pullback_widgets.engine.recording import Recording
 from torch import Tensor, nn
 from waiting import SECONDS
 from widgets import Page, text_with
 
 import pullback_widgets as pw
+from pullback_widgets.engine.recording import Recording
 from pullback_widgets.figures.snapshot import Frame, Studio
 
 
@@ -25,7 +25,7 @@ Make = Callable[..., pw.Explorer]
 
 def fresh(explorer: pw.Explorer) -> Frame:
     """The choices of an explorer, computed from nothing."""
-    *_, frame = Studio().frames(explorer.state())
+    *_, frame = Studio().frames(explorer.request())
     return frame
 
 

@@ -190,7 +190,7 @@ def test_networks_and_methods_are_switched(page: Page, view: pw.Compare) -> None
     assert view.methods == ("gradient", "smoothgrad")
     assert view.wait(SECONDS) and shows(page, view)
     find(view, "mobile").value = False
-    assert "leave at least one" in view.error
+    assert "give at least one" in view.error
     assert find(view, "mobile").value and len(view.models) == 1
     find(view, "residual").value = True
     assert view.wait(SECONDS) and not view.error

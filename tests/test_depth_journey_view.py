@@ -177,7 +177,7 @@ def test_a_network_that_cannot_be_had_leaves_layers_and_channels(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("layers", "relu", "expected a list"),
+        ("layers", 3, "expected a list"),
         ("layers", ["nowhere"], "nowhere"),
         ("channels", 3, "channels is 3"),
         ("channels", [9, None, None], "Channel 9"),

@@ -22,7 +22,7 @@ def test_a_slider_that_is_dragged_leaves_out_what_it_passed(
 ) -> None:
     shown: list[float] = []
     explorer.observe(
-        lambda change: shown.append(change["new"].state.softening.temperature), "result"
+        lambda change: shown.append(change["new"].request.softening.temperature), "result"
     )
     slider = find(explorer, "pullback-temperature")
     with hold:
