@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ipywidgets as w
 
-from pullback_widgets.widgets.kit.play_button import Film
+from pullback_widgets.widgets.kit.play_button import PlayButton
 
 
-def film(value: int, seconds: float = 0.0) -> tuple[w.IntSlider, Film, list[int]]:
+def film(value: int, seconds: float = 0.0) -> tuple[w.IntSlider, PlayButton, list[int]]:
     slider = w.IntSlider(value, min=1, max=4)
     seen: list[int] = []
     slider.observe(lambda change: seen.append(change["new"]), "value")
-    return slider, Film(slider, seconds), seen
+    return slider, PlayButton(slider, seconds), seen
 
 
 def test_it_shows_every_step_to_the_end() -> None:
     _, one, seen = film(2)
     one.play().join(60)
-    assert seen == [3, 4] and one.box.description == "Film"
+    assert seen == [3, 4] and one.box.description == "PlayButton"
 
 
 def test_from_the_end_it_starts_anew() -> None:
@@ -31,7 +31,7 @@ def test_the_button_halts_it() -> None:
     one.box.click()
     assert one.box.description == "Halt"
     one.box.click()
-    assert one.box.description == "Film" and slider.value == 1
+    assert one.box.description == "PlayButton" and slider.value == 1
     thread = one.play()
     one.stop()
     thread.join(60)

@@ -20,7 +20,7 @@ from pullback_widgets.figures.declared import Request, computed, drawn
 from pullback_widgets.figures.kinds import OneOf, Whole
 from pullback_widgets.figures.result import Result
 from pullback_widgets.widgets.kit.binding import bind
-from pullback_widgets.widgets.kit.figure_widget import Stage
+from pullback_widgets.widgets.kit.figure_widget import FigureWidget
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 
@@ -54,7 +54,7 @@ class Sum(Result):
         return expression.script(f"sum(range({self.upto + 1}))")
 
 
-class Adder(Stage):
+class Adder(FigureWidget):
     """Adds the numbers up to a choice, one in each step."""
 
     TITLE = "Sum <of> numbers"

@@ -24,7 +24,7 @@ from .kit.binding import bind, listen, quietly
 from .kit.layout import row
 from .kit.network_widget import names_box, temperature_row
 from .kit.sources import network_box, upload_button
-from .kit.tiles import Board, tile_beside
+from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
 
 COLUMNS, ROWS = 8, 5
@@ -67,7 +67,7 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         **choices: Any,
     ) -> None:
         """Make the atlas and start computing; see the attributes for the arguments."""
-        self._board = Board()
+        self._board = TileBoard()
         self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
         self._drawn: Any = None
         self._anew = False

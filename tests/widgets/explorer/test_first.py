@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-import traitlets
 from explorers import Make, right
 from networks import image, network, wrap
 from widgets import Page, find, text_with
