@@ -29,7 +29,7 @@ def network(name, activation):
     parts = OrderedDict()
     for stage, width in enumerate((3, 8, 16)):
         parts[f"layer{stage + 1}_conv"] = nn.Conv2d(width, (8, 16, 16)[stage], 3, 2, 1)
-        parts[f"layer{stage + 1}.activation"] = activation()
+        parts[f"layer{stage + 1}_activation"] = activation()
     parts["head"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 7))
     names = ["soft-coated wheaten terrier", *(f"class {number} of seven" for number in range(6))]
     return pw.Model(nn.Sequential(parts).eval(), size=64, categories=names, name=name)
@@ -212,4 +212,4 @@ def test_the_walk_sees_what_is_wrong(lab_page: Callable[..., LabPage]) -> None:
         r'has \d+ px for \d+ px of "nine,\sand\smuch\smore',
     ):
         assert re.search(sentence, found), sentence
-    assert not re.search("Ten|Eleven|text \"Two", found)
+    assert not re.search('Ten|Eleven|text "Two', found)
