@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import access
@@ -206,8 +207,8 @@ def widths(lab: LabPage) -> Iterator[Viewport]:
         session.send(
             "Emulation.setDeviceMetricsOverride", {**metrics, "deviceScaleFactor": window.scale}
         )
-        width = window.width
-        lab.wait_until(lambda w=width: lab.page.evaluate(FITS, w), f"a window of {width} px")
+        fits = functools.partial(lab.page.evaluate, FITS, window.width)
+        lab.wait_until(fits, f"a window of {window.width} px")
         yield window
     session.detach()
 
