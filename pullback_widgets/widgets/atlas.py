@@ -196,7 +196,7 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
             parse=lambda text: text.strip() or EVERY_SAMPLE,
             write=lambda value: str(value) if isinstance(value, str | Path) else "",
             description="Images",
-            placeholder="a folder of images; nothing for the samples",
+            placeholder="a folder; empty: the samples",
             layout=w.Layout(width="430px"),
         )
         upload = upload_button(self, self._add, description="Add photographs", multiple=True)

@@ -120,7 +120,7 @@ class CounterfactualGrid(SofteningTraits, ExplorableFigure):
             parse=_parsed,
             write=_written,
             description="Classes",
-            placeholder="each image's own; or: espresso, golf ball, 9",
+            placeholder="own classes; or: espresso, 9",
             layout=w.Layout(width="430px"),
         )
         self._extra = names_box(

@@ -87,7 +87,7 @@ class TileBoard:
         self.words = w.HTML()
         self.words.add_class("pullback-spoken")
         self._chosen = [
-            w.Dropdown(description=name, layout=w.Layout(width="230px"))
+            w.Dropdown(description=name, layout=w.Layout(width="300px"))
             for name in ("Tile in row", "and column")
         ]
         for box in self._chosen:
