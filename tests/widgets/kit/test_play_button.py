@@ -17,7 +17,7 @@ def film(value: int, seconds: float = 0.0) -> tuple[w.IntSlider, PlayButton, lis
 def test_it_shows_every_step_to_the_end() -> None:
     _, one, seen = film(2)
     one.play().join(60)
-    assert seen == [3, 4] and one.box.description == "PlayButton"
+    assert seen == [3, 4] and one.box.description == "Film"
 
 
 def test_from_the_end_it_starts_anew() -> None:
@@ -31,7 +31,7 @@ def test_the_button_halts_it() -> None:
     one.box.click()
     assert one.box.description == "Halt"
     one.box.click()
-    assert one.box.description == "PlayButton" and slider.value == 1
+    assert one.box.description == "Film" and slider.value == 1
     thread = one.play()
     one.stop()
     thread.join(60)
