@@ -31,7 +31,7 @@ def test_ascent_streams_its_steps(lab: LabPage) -> None:
     shows(lab, pulled(lab, "'golf ball'"))
     lab.python("ten = walked('golf ball', steps=10, step_size=10.0, radius=100.0)")
     lab.python("explorer.choose(steps=10, step_size=10.0)")
-    steps = [rgb(lab, f"picture.photograph(ten[{i}].perturbed)") for i in range(10)]
+    steps = [rgb(lab, f"pixels.photograph(ten[{i}].perturbed)") for i in range(10)]
     before = find(lab, ".pullback-outcome b").first.inner_text()
 
     height, width = lab.canvas_pixels(SCREEN).shape[:2]
@@ -87,7 +87,7 @@ def test_long_ascent_leaves_the_kernel_free_and_stops(lab: LabPage) -> None:
     reached = lab.value(STEP)
     assert during <= reached
     lab.python(f"ascent = walked('golf ball', steps={reached}, step_size=1.0, radius=100.0)")
-    shows(lab, rgb(lab, "picture.photograph(ascent[-1].perturbed)"))
+    shows(lab, rgb(lab, "pixels.photograph(ascent[-1].perturbed)"))
     lab.wait_until(lambda: is_idle(lab), "idle")
     assert f"step {reached}" in find(lab, ".pullback-outcome").inner_text()
 
@@ -110,7 +110,7 @@ def test_ascent_without_a_radius(lab: LabPage) -> None:
     lab.python("explorer.choose(target='golf ball', radius=None, step_size=60.0)")
     find(lab, ".pullback-play").click()
     lab.python("ascent = walked('golf ball', steps=5, step_size=60.0, radius=None)")
-    shows(lab, rgb(lab, "picture.photograph(ascent[-1].perturbed)"))
+    shows(lab, rgb(lab, "pixels.photograph(ascent[-1].perturbed)"))
     assert lab.value("float(ascent[-1].difference.norm())") > 100
 
 

@@ -185,11 +185,11 @@ def test_layer_channel_and_position(lab: LabPage) -> None:
 def test_views(lab: LabPage) -> None:
     lab.python("explorer.target = 'golf ball'")
     lab.python("last = walked('golf ball', steps=5, step_size=20.0, radius=100.0)[-1]")
-    overlay = "picture.overlay(pw.pullback(network, 'coffee', 'golf ball'), explorer.result.image)"
+    overlay = "pixels.overlay(pw.pullback(network, 'coffee', 'golf ball'), explorer.result.image)"
     for view, expected in {
         "photograph": "seen()",
-        "difference": "picture.signed_map(last.difference)",
-        "perturbed": "picture.photograph(last.perturbed)",
+        "difference": "pixels.signed_map(last.difference)",
+        "perturbed": "pixels.photograph(last.perturbed)",
         "overlay": overlay,
         "pullback": "pulled('golf ball')",
     }.items():

@@ -110,7 +110,7 @@ moody_model = pw.Model(moody, mean=mean, std=std, size=224)
 explorer.model = moody_model
 
 def moody_pulled(image):
-    return picture.signed_map(pw.pullback(moody_model, image, None, softening=default))
+    return pixels.signed_map(pw.pullback(moody_model, image, None, softening=default))
 """)
     coffee, cat = rgb(lab, "moody_pulled('coffee')"), rgb(lab, "moody_pulled('chelsea')")
     shows(lab, coffee)
