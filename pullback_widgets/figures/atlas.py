@@ -66,12 +66,12 @@ OF_THUMBNAILS = ("channels", "softening", "side", "batch_size")
 
 @dataclass(frozen=True, eq=False)
 class AtlasRequest(Request):
-    """What a layer atlas is asked for; see :func:`layer_atlas`.
+    """What a layer atlas is asked for; see ``pw.layer_atlas``.
 
     Attributes:
         by: The order: ``"activation"``, the strongest first, or ``"channel"``.
-        search: Which channels; see :meth:`Atlas.find`.
-        shown: What a widget shows of each channel, a key of :data:`TILES`.
+        search: Which channels; see ``Atlas.find``.
+        shown: What a widget shows of each channel, a key of ``TILES``.
         page: From 0 up.
     """
 

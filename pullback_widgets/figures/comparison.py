@@ -115,7 +115,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class ComparisonRequest(Request):
-    """What a comparison is asked for; see :func:`compare`.
+    """What a comparison is asked for; see ``pw.compare``.
 
     Attributes:
         position: The place that a widget marks in all tiles, (x, y), 0 to 1 from the upper left.

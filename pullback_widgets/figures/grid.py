@@ -37,7 +37,7 @@ Shown = Literal["difference", "perturbed"]
 
 @dataclass(frozen=True, eq=False)
 class GridRequest(Walked):
-    """What a counterfactual grid is asked for; see :func:`counterfactual_grid`."""
+    """What a counterfactual grid is asked for; see ``pw.counterfactual_grid``."""
 
     FUNCTION = "counterfactual_grid"
     WIDGET = "CounterfactualGrid"

@@ -66,7 +66,7 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class JourneyRequest(Walked):
-    """What a depth journey is asked for; see :func:`depth_journey`.
+    """What a depth journey is asked for; see ``pw.depth_journey``.
 
     Attributes:
         stage: The column that a widget's controls change, from 0.

@@ -59,7 +59,7 @@ CURVES = ("outcome", "cosine")
 
 @dataclass(frozen=True, eq=False)
 class StripRequest(Walked):
-    """What a temperature strip is asked for; see :func:`temperature_strip`.
+    """What a temperature strip is asked for; see ``pw.temperature_strip``.
 
     Attributes:
         column: The temperature of a widget's large pictures, from 0, the plain gradient.

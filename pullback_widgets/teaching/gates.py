@@ -38,7 +38,7 @@ SMALLEST = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class GatePathsRequest(Request):
-    """What paths of gates are asked for; see :func:`gate_paths`."""
+    """What paths of gates are asked for; see ``pw.gate_paths``."""
 
     FUNCTION = "gate_paths"
     WIDGET = "GatePlayground"

@@ -49,7 +49,7 @@ _LINE = np.array([70, 70, 78.0])
 
 @dataclass(frozen=True, eq=False)
 class RegionsRequest(Request):
-    """What a map of linear regions is asked for; see :func:`linear_regions`."""
+    """What a map of linear regions is asked for; see ``pw.linear_regions``."""
 
     FUNCTION = "linear_regions"
     WIDGET = ""  # the RegionMap trains a network of its own

@@ -31,7 +31,7 @@ TRAINED = 0.9
 
 @dataclass(frozen=True, eq=False)
 class StabilityRequest(Request):
-    """What a training is asked for; see :func:`path_stability`."""
+    """What a training is asked for; see ``pw.path_stability``."""
 
     FUNCTION = "path_stability"
     WIDGET = "PathStabilityLab"

@@ -29,7 +29,7 @@ def open_recipe(
         image: Another image than the recipe's, or other images.
 
     Returns:
-        The widget: an ``Explorer``, a ``CounterfactualGrid``...
+        An ``Explorer``, a ``CounterfactualGrid`` or whatever the recipe is of.
 
     Raises:
         ValueError: If this is no recipe, one of a newer version, or one that needs ``model`` or

@@ -81,6 +81,7 @@ def _place(lab: LabPage, board: str, row: int, column: int) -> tuple[int, int, i
 def _picture(lab: LabPage, expression: str) -> Image.Image:
     code = (
         "(lambda p: __import__('base64').b64encode("
-        f"__import__('pullback_widgets.drawing.pixels', fromlist=['png']).png(p)).decode())({expression})"
+        "__import__('pullback_widgets.drawing.pixels', fromlist=['png']).png(p)).decode())"
+        f"({expression})"
     )
     return Image.open(io.BytesIO(base64.b64decode(lab.value(code)))).convert("RGB")
