@@ -31,9 +31,9 @@ SECONDS, FIRST_PICTURE_SECONDS = 120, 10
 # A widget computes after its cell has run, and shows what went wrong instead of raising it.
 WIDGETS_ARE_DONE = """
 import gc
-from pullback_widgets.widgets.kit.live import Live
+from pullback_widgets.widgets.kit.live import ComputingWidget
 
-for widget in [one for one in gc.get_objects() if isinstance(one, Live)]:
+for widget in [one for one in gc.get_objects() if isinstance(one, ComputingWidget)]:
     widget.wait()
     assert widget.result is not None and not widget.error, (widget, widget.error)
     print(type(widget).__name__, "is complete")

@@ -14,6 +14,7 @@ Prints medians and their ratios.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from collections.abc import Callable
 import torch
 
 import pullback_widgets as pw
-from pullback_widgets.figures.atlas import gather
+from pullback_widgets.figures.atlas import AtlasRequest, compute
 
 LAYER, CHANNELS = "blocks.3.1.bn1", range(32)
 IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")
@@ -52,16 +53,14 @@ def measure(rounds: int) -> dict[str, tuple[float, float]]:
     """Median seconds of each figure, and of the other way to it."""
     model = pw.load_model("efficientnet_lite0")
     images = list(IMAGES)  # the same object, by which an earlier atlas is known
-    known = deque(gather(model, LAYER, images, channels=CHANNELS), maxlen=1)[0]
+    asked = AtlasRequest(model, LAYER, images, channels=CHANNELS)
+    known = deque(compute(asked), maxlen=1)[0]
     temperatures = iter(0.5 + 0.001 * i for i in range(10_000))
 
     def warmer(anew: bool) -> None:
         softening = pw.Softening.relative(next(temperatures))
-        earlier = None if anew else known
-        steps = gather(
-            model, LAYER, images, channels=CHANNELS, softening=softening, earlier=earlier
-        )
-        deque(steps, maxlen=0)
+        request = dataclasses.replace(asked, softening=softening)
+        deque(compute(request, None if anew else known), maxlen=0)
 
     ways: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "grid": (

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 from networks import network
-from pullback_widgets.engine.recording import Recording
 from torch import Tensor, nn
 from waiting import SECONDS
 from widgets import Page, text_with
 
 import pullback_widgets as pw
-from pullback_widgets.figures.snapshot import Frame, Studio
+from pullback_widgets.engine.recording import Recording
+from pullback_widgets.figures.snapshot import Sessions, Snapshot
 
 
 def busy(explorer: pw.Explorer) -> bool:
@@ -23,13 +23,13 @@ def busy(explorer: pw.Explorer) -> bool:
 Make = Callable[..., pw.Explorer]
 
 
-def fresh(explorer: pw.Explorer) -> Frame:
+def fresh(explorer: pw.Explorer) -> Snapshot:
     """The choices of an explorer, computed from nothing."""
-    *_, frame = Studio().frames(explorer.state())
+    *_, frame = Sessions().frames(explorer.request())
     return frame
 
 
-def right(explorer: pw.Explorer, page: Page) -> Frame:
+def right(explorer: pw.Explorer, page: Page) -> Snapshot:
     """Waits, and checks everything against a fresh computation, bit for bit."""
     assert explorer.wait(SECONDS)
     assert explorer.error == "" and text_with(explorer, "pullback-error") == ""

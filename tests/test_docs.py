@@ -17,7 +17,7 @@ import pytest
 from skimage import data, io
 
 import pullback_widgets as pw
-from pullback_widgets.widgets.kit.live import Live
+from pullback_widgets.widgets.kit.live import ComputingWidget
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCS = REPOSITORY / "docs"
@@ -96,7 +96,7 @@ def examples(page: Path) -> list[str]:
 
 def close_widgets() -> None:
     """An example need not keep its widget in a name."""
-    for widget in [one for one in gc.get_objects() if issubclass(type(one), Live)]:
+    for widget in [one for one in gc.get_objects() if issubclass(type(one), ComputingWidget)]:
         if not widget._closed:
             widget.close()
 

@@ -31,9 +31,9 @@ def check(answer):
 LATE_PICTURE = """
 import threading
 from IPython.display import display
-from pullback_widgets.widgets.kit.live import Live
+from pullback_widgets.widgets.kit.live import ComputingWidget
 
-class Late(Live):
+class Late(ComputingWidget):
     result = 1
 
     def wait(self):

@@ -16,7 +16,7 @@ from PIL import Image
 from waiting import SECONDS
 
 from pullback_widgets.drawing.pixels import RGB
-from pullback_widgets.figures.snapshot import Frame
+from pullback_widgets.figures.snapshot import Snapshot
 
 COMMAND = {number: name for name, number in COMMANDS.items()}
 
@@ -73,7 +73,7 @@ class Page:
         canvas = find(widget, "pullback-screen")
         return [self.pictures[name] for name in self.on.get(f"IPY_MODEL_{canvas.model_id}", [])]
 
-    def shows(self, widget: Any, frame: Frame) -> bool:
+    def shows(self, widget: Any, frame: Snapshot) -> bool:
         """Whether the screen shows a frame, in the explorer's view, every byte of it."""
         wanted = [frame.picture(widget.view, widget.colour)]
         if widget.wipe > 0:

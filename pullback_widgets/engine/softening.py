@@ -9,9 +9,9 @@ from typing import Literal, get_args
 
 from .. import checks
 
-Gate = Literal["hard", "sigmoid", "normal"]
+GateKind = Literal["hard", "sigmoid", "normal"]
 Units = Literal["absolute", "relative"]
-Pool = Literal["hard", "detached", "differentiated"]
+PoolKind = Literal["hard", "detached", "differentiated"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Softening:
     """
 
     temperature: float = 0.85
-    gate: Gate = "sigmoid"
+    gate: GateKind = "sigmoid"
     units: Units = "relative"
-    pool: Pool = "detached"
+    pool: PoolKind = "detached"
     pool_temperature: float = 1.0
     factors: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, kind in (("gate", Gate), ("units", Units), ("pool", Pool)):
+        for name, kind in (("gate", GateKind), ("units", Units), ("pool", PoolKind)):
             if getattr(self, name) not in get_args(kind):
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; expected one of "

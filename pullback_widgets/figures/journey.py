@@ -42,7 +42,7 @@ Channels = Mapping[str, int] | Sequence[int | None] | None
 
 
 @dataclass(frozen=True)
-class Stage:
+class Column:
     """A column: one channel of one layer.
 
     Attributes:
@@ -108,7 +108,7 @@ class Journey(Result):
 
     request: JourneyRequest
     image: Tensor
-    stages: list[Stage]
+    stages: list[Column]
     maps: list[Tensor]
     pullbacks: Tensor = field(init=False, repr=False)
     differences: Tensor = field(init=False, repr=False)
@@ -370,7 +370,7 @@ def _fill(journey: Journey, session: Session) -> Iterator[Journey]:
             yield journey
 
 
-def _stage(session: Session, name: str, channel: int | None) -> tuple[Stage, Tensor]:
+def _stage(session: Session, name: str, channel: int | None) -> tuple[Column, Tensor]:
     """A column, and its channel's values on the image as a map."""
     if name == LOGITS:
         values = session.logits.cpu()
@@ -391,7 +391,7 @@ def _stage(session: Session, name: str, channel: int | None) -> tuple[Stage, Ten
         )
     one = values[chosen]
     plane = one.reshape(-1, one.shape[-1]) if one.dim() > 1 else one.reshape(1, -1)
-    return Stage(layer, int(chosen), strongest), plane
+    return Column(layer, int(chosen), strongest), plane
 
 
 def one_each(channels: Channels, names: Sequence[str]) -> list[int | None]:

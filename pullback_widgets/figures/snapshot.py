@@ -1,7 +1,7 @@
 """From what the controls say to what the screen shows; no widget in here.
 
-A ``SnapshotRequest`` is everything the user chose. A ``Studio`` turns requests into ``Frame``s and
-recomputes only what changed: a new image or network costs a forward pass, a new target or
+A ``SnapshotRequest`` is everything the user chose. ``Sessions`` turns requests into ``Snapshot``s
+and recomputes only what changed: a new image or network costs a forward pass, a new target or
 temperature one backward pass, a new view nothing.
 """
 
@@ -126,7 +126,7 @@ class LayerView:
 
 
 @dataclass(eq=False, repr=False)
-class Frame(Result):
+class Snapshot(Result):
     """What the screen shows, and all numbers beside it.
 
     Attributes:
@@ -317,16 +317,16 @@ class Frame(Result):
         return f"{what} {before:.3g} → {after:.3g} after {steps} of ascent"
 
 
-class Studio:
-    """Turns requests into frames, one thread at a time."""
+class Sessions:
+    """Turns requests into snapshots, one thread at a time, and keeps what the last one needed."""
 
-    # A recorded session holds all activations of a network. Only the studios used last keep
+    # A recorded session holds all activations of a network. Only those used last keep
     # theirs, so that a cell run ten times does not hold ten; the others record again when touched.
-    _recent: ClassVar[list[weakref.ref[Studio]]] = []
+    _recent: ClassVar[list[weakref.ref[Sessions]]] = []
     _recent_lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, progress: Callable[[str, int, int], None] | None = None) -> None:
-        """Make a studio.
+        """Make it.
 
         Args:
             progress: Called with a network's name, bytes done and bytes in all, while it downloads.
@@ -335,7 +335,7 @@ class Studio:
         self._session: Session | None = None
         self._key: tuple[Model, Any] | None = None
         self._view: LayerView | None = None
-        self._last: Frame | None = None
+        self._last: Snapshot | None = None
 
     def model(self, model: Model | str) -> Model:
         """The network, loaded if it is a name; its report will be seen in the widget."""
@@ -357,7 +357,7 @@ class Studio:
         self._touch()
         return session
 
-    def frames(self, request: SnapshotRequest) -> Generator[Frame, None, None]:
+    def frames(self, request: SnapshotRequest) -> Generator[Snapshot, None, None]:
         """Compute a request; one frame, or one for each step of ascent where a view shows it.
 
         Raises:
@@ -379,7 +379,7 @@ class Studio:
             pulled = session.pullback(target, request.softening).cpu()
             last = None
         _check_finite(pulled, "pullback")
-        frame = Frame(
+        frame = Snapshot(
             request,
             model,
             session.image,
@@ -429,14 +429,14 @@ class Studio:
         return self._view
 
     def _touch(self) -> None:
-        with Studio._recent_lock:
-            others = [ref for ref in Studio._recent if ref() not in (None, self)]
-            Studio._recent[:] = [weakref.ref(self), *others]
-            for ref in Studio._recent[2:]:
+        with Sessions._recent_lock:
+            others = [ref for ref in Sessions._recent if ref() not in (None, self)]
+            Sessions._recent[:] = [weakref.ref(self), *others]
+            for ref in Sessions._recent[2:]:
                 idle = ref()
                 if idle is not None:
                     idle._session = None
-            del Studio._recent[2:]
+            del Sessions._recent[2:]
 
 
 def layer_view(session: Session, layer: str) -> LayerView:

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from ..drawing import chart
 from ..drawing.words import counted
 from ..widgets.kit.binding import SPOKEN_LABEL, bind
-from ..widgets.kit.figure_widget import Stage
+from ..widgets.kit.figure_widget import FigureWidget
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
 from .gates import LONGEST, PATHS, GatePaths, GatePathsRequest, compute
 
 
-class GatePlayground(Stage):
+class GatePlayground(FigureWidget):
     """Hard and soft gates, and what is left of a gradient after a path of them.
 
     Attributes:

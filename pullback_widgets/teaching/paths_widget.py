@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ..drawing import chart
 from ..drawing.words import counted
 from ..widgets.kit.binding import bind, follow, listen
-from ..widgets.kit.figure_widget import Stage
+from ..widgets.kit.figure_widget import FigureWidget
 from ..widgets.kit.layout import row
 from .data import SOURCES
 from .kinds import Count
@@ -27,7 +27,7 @@ MOST_EPOCHS = 1000
 """So many epochs are as long as one looks at."""
 
 
-class PathStabilityLab(Stage):
+class PathStabilityLab(FigureWidget):
     """Trains a small ReLU network on real images and shows how stable its gates were.
 
     Attributes:

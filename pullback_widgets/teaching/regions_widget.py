@@ -21,7 +21,7 @@ from ..figures.kinds import OneOf, Whole
 from ..figures.result import completed
 from ..widgets.kit.binding import bind, follow, listen, quietly
 from ..widgets.kit.canvas import Canvas, draw, put, sharp_canvas
-from ..widgets.kit.figure_widget import Stage
+from ..widgets.kit.figure_widget import FigureWidget
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
 from . import regions
@@ -73,7 +73,7 @@ class RegionMapRequest(Request):
     held: int = field(default=PROBE, metadata=viewed(Whole(PROBE)))
 
 
-class RegionMap(Stage):
+class RegionMap(FigureWidget):
     """A ReLU network of two inputs on a canvas: its linear regions, gradients and pullbacks.
 
     Drag a point and the network learns on; press anywhere else and the cross moves there. A recipe

@@ -24,7 +24,7 @@ from .kit.binding import bind, listen, quietly
 from .kit.layout import row
 from .kit.network_widget import names_box, temperature_row
 from .kit.sources import network_box, upload_button
-from .kit.tiles import Board, tile_beside
+from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
 
 COLUMNS, ROWS = 8, 5
@@ -67,7 +67,7 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         **choices: Any,
     ) -> None:
         """Make the atlas and start computing; see the attributes for the arguments."""
-        self._board = Board()
+        self._board = TileBoard()
         self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
         self._drawn: Any = None
         self._anew = False
@@ -196,7 +196,7 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
             parse=lambda text: text.strip() or EVERY_SAMPLE,
             write=lambda value: str(value) if isinstance(value, str | Path) else "",
             description="Images",
-            placeholder="a folder of images; nothing for the samples",
+            placeholder="a folder; empty: the samples",
             layout=w.Layout(width="430px"),
         )
         upload = upload_button(self, self._add, description="Add photographs", multiple=True)

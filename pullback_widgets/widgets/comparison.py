@@ -23,11 +23,11 @@ from ..methods.captum_methods import METHODS
 from ..networks.catalogue import CATALOGUE, entry_label, is_cached, listed_names
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen
-from .kit.figure_widget import Stage
+from .kit.figure_widget import FigureWidget
 from .kit.layout import row
 from .kit.network_widget import class_box, temperature_row
 from .kit.sources import image_box, upload_button
-from .kit.tiles import Board, tile_beside
+from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
 
 LEFT, LARGEST = 150, 136
@@ -81,7 +81,7 @@ class Compare(SofteningTraits, ExplorableFigure):
 
         By default the networks that need no download are compared.
         """
-        self._board = Board()
+        self._board = TileBoard()
         self._board.on_click = lambda row, column, x, y: self.guard(
             lambda: self.place(row, column, x, y)
         )
@@ -145,10 +145,10 @@ class Compare(SofteningTraits, ExplorableFigure):
         last, self._anew = None if self._anew else self.result, False
         columns = [Column("pullback", softening) for softening in request.softenings]
         columns += columns_of(request.softenings, request.methods)[len(set(columns)) :]
-        return comparison.compute(request, columns, last=last, load=self._studio.model)
+        return comparison.compute(request, columns, last=last, load=self._sessions.model)
 
     def _failed(self, request: ComparisonRequest, error: BaseException) -> None:
-        Stage._failed(self, request, error)
+        FigureWidget._failed(self, request, error)
 
     # What is seen.
 

@@ -10,11 +10,11 @@ import traitlets as t
 
 from .explorer.explorer import Explorer
 from .kit.layout import heading
-from .kit.network_widget import View
-from .kit.tiles import Board
+from .kit.network_widget import NetworkFigureWidget
+from .kit.tiles import TileBoard
 
 
-class ExplorableFigure(View):
+class ExplorableFigure(NetworkFigureWidget):
     """A figure of a network whose tiles open in an Explorer.
 
     Attributes:
@@ -23,7 +23,7 @@ class ExplorableFigure(View):
 
     explorer = t.Any(None, allow_none=True, read_only=True)
 
-    _board: Board
+    _board: TileBoard
     """What the figure stands on."""
 
     def footnotes(self) -> Sequence[w.Widget]:

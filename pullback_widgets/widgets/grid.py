@@ -24,7 +24,7 @@ from .kit.binding import bind, follow, listen, quietly
 from .kit.layout import row
 from .kit.network_widget import names_box, steps_box, temperature_row
 from .kit.sources import network_box, upload_button
-from .kit.tiles import Board, margin, tile_beside
+from .kit.tiles import TileBoard, margin, tile_beside
 from .kit.traits import SofteningTraits
 
 DEFAULT_IMAGES = ("coffee", "chelsea", "rocket", "motorcycle")
@@ -60,7 +60,7 @@ class CounterfactualGrid(SofteningTraits, ExplorableFigure):
         **choices: Any,
     ) -> None:
         """Make the grid and start computing; see the attributes for the arguments."""
-        self._board = Board()
+        self._board = TileBoard()
         self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
         self._drawn: tuple[Any, Any] = (None, None)
         self._known = photographs(list(SAMPLES))
@@ -120,7 +120,7 @@ class CounterfactualGrid(SofteningTraits, ExplorableFigure):
             parse=_parsed,
             write=_written,
             description="Classes",
-            placeholder="each image's own; or: espresso, golf ball, 9",
+            placeholder="own classes; or: espresso, 9",
             layout=w.Layout(width="430px"),
         )
         self._extra = names_box(

@@ -22,7 +22,7 @@ from .kit.binding import listen, quietly
 from .kit.layout import row
 from .kit.network_widget import steps_box, temperature_row
 from .kit.sources import image_box, network_box, upload_button
-from .kit.tiles import Board, tile_beside
+from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
 
 LABELS = 88
@@ -54,7 +54,7 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
         self, model: Any = "efficientnet_lite0", image: Any = "coffee", **choices: Any
     ) -> None:
         """Make the journey and start computing; see the attributes for the arguments."""
-        self._board = Board()
+        self._board = TileBoard()
         self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
         self._drawn: Journey | None = None
         self._anew = False

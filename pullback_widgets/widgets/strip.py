@@ -22,9 +22,9 @@ from .explorable import ExplorableFigure
 from .kit.binding import SPOKEN_LABEL, bind, follow, listen, quietly
 from .kit.layout import row
 from .kit.network_widget import class_box, steps_box
-from .kit.play_button import Film
+from .kit.play_button import PlayButton
 from .kit.sources import image_box, network_box, upload_button
-from .kit.tiles import GAP, Board, tile_beside
+from .kit.tiles import GAP, TileBoard, tile_beside
 
 LABELS, LARGE = 88, 224
 FRAME_SECONDS = 0.6
@@ -63,7 +63,7 @@ class TemperatureStrip(ExplorableFigure):
         **choices: Any,
     ) -> None:
         """Make the strip and start computing; see the attributes for the arguments."""
-        self._board, self._film = Board(), Board(LARGE)
+        self._board, self._film = TileBoard(), TileBoard(LARGE)
         self._board.on_click = lambda row, column, x, y: self.guard(lambda: self.pick(row, column))
         self._film.on_click = lambda row, number, x, y: self.guard(
             lambda: self.pick(number - 1, self.column)
@@ -173,7 +173,7 @@ class TemperatureStrip(ExplorableFigure):
             listen(control, lambda column: self.attempt("column", column))
         follow(self, "column", self._show_column)
         self._unseen.append(self._film.chooser)  # only the upper board's tiles are chosen
-        film = row(Film(self._slider, FRAME_SECONDS).box, self._slider, self._chosen_column)
+        film = row(PlayButton(self._slider, FRAME_SECONDS).box, self._slider, self._chosen_column)
         return w.VBox([self._board.box, film, self._film.box, self._film.words])
 
     def _show_column(self, column: int) -> None:
@@ -228,7 +228,7 @@ def _temperature(result: Strip, column: int) -> str:
     return " · ".join(dict.fromkeys(labels))
 
 
-def _curve(result: Strip, curve: str, board: Board) -> RGB:
+def _curve(result: Strip, curve: str, board: TileBoard) -> RGB:
     """A curve as wide as the board's tiles, every point under the middle of its own."""
     from matplotlib.figure import Figure
     from PIL import Image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import access
@@ -46,7 +47,7 @@ FITS = """width => {
 FAULTS = """root => {
     const SPOKEN = '.pullback-spoken, .pullback-spoken-label > .widget-label';
     const REPLACED = '.pullback-upload';  // shows its tooltip in place of its text
-    const SCROLLS = '.pullback-scrolls, .pullback-code, .pullback-error pre';
+    const SCROLLS = ':has(> .pullback-board), .pullback-code, .pullback-error pre';
     const CONTROLS = 'a[href], button, canvas, input, select, summary, textarea, .noUi-target,' +
         ' .noUi-handle, .progress, svg, img';
     const SLACK = 1.5;
@@ -93,16 +94,20 @@ FAULTS = """root => {
     // What is cut off, by the thing itself or by anything around it.
     const clips = value => value !== 'visible';
     for (const {one, what, rects, text} of items) {
+        let parts = rects;
         for (let around = text ? one : one.parentElement; around; around = around.parentElement) {
-            if (around.matches(SCROLLS) || around === document.body) break;
             const {overflowX, overflowY} = style(around);
             if (!clips(overflowX) && !clips(overflowY)) continue;
+            if (around.matches(SCROLLS) && overflowX === 'auto') {
+                parts = [around.getBoundingClientRect()];
+                continue;
+            }
             const inside = root.contains(around);  // the page itself may scroll down
             const outer = around.getBoundingClientRect();
             const left = outer.left + around.clientLeft, top = outer.top + around.clientTop;
             const right = left + around.clientWidth, bottom = top + around.clientHeight;
             let cut = false;
-            for (const rect of rects) {
+            for (const rect of parts) {
                 const across = clips(overflowX) &&
                     Math.max(left - rect.left, rect.right - right);
                 const down = inside && clips(overflowY) &&
@@ -123,7 +128,7 @@ FAULTS = """root => {
     const ruler = document.createElement('canvas').getContext('2d');
     for (const {one, what} of items) {
         const choice = one.tagName === 'SELECT';
-        if (!choice && one.tagName !== 'INPUT') continue;
+        if (!choice && !one.matches('input:not([type=checkbox], [type=radio])')) continue;
         const {font, paddingLeft, paddingRight} = style(one);
         const arrow = choice ? 16 : 0;
         ruler.font = font;
@@ -135,7 +140,17 @@ FAULTS = """root => {
                 JSON.stringify(words));
     }
 
-    // What lies over another. Lines of text may touch.
+    // What lies over another. Lines of text may touch; what is scrolled away is not there.
+    for (const item of items) {
+        let around = item.text ? item.one : item.one.parentElement;
+        for (; around; around = around.parentElement) {
+            if (!around.matches(SCROLLS)) continue;
+            const window = around.getBoundingClientRect();
+            item.rects = item.rects.map(rect => box(
+                Math.max(rect.left, window.left), Math.max(rect.top, window.top),
+                Math.min(rect.right, window.right), Math.min(rect.bottom, window.bottom)));
+        }
+    }
     const over = (a, b, slack) =>
         Math.min(a.right, b.right) - Math.max(a.left, b.left) > slack &&
         Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > slack;
@@ -192,8 +207,8 @@ def widths(lab: LabPage) -> Iterator[Viewport]:
         session.send(
             "Emulation.setDeviceMetricsOverride", {**metrics, "deviceScaleFactor": window.scale}
         )
-        width = window.width
-        lab.wait_until(lambda w=width: lab.page.evaluate(FITS, w), f"a window of {width} px")
+        fits = functools.partial(lab.page.evaluate, FITS, window.width)
+        lab.wait_until(fits, f"a window of {window.width} px")
         yield window
     session.detach()
 

@@ -16,18 +16,18 @@ import traitlets as t
 from ...engine.layer import unknown_layer
 from ...engine.session import with_indices
 from ...engine.target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
-from ...figures.snapshot import ASCENDED, Frame, SnapshotRequest
+from ...figures.snapshot import ASCENDED, Snapshot, SnapshotRequest
 from ...networks.catalogue import entry
-from ..kit.live import Live
+from ..kit.live import ComputingWidget
 from ..kit.traits import SofteningTraits
 
 
-class Choices(SofteningTraits, Live):
+class ExplorerChoices(SofteningTraits, ComputingWidget):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
     REQUEST = SnapshotRequest
 
-    result = t.Instance(Frame, allow_none=True, read_only=True)
+    result = t.Instance(Snapshot, allow_none=True, read_only=True)
 
     def __init__(self, **options: Any) -> None:
         self._plays = 0
@@ -121,7 +121,7 @@ class Choices(SofteningTraits, Live):
     # Checking: one clear sentence, raised where the choice is made.
 
     @property
-    def known(self) -> Frame | None:
+    def known(self) -> Snapshot | None:
         """The newest frame, if it is about the chosen network: what choices are checked against."""
         return self.result if self.result is not None and self.result.model is self.model else None
 

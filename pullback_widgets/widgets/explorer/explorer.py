@@ -1,7 +1,7 @@
 """The Explorer: pick a neuron and a temperature, see the pullback at once.
 
 A change of a choice goes, as a frozen ``SnapshotRequest``, to a worker thread that knows only the
-newest one. What it computes comes back as ``Frame``s, which are drawn. The controls only set
+newest one. What it computes comes back as ``Snapshot``s, which are drawn. The controls only set
 choices.
 """
 
@@ -17,21 +17,21 @@ from torch import Tensor, nn
 from ...engine.model import Model
 from ...engine.session import Session
 from ...engine.target import LOGITS, Unit
-from ...figures.snapshot import Frame, SnapshotRequest
+from ...figures.snapshot import Snapshot, SnapshotRequest
 from ...networks.catalogue import CATALOGUE
-from ..kit.accordion import Folds
+from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
 from ..kit.layout import row
-from ..kit.network_widget import View
-from .choices import Choices
+from ..kit.network_widget import NetworkFigureWidget
+from .choices import ExplorerChoices
 from .gate_curve import WIDTH
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
-from .wipe import Screen
+from .wipe import WipeCanvas
 
 EMBEDDED = next(iter(CATALOGUE))
 
 
-class Explorer(Choices, View):
+class Explorer(ExplorerChoices, NetworkFigureWidget):
     """See what a neuron responds to, live. Every control is also an attribute.
 
     Attributes:
@@ -53,14 +53,14 @@ class Explorer(Choices, View):
         compare: The view that dragging on the picture wipes to.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
-        result: The newest ``Frame`` (read only); observe it to follow the computation. Observers
+        result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
         notes: Sentences that stay under the picture; a recipe says here what is not as it was.
     """
 
     TITLE = "Explorer"
-    RESULT = Frame
+    RESULT = Snapshot
     TAKES_TIME = False
     TAKES_TURNS = False
     CAPTION = "pullback-caption"
@@ -129,16 +129,16 @@ class Explorer(Choices, View):
         if self._refused and self.result is not None:
             self._neuron.show(self.result)
 
-    def steps_of(self, request: SnapshotRequest) -> Iterator[Frame]:
-        return self._studio.frames(request)
+    def steps_of(self, request: SnapshotRequest) -> Iterator[Snapshot]:
+        return self._sessions.frames(request)
 
-    def drew(self, result: Frame) -> None:
+    def drew(self, result: Snapshot) -> None:
         self._softens = result.softens
         for panel in (self._neuron, self._temperature, self._ascent, self._source):
             panel.show(result)
 
     def status(self, share: float, idle: bool) -> str:
-        frame: Frame | None = self.result
+        frame: Snapshot | None = self.result
         if not idle:
             step = frame.step if frame is not None and share else None
             return "computing" if step is None else f"step {step.index} of {self.steps}"
@@ -148,7 +148,7 @@ class Explorer(Choices, View):
         return f"{now()} · {1000 * frame.seconds:.0f} ms · {where}"
 
     def _failed(self, request: SnapshotRequest, error: BaseException) -> None:
-        good: Frame | None = self.result
+        good: Snapshot | None = self.result
         wanted = isinstance(request.model, str) and self.model == request.model
         at_start = (self.layer, self.channel, self.position) == (LOGITS, None, None)
         self._bar.layout.visibility = "hidden"
@@ -169,7 +169,7 @@ class Explorer(Choices, View):
     # What is seen.
 
     def arranged(self) -> Sequence[w.Widget]:
-        self._screen = Screen()
+        self._screen = WipeCanvas()
         self._unseen += self._screen.sources
         self._screen.on_pick = self._picked
         self._screen.on_wipe = lambda share: self.attempt("wipe", share)
@@ -186,7 +186,7 @@ class Explorer(Choices, View):
             SourcePanel(self),
             ViewPanel(self),
         )
-        folded = Folds(
+        folded = KeyboardAccordion(
             {
                 "Photograph and network": self._source.box,
                 "Ascent settings": self._ascent.settings,
@@ -212,7 +212,7 @@ class Explorer(Choices, View):
         )
         return [w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", overflow="visible"))]
 
-    def show(self, result: Frame) -> None:
+    def show(self, result: Snapshot) -> None:
         colour, view, compare = self.colour, self.view, self.compare
         self._screen.show(
             result.picture(view, colour),
@@ -223,13 +223,13 @@ class Explorer(Choices, View):
         )
         self._screen.box.say(self._title(result))
 
-    def _title(self, result: Frame) -> str:
+    def _title(self, result: Snapshot) -> str:
         how = result.how(result.request.softening)
         return _words(
             self.view, html.escape(result.title), f'<span class="pullback-how">{how}</span>'
         )
 
-    def caption(self, result: Frame) -> str:
+    def caption(self, result: Snapshot) -> str:
         exceptions = html.escape(result.report.exceptions)
         return (
             f"<div>{self._title(result)}</div><div>{result.legend(self.view)}</div>"
@@ -246,7 +246,7 @@ class Explorer(Choices, View):
             self.attempt("position", position)
 
 
-def _cell(frame: Frame) -> tuple[float, float, float, float] | None:
+def _cell(frame: Snapshot) -> tuple[float, float, float, float] | None:
     """Where the chosen unit's cell lies on the picture: left, top, width, height as shares."""
     grid = frame.view.layer.shape[1:]
     target = frame.target

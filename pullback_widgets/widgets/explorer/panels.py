@@ -10,13 +10,13 @@ import ipywidgets as w
 from ...engine.model import Model
 from ...engine.softening import Softening
 from ...engine.target import LOGITS, Channel, Logit, Unit
-from ...figures.snapshot import VIEWS, Frame
+from ...figures.snapshot import VIEWS, Snapshot
 from ..kit.binding import bind, follow, listen, quietly
 from ..kit.layout import heading
 from ..kit.sources import image_box, network_box, upload_button
 from ..kit.temperature import off_unless_softened, temperature_controls
 from .channel_strip import ChannelStrip
-from .choices import Choices
+from .choices import ExplorerChoices
 from .gate_curve import WIDTH, GateCurve
 
 PRESETS = {
@@ -35,7 +35,7 @@ def _row(*children: w.Widget, **layout: Any) -> w.HBox:
 class NeuronPanel:
     """Layer, then class or channel and position."""
 
-    def __init__(self, explorer: Choices) -> None:
+    def __init__(self, explorer: ExplorerChoices) -> None:
         self.explorer = explorer
         self.layer = w.Dropdown(
             options=[("logits", LOGITS)],
@@ -117,7 +117,7 @@ class NeuronPanel:
         self._classes.layout.display = "" if logits else "none"
         self._channels.layout.display = "none" if logits else ""
 
-    def show(self, frame: Frame) -> None:
+    def show(self, frame: Snapshot) -> None:
         """The network's layers and classes, and what was chosen."""
         with quietly():
             if self._models is not frame.model:
@@ -174,7 +174,7 @@ def class_option(model: Model, index: int) -> str:
 class TemperaturePanel:
     """The temperature, its presets, and the gate over the pre-activations."""
 
-    def __init__(self, explorer: Choices) -> None:
+    def __init__(self, explorer: ExplorerChoices) -> None:
         self.explorer = explorer
         slider, number = temperature_controls(
             explorer, layout=w.Layout(width=f"{WIDTH - 90}px", margin="0")
@@ -220,7 +220,7 @@ class TemperaturePanel:
         if not softening.is_hard:
             self.units.value = softening.units
 
-    def show(self, frame: Frame) -> None:
+    def show(self, frame: Snapshot) -> None:
         """The gate over the chosen layer's pre-activations; none where none is softened."""
         self.curve.box.layout.display = "" if frame.softens else "none"
         if not frame.softens:
@@ -234,7 +234,7 @@ class TemperaturePanel:
 class AscentPanel:
     """Play and stop, and what became of the target."""
 
-    def __init__(self, explorer: Choices) -> None:
+    def __init__(self, explorer: ExplorerChoices) -> None:
         self.play = w.Button(
             description="Play",
             icon="play",
@@ -280,7 +280,7 @@ class AscentPanel:
         self.play.on_click(lambda _: explorer.guard(explorer.play))
         self.stop.on_click(lambda _: explorer.guard(explorer.stop))
 
-    def show(self, frame: Frame) -> None:
+    def show(self, frame: Snapshot) -> None:
         """The target before and after."""
         step = frame.step
         if frame.probability is not None:
@@ -309,7 +309,7 @@ def percent(probability: float | None) -> str:
 class SourcePanel:
     """The photograph and the network."""
 
-    def __init__(self, explorer: Choices) -> None:
+    def __init__(self, explorer: ExplorerChoices) -> None:
         self.image, self.upload = image_box(explorer), upload_button(explorer)
         self.network = network_box(explorer)
         for control in (self.image, self.network, self.upload):
@@ -320,7 +320,7 @@ class SourcePanel:
         self.report = w.HTML(layout=w.Layout(width=f"{WIDTH - 50}px"))
         self.box = w.VBox([self.image, self.upload, self.network, self.report])
 
-    def show(self, frame: Frame) -> None:
+    def show(self, frame: Snapshot) -> None:
         """What of the network is softened."""
         text = html.escape(frame.report.sentence)
         self.report.value = f'<div class="pullback-note">{text}</div>'
@@ -329,7 +329,7 @@ class SourcePanel:
 class ViewPanel:
     """What the screen shows."""
 
-    def __init__(self, explorer: Choices) -> None:
+    def __init__(self, explorer: ExplorerChoices) -> None:
         self.view = w.ToggleButtons(
             options=list(VIEWS),
             style={"button_width": "96px"},

@@ -15,7 +15,7 @@ from ...drawing.pixels import MID_GREY, RGB
 from ..kit.canvas import LOCK, Canvas, draw, put, sharp_canvas
 
 
-class Screen:
+class WipeCanvas:
     """The large canvas.
 
     Pictures keep the network's resolution; the browser enlarges them with smoothing off onto a

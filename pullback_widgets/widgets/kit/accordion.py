@@ -10,7 +10,7 @@ import ipywidgets as w
 from .binding import listen, quietly
 
 
-class Folds(w.VBox):
+class KeyboardAccordion(w.VBox):
     """Titles under each other, of which at most one is open.
 
     ipywidgets' own ``Accordion`` is not reached by the keyboard.

@@ -13,7 +13,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from .live import Live
+from .live import ComputingWidget
 
 SPOKEN_LABEL = "pullback-spoken-label"
 """CSS class of a control whose description is for screen readers only: it stands beside already."""
@@ -42,7 +42,7 @@ def listen(control: w.Widget, react: Callable[[Any], None], name: str = "value")
     control.observe(changed, name)
 
 
-def follow(widget: Live, trait: str, show: Callable[[Any], None]) -> None:
+def follow(widget: ComputingWidget, trait: str, show: Callable[[Any], None]) -> None:
     """Keep a control showing a choice, without its setting the choice in turn."""
 
     def quiet_show(value: Any) -> None:
@@ -52,7 +52,7 @@ def follow(widget: Live, trait: str, show: Callable[[Any], None]) -> None:
     widget.follow(trait, quiet_show)
 
 
-def bind(widget: Live, trait: str, control: w.Widget) -> None:
+def bind(widget: ComputingWidget, trait: str, control: w.Widget) -> None:
     """Keep a control's value and a trait of the widget equal."""
     listen(control, lambda value: widget.attempt(trait, value))
     follow(widget, trait, lambda value: setattr(control, "value", value))

@@ -17,8 +17,8 @@ from ...figures.declared import choices
 from ...figures.result import Result
 from .binding import follow
 from .layout import heading, row, style_sheet
-from .live import Live
-from .save_buttons import TakeawayPanel
+from .live import ComputingWidget
+from .save_buttons import SaveButtons
 from .traits import CheckedTraits
 from .turn import TURNS, give_memory_back
 from .worker import Worker
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Stage(CheckedTraits, Live):
+class FigureWidget(CheckedTraits, ComputingWidget):
     """A figure as a live widget: it appears while it is computed.
 
     It says what it is a figure of (``REQUEST``, whose choices are its traits), how that is computed
@@ -289,7 +289,7 @@ class Stage(CheckedTraits, Live):
         self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
         follow(self, "notes", self._show_notes)
         self._unseen += [self._nothing, self._go, self._halt, self._bar, self._status]
-        self._take_away = TakeawayPanel(
+        self._take_away = SaveButtons(
             self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem
         )
         self.children = [style_sheet(), *self.arranged()]

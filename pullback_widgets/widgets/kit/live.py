@@ -14,7 +14,7 @@ import traitlets as t
 from .worker import Worker
 
 
-class Live(w.VBox):
+class ComputingWidget(w.VBox):
     """A widget that computes in a thread of its own and keeps its controls and choices equal.
 
     Attributes:

@@ -14,22 +14,22 @@ from ...drawing import words
 from ...engine.model import Model
 from ...engine.softening import Softening
 from ...figures.result import Result
-from ...figures.snapshot import Studio
+from ...figures.snapshot import Sessions
 from ...networks.catalogue import entry
 from .binding import SPOKEN_LABEL, bind, follow, listen
-from .figure_widget import Stage
+from .figure_widget import FigureWidget
 from .layout import row
 from .temperature import off_unless_softened, temperature_controls
 
 
-class View(Stage):
+class NetworkFigureWidget(FigureWidget):
     """A figure of a network, which may be a name; what of it is not softened is said."""
 
     _softens = t.Bool(True)
     """Whether the temperature changes anything; see :attr:`Result.softens`."""
 
     def __init__(self, **choices: Any) -> None:
-        self._studio = Studio(self._downloading)
+        self._sessions = Sessions(self._downloading)
         super().__init__(**choices)
 
     def steps_of(self, request: Any) -> Iterator[Result]:
@@ -55,7 +55,7 @@ class View(Stage):
 
     def _loaded(self, request: Any) -> Model:
         """The chosen network."""
-        self._model = self._studio.model(request.model)
+        self._model = self._sessions.model(request.model)
         if self.model == request.model and self.model is not self._model:
             self._restore({"model": self._model})  # a name became its network: no new choice
         return self._model
@@ -75,7 +75,7 @@ class View(Stage):
         self._say_status(f"downloading {title}: {megabytes}", busy=True)
 
 
-def temperature_row(view: View) -> w.HBox:
+def temperature_row(view: NetworkFigureWidget) -> w.HBox:
     """The temperature, what the softening is called, and the temperature's units."""
     slider, number = temperature_controls(
         view,
@@ -104,7 +104,7 @@ def temperature_row(view: View) -> w.HBox:
 
 
 def names_box(
-    view: View,
+    view: NetworkFigureWidget,
     trait: str,
     *,
     parse: Callable[[str], Any],
@@ -118,7 +118,7 @@ def names_box(
     return box
 
 
-def steps_box(view: View) -> w.BoundedIntText:
+def steps_box(view: NetworkFigureWidget) -> w.BoundedIntText:
     """The number of steps of ascent."""
     box = w.BoundedIntText(min=1, max=100, description="Steps", continuous_update=False)
     box.layout.width, box.style.description_width = "130px", "44px"
@@ -126,7 +126,7 @@ def steps_box(view: View) -> w.BoundedIntText:
     return box
 
 
-def class_box(view: View, empty: str) -> w.Text:
+def class_box(view: NetworkFigureWidget, empty: str) -> w.Text:
     """A line of text for the target's class, by name or number.
 
     Args:

@@ -7,7 +7,7 @@ import threading
 import ipywidgets as w
 
 
-class Film:
+class PlayButton:
     """Plays and stops; at the end it starts anew.
 
     ipywidgets' own ``Play`` does without a kernel, but a screen reader finds no names on its

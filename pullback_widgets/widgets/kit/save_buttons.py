@@ -13,13 +13,13 @@ from pathlib import Path
 
 import ipywidgets as w
 
-from .live import Live
+from .live import ComputingWidget
 
 LARGEST_LINK = 20_000_000
 """Bytes that a link in the page may hold; what is larger is written beside the notebook."""
 
 
-class TakeawayPanel:
+class SaveButtons:
     """A row of buttons, one for each kind of file, and one for the code.
 
     What is offered belongs to the choices that hold: a link goes with the first change, and code
@@ -31,7 +31,7 @@ class TakeawayPanel:
 
     def __init__(
         self,
-        live: Live,
+        live: ComputingWidget,
         endings: Sequence[str],
         save: Callable[[Path], Path],
         code: Callable[[], str],

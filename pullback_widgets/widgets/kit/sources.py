@@ -11,13 +11,13 @@ from ...engine.image import SAMPLES
 from ...engine.model import Model
 from ...networks.catalogue import entry_label, listed_names
 from .binding import follow, listen, quietly
-from .live import Live
+from .live import ComputingWidget
 
 OWN = "(your own)"
 """How lists call a photograph or network that has no name there."""
 
 
-def image_box(widget: Live) -> w.Dropdown:
+def image_box(widget: ComputingWidget) -> w.Dropdown:
     """The sample photographs, and the user's own if there is one."""
     box = w.Dropdown(options=[], description="Photograph")
     own: list[Any] = []
@@ -36,7 +36,7 @@ def image_box(widget: Live) -> w.Dropdown:
 
 
 def upload_button(
-    widget: Live, take: Callable[[str, bytes], None] | None = None, **options: Any
+    widget: ComputingWidget, take: Callable[[str, bytes], None] | None = None, **options: Any
 ) -> w.FileUpload:
     """Takes photographs; a file that is none is refused and what was there stays.
 
@@ -76,7 +76,7 @@ def upload_button(
     return button
 
 
-def network_box(widget: Live) -> w.Dropdown:
+def network_box(widget: ComputingWidget) -> w.Dropdown:
     """The networks of the catalogue, others that are here, and the user's own if there is one."""
     box = w.Dropdown(options=[], description="Network")
     own: list[Model] = []

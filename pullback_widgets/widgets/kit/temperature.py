@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from .binding import SPOKEN_LABEL, bind, follow, listen
-from .live import Live
+from .live import ComputingWidget
 
 
 def _temperatures() -> list[float]:
@@ -32,7 +32,7 @@ def nearest_stop(temperature: float) -> int:
 OFF = "Off: no gate is softened here, so a temperature changes nothing."
 
 
-def off_unless_softened(widget: Live, *controls: w.Widget) -> w.HTML:
+def off_unless_softened(widget: ComputingWidget, *controls: w.Widget) -> w.HTML:
     """A sentence that stands beside the controls of the temperature where they have no effect.
 
     Args:
@@ -53,7 +53,9 @@ def off_unless_softened(widget: Live, *controls: w.Widget) -> w.HTML:
     return reason
 
 
-def temperature_controls(widget: Live, **options: Any) -> tuple[w.IntSlider, w.FloatText]:
+def temperature_controls(
+    widget: ComputingWidget, **options: Any
+) -> tuple[w.IntSlider, w.FloatText]:
     """A slider and a box, both for the widget's ``temperature``.
 
     The box takes numbers between the slider's stops. It is also what a screen reader names:

@@ -48,14 +48,14 @@ def margin(rows: Sequence[str]) -> int:
 
 
 class Tile(NamedTuple):
-    """What stands on a tile; see :meth:`Board.put`."""
+    """What stands on a tile; see :meth:`TileBoard.put`."""
 
     content: RGB | str
     caption: str | None = ""
     span: int = 1
 
 
-class Board:
+class TileBoard:
     """A table of pictures.
 
     All lengths are CSS pixels; the canvas has twice as many of its own, so that tiles are crisp on
@@ -87,7 +87,7 @@ class Board:
         self.words = w.HTML()
         self.words.add_class("pullback-spoken")
         self._chosen = [
-            w.Dropdown(description=name, layout=w.Layout(width="230px"))
+            w.Dropdown(description=name, layout=w.Layout(width="300px"))
             for name in ("Tile in row", "and column")
         ]
         for box in self._chosen:

@@ -11,7 +11,7 @@ from waiting import SECONDS
 from widgets import Page, click, event, find
 
 import pullback_widgets as pw
-from pullback_widgets.widgets.explorer.wipe import Screen
+from pullback_widgets.widgets.explorer.wipe import WipeCanvas
 from pullback_widgets.widgets.kit.canvas import draw
 
 
@@ -56,10 +56,10 @@ def test_an_exception_while_drawing_does_not_silence_the_canvases(page: Page) ->
 
 
 def test_many_threads_may_draw(page: Page) -> None:
-    screens = [Screen(16) for _ in range(4)]
+    screens = [WipeCanvas(16) for _ in range(4)]
     pictures = [np.full((8, 8, 3), n, np.uint8) for n in range(50)]
 
-    def show(screen: Screen) -> None:
+    def show(screen: WipeCanvas) -> None:
         for one in pictures:
             screen.show(one, one, ("one", "two"))
 

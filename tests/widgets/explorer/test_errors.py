@@ -39,12 +39,12 @@ def test_a_refused_choice_of_a_control_is_explained_and_nothing_changes(
 ) -> None:
     explorer.choose(layer="layer1", channel=1, position=(2, 2))
     before = right(explorer, page)
-    state, messages = explorer.state(), page.messages
+    state, messages = explorer.request(), page.messages
     controls = {id(one): one.value for one in everything(explorer) if hasattr(one, "value")}
     explorer.attempt(name, value)
     assert explorer.wait(SECONDS)
     explained(explorer)
-    after = explorer.state()
+    after = explorer.request()
     assert [
         f for f in vars(state) if f not in ("image", "play") and vars(state)[f] != vars(after)[f]
     ] == []
@@ -143,7 +143,7 @@ def test_a_network_that_fails_from_the_beginning(explore: Make, page: Page) -> N
     net.mood = fails
     explorer = explore(wrap(net))
     explained(explorer, "KeyError")
-    bundle = explorer._repr_mimebundle_()
+    bundle = explorer._still()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "image/png" not in bundle
     net.mood = lambda y: y

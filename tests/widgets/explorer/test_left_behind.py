@@ -11,12 +11,12 @@ import pytest
 import torch
 from explorers import Hold, Make, Moody, fails, fresh, oom, right
 from networks import image, network, wrap
-from pullback_widgets.engine.recording import Recording
 from torch import Tensor, nn
 from waiting import SECONDS, until
 from widgets import Page, everything
 
 import pullback_widgets as pw
+from pullback_widgets.engine.recording import Recording
 from pullback_widgets.figures.snapshot import VIEWS
 from pullback_widgets.widgets.explorer.panels import PRESETS
 from pullback_widgets.widgets.kit import worker as worker_module

@@ -11,9 +11,9 @@ from widgets import Page, find
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import RGB
-from pullback_widgets.figures.snapshot import Frame
+from pullback_widgets.figures.snapshot import Snapshot
 from pullback_widgets.networks import loaded
-from pullback_widgets.widgets.explorer.wipe import Screen
+from pullback_widgets.widgets.explorer.wipe import WipeCanvas
 from pullback_widgets.widgets.kit.temperature import STOPS
 
 
@@ -22,7 +22,7 @@ def test_a_slider_that_is_dragged_leaves_out_what_it_passed(
 ) -> None:
     shown: list[float] = []
     explorer.observe(
-        lambda change: shown.append(change["new"].state.softening.temperature), "result"
+        lambda change: shown.append(change["new"].request.softening.temperature), "result"
     )
     slider = find(explorer, "pullback-temperature")
     with hold:
@@ -47,9 +47,9 @@ def test_a_newer_frame_is_not_drawn_over_by_an_older_one(
     explorer: pw.Explorer, page: Page, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The colours change while a frame is on its way, which arrives in between."""
-    show = Screen.show
+    show = WipeCanvas.show
 
-    def meanwhile(screen: Screen, *pictures: Any, **options: Any) -> None:
+    def meanwhile(screen: WipeCanvas, *pictures: Any, **options: Any) -> None:
         hold.go.set()
         explorer.wait(1.0)
         show(screen, *pictures, **options)
@@ -57,7 +57,7 @@ def test_a_newer_frame_is_not_drawn_over_by_an_older_one(
     with hold:
         explorer.temperature = 0.1
         hold.until_reached()
-        monkeypatch.setattr(Screen, "show", meanwhile)
+        monkeypatch.setattr(WipeCanvas, "show", meanwhile)
         explorer.colour = "diverging"
     right(explorer, page)
 
@@ -66,16 +66,16 @@ def test_colours_chosen_while_a_frame_is_drawn_are_the_last(
     explorer: pw.Explorer, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawing, chosen = threading.Event(), threading.Event()
-    paint = Frame.picture
+    paint = Snapshot.picture
 
-    def slow(frame: Frame, view: str, colour: str = "rgb") -> RGB:
+    def slow(frame: Snapshot, view: str, colour: str = "rgb") -> RGB:
         painted = paint(frame, view, colour)
         if threading.current_thread() is not threading.main_thread():
             drawing.set()
             chosen.wait(2.0)
         return painted
 
-    monkeypatch.setattr(Frame, "picture", slow)
+    monkeypatch.setattr(Snapshot, "picture", slow)
     explorer.temperature = 0.1
     assert drawing.wait(SECONDS)
     explorer.colour = "diverging"

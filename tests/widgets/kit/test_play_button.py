@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipywidgets as w
 
-from pullback_widgets.widgets.kit.play_button import Film
+from pullback_widgets.widgets.kit.play_button import PlayButton
 
 
-def film(value: int, seconds: float = 0.0) -> tuple[w.IntSlider, Film, list[int]]:
+def film(value: int, seconds: float = 0.0) -> tuple[w.IntSlider, PlayButton, list[int]]:
     slider = w.IntSlider(value, min=1, max=4)
     seen: list[int] = []
     slider.observe(lambda change: seen.append(change["new"]), "value")
-    return slider, Film(slider, seconds), seen
+    return slider, PlayButton(slider, seconds), seen
 
 
 def test_it_shows_every_step_to_the_end() -> None:

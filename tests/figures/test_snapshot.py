@@ -23,9 +23,9 @@ from pullback_widgets.figures.snapshot import (
     BINS,
     STRONGEST,
     VIEWS,
-    Frame,
+    Sessions,
+    Snapshot,
     SnapshotRequest,
-    Studio,
 )
 from pullback_widgets.networks import loaded
 
@@ -36,7 +36,7 @@ def state(name: str = "residual", seed: int = 1, **choices: Any) -> SnapshotRequ
     return SnapshotRequest(wrap(network(name)), image(seed), **choices)
 
 
-def only(frames: Any) -> Frame:
+def only(frames: Any) -> Snapshot:
     (frame,) = frames
     return frame
 
@@ -59,7 +59,7 @@ def views(first: str, second: str | None = None) -> dict[str, Any]:
 )
 def test_a_frame_is_what_a_session_gives(name: str, softening: pw.Softening) -> None:
     asked = state(name, softening=softening)
-    frame = only(Studio().frames(asked))
+    frame = only(Sessions().frames(asked))
     session = pw.Session(asked.model, asked.image)
     assert torch.equal(frame.pullback, session.pullback(softening=softening))
     assert frame.request is asked
@@ -93,7 +93,7 @@ def test_a_frame_is_what_a_session_gives(name: str, softening: pw.Softening) -> 
 )
 def test_choices_name_a_target(choices: dict[str, Any], target: pw.Target) -> None:
     asked = state(**choices)
-    frame = only(Studio().frames(asked))
+    frame = only(Sessions().frames(asked))
     assert frame.target == target
     session = pw.Session(asked.model, asked.image)
     assert torch.equal(frame.pullback, session.pullback(target))
@@ -104,7 +104,7 @@ def test_choices_name_a_target(choices: dict[str, Any], target: pw.Target) -> No
 @pytest.mark.parametrize("position", [None, (2, 1)])
 def test_without_a_channel_the_strongest_is_meant(position: tuple[int, int] | None) -> None:
     asked = state(layer="layer1.relu", position=position)
-    frame = only(Studio().frames(asked))
+    frame = only(Sessions().frames(asked))
     values = pw.Session(asked.model, asked.image).activations("layer1.relu").clamp_min(0)
     strongest = int(values.flatten(1).mean(1).argmax())
     assert frame.target in (
@@ -126,7 +126,7 @@ def test_without_a_channel_the_strongest_is_meant(position: tuple[int, int] | No
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_target_in_words(target: Any, words: str) -> None:
-    assert only(Studio().frames(state(target=target))).title == words
+    assert only(Sessions().frames(state(target=target))).title == words
 
 
 # The chosen layer --------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_a_target_in_words(target: Any, words: str) -> None:
 @pytest.mark.parametrize("layer", ["logits", "conv", "relu", "maxpool", "layer1", "head", "pool"])
 def test_the_view_of_a_layer(layer: str) -> None:
     asked = state(layer=layer)
-    view = only(Studio().frames(asked)).view
+    view = only(Sessions().frames(asked)).view
     session = pw.Session(asked.model, asked.image)
     assert view.layer.name == layer
     if layer == "logits":
@@ -156,7 +156,7 @@ def test_the_view_of_a_layer(layer: str) -> None:
 @pytest.mark.parametrize("layer", ["logits", "conv", "relu", "layer1.bn1", "pool"])
 def test_the_histograms_count_pre_activations(layer: str) -> None:
     asked = state(layer=layer)
-    view = only(Studio().frames(asked)).view
+    view = only(Sessions().frames(asked)).view
     session = pw.Session(asked.model, asked.image)
     gated, values, scale = session.gate_inputs(layer)
     assert view.gated == gated
@@ -179,7 +179,7 @@ def test_a_histogram_of_odd_values_has_room_around_zero(values: list[float]) -> 
 
 def test_the_tensors_and_pictures_of_a_frame() -> None:
     asked = state(target=0, **views("difference"), steps=2, step_size=1.0)
-    *_, frame = Studio().frames(asked)
+    *_, frame = Sessions().frames(asked)
     assert frame.step is not None
     tensors = {
         "pullback": frame.pullback,
@@ -205,7 +205,7 @@ def test_the_tensors_and_pictures_of_a_frame() -> None:
 
 
 def test_before_the_first_step_nothing_has_changed() -> None:
-    frame = only(Studio().frames(state()))
+    frame = only(Sessions().frames(state()))
     assert torch.equal(frame.tensor("perturbed"), frame.image)
     assert not frame.tensor("difference").any()
 
@@ -213,7 +213,7 @@ def test_before_the_first_step_nothing_has_changed() -> None:
 @pytest.mark.parametrize("view", ASCENDED)
 def test_an_ascent_gives_a_frame_for_each_step(view: str) -> None:
     asked = state(target=1, **views(view), steps=4, step_size=0.7, radius=2.0)
-    frames = list(Studio().frames(asked))
+    frames = list(Sessions().frames(asked))
     session = pw.Session(asked.model, asked.image)
     steps = list(session.ascend(1, asked.softening, steps=4, step_size=0.7, radius=2.0))
     assert [frame.step.index for frame in frames] == [1, 2, 3, 4]
@@ -290,10 +290,10 @@ CHANGES: list[tuple[dict[str, Any], tuple[int, int]]] = [
 def test_what_a_change_costs(
     counts: Counts, change: dict[str, Any], passes: tuple[int, int]
 ) -> None:
-    studio, first = Studio(), state(**START)
+    studio, first = Sessions(), state(**START)
     second = replace(first, **change)
-    only(Studio().frames(first))  # measures the scales of the network once
-    fresh = only(Studio().frames(second))
+    only(Sessions().frames(first))  # measures the scales of the network once
+    fresh = only(Sessions().frames(second))
     assert counts.of(lambda: only(studio.frames(first))) == (1, 1)
     assert counts.of(lambda: only(studio.frames(second))) == passes
     # And what was kept is right.
@@ -312,14 +312,14 @@ def test_what_a_change_costs(
     ids=["index", "name", "direction", "difference"],
 )
 def test_thesame_target_in_another_view_costs_nothing(counts: Counts, target: Any) -> None:
-    studio, first = Studio(), state(target=target)
+    studio, first = Sessions(), state(target=target)
     only(studio.frames(first))
     assert counts.of(lambda: list(studio.frames(replace(first, **views("overlay"))))) == (0, 0)
 
 
 @pytest.mark.parametrize("target", [0, pw.Difference(0, 1)], ids=["class", "difference"])
 def test_a_finished_ascent_is_not_walked_again(counts: Counts, target: Any) -> None:
-    studio, first = Studio(), state(target=target, **views("perturbed"), steps=3, step_size=1.0)
+    studio, first = Sessions(), state(target=target, **views("perturbed"), steps=3, step_size=1.0)
     *_, walked = studio.frames(first)
     for shown in (views("difference"), views("difference", "photograph"), views("perturbed")):
         before = counts.forwards, counts.backwards
@@ -328,7 +328,7 @@ def test_a_finished_ascent_is_not_walked_again(counts: Counts, target: Any) -> N
 
 
 def test_a_look_at_another_view_keeps_the_ascent(counts: Counts) -> None:
-    studio, first = Studio(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
+    studio, first = Sessions(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
     *_, walked = studio.frames(first)
 
     def there_and_back() -> None:
@@ -352,16 +352,16 @@ def test_a_look_at_another_view_keeps_the_ascent(counts: Counts) -> None:
     ids=str,
 )
 def test_another_ascent_is_walked(change: dict[str, Any]) -> None:
-    studio, first = Studio(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
+    studio, first = Sessions(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
     list(studio.frames(first))
     second = replace(first, **change)
-    frames, fresh = list(studio.frames(second)), list(Studio().frames(second))
+    frames, fresh = list(studio.frames(second)), list(Sessions().frames(second))
     assert [frame.step.index for frame in frames] == [frame.step.index for frame in fresh]
     assert torch.equal(frames[-1].step.perturbed, fresh[-1].step.perturbed)
 
 
 def test_an_ascent_that_was_stopped_is_not_taken_for_a_whole_one() -> None:
-    studio, first = Studio(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
+    studio, first = Sessions(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
     steps = studio.frames(first)
     next(steps)
     steps.close()
@@ -369,7 +369,7 @@ def test_an_ascent_that_was_stopped_is_not_taken_for_a_whole_one() -> None:
 
 
 def test_an_ascent_that_was_stopped_is_shown_as_far_as_it_came() -> None:
-    studio, first = Studio(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
+    studio, first = Sessions(), state(target=0, **views("perturbed"), steps=3, step_size=1.0)
     steps = studio.frames(first)
     reached = next(steps).step
     steps.close()
@@ -399,7 +399,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "words"), BAD, ids=lambda value: str(value)[:40])
 def test_a_bad_state_raises_and_the_next_good_one_works(change: dict[str, Any], words: str) -> None:
-    studio, good = Studio(), state(target=0)
+    studio, good = Sessions(), state(target=0)
     before = only(studio.frames(good))
     with pytest.raises(ValueError) as caught:
         list(studio.frames(replace(good, **{"target": None, **change})))
@@ -429,7 +429,7 @@ def test_numbers_that_are_not_finite_are_explained(value: float, layer: str) -> 
     with torch.no_grad():
         net.body.bn.bias[1] = value
     with pytest.raises(ValueError, match="NaN or infinite"):
-        list(Studio().frames(asked))
+        list(Sessions().frames(asked))
 
 
 def test_numbers_that_are_not_finite_in_the_backward_pass_alone() -> None:
@@ -437,7 +437,7 @@ def test_numbers_that_are_not_finite_in_the_backward_pass_alone() -> None:
     # sqrt is fine at 0, and its derivative is infinite.
     net.spoil = lambda y: (y - y.detach()).abs().sqrt() + y.detach()
     with pytest.raises(ValueError, match="NaN or infinite"):
-        list(Studio().frames(SnapshotRequest(wrap(net), image(1), target=0)))
+        list(Sessions().frames(SnapshotRequest(wrap(net), image(1), target=0)))
 
 
 def test_numbers_that_stop_being_finite_during_an_ascent() -> None:
@@ -449,7 +449,7 @@ def test_numbers_that_stop_being_finite_during_an_ascent() -> None:
         calls += 1
         return y if calls < 3 else y * math.nan
 
-    studio = Studio()
+    studio = Sessions()
     asked = SnapshotRequest(model, image(1), target=0, steps=5, step_size=1.0, **views("perturbed"))
     list(studio.frames(replace(asked, **views("pullback"))))  # calibrates
     net.spoil = spoil
@@ -463,7 +463,7 @@ def test_numbers_that_stop_being_finite_during_an_ascent() -> None:
 
 
 def test_two_sessions_at_most_are_alive() -> None:
-    studios = [Studio() for _ in range(5)]
+    studios = [Sessions() for _ in range(5)]
     asked = state()
     for studio in studios:
         only(studio.frames(asked))
@@ -472,18 +472,18 @@ def test_two_sessions_at_most_are_alive() -> None:
     assert len([one for one in sessions if one.model is asked.model]) == 2
     # Those that lost theirs record again.
     moved = replace(asked, softening=pw.Softening.relative(0.4))
-    expected = only(Studio().frames(moved)).pullback
+    expected = only(Sessions().frames(moved)).pullback
     for studio in studios:
         assert torch.equal(only(studio.frames(moved)).pullback, expected)
 
 
 def test_a_studio_that_is_gone_frees_its_place() -> None:
-    kept, asked = Studio(), state()
+    kept, asked = Sessions(), state()
     only(kept.frames(asked))
     for _ in range(5):
-        only(Studio().frames(asked))
+        only(Sessions().frames(asked))
         gc.collect()
-    assert sum(ref() is not None for ref in Studio._recent) <= 2
+    assert sum(ref() is not None for ref in Sessions._recent) <= 2
 
 
 def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -500,7 +500,7 @@ def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(loaded, "load_model", load)
     monkeypatch.setattr(loaded, "_loaded", weakref.WeakValueDictionary())
     reports: list[tuple[str, int, int]] = []
-    for studio in (Studio(lambda *report: reports.append(report)), Studio()):
+    for studio in (Sessions(lambda *report: reports.append(report)), Sessions()):
         for seed in (1, 2):
             frame = only(studio.frames(SnapshotRequest("squeezenet1_1", image(seed))))
             assert frame.model is model
@@ -517,7 +517,7 @@ def test_requests_are_frozen() -> None:
 def test_a_photograph_on_the_embedded_network() -> None:
     """The default: a name of the catalogue, a sample's name."""
     asked = SnapshotRequest("efficientnet_lite0", "coffee", target="golf ball")
-    frame = only(Studio().frames(asked))
+    frame = only(Sessions().frames(asked))
     assert frame.pullback.shape == (3, 224, 224)
     assert torch.equal(frame.pullback, pw.pullback(frame.model, "coffee", "golf ball"))
     assert frame.title == "golf ball (class 574)"

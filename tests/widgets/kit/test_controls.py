@@ -8,9 +8,9 @@ import ipywidgets as w
 import pytest
 import traitlets as t
 
-from pullback_widgets.widgets.kit.accordion import Folds
+from pullback_widgets.widgets.kit.accordion import KeyboardAccordion
 from pullback_widgets.widgets.kit.canvas import Canvas, sharp_canvas
-from pullback_widgets.widgets.kit.live import Live
+from pullback_widgets.widgets.kit.live import ComputingWidget
 from pullback_widgets.widgets.kit.temperature import STOPS, temperature_controls
 
 
@@ -32,7 +32,7 @@ def test_a_canvas_says_a_caption_without_its_markup() -> None:
 
 def test_one_fold_is_open_at_a_time() -> None:
     parts = {name: w.HTML(name) for name in ("one", "two", "three")}
-    folds = Folds(parts, width=100)
+    folds = KeyboardAccordion(parts, width=100)
     buttons = {one.description: one for one in folds.children if isinstance(one, w.ToggleButton)}
 
     def seen() -> list[str]:
@@ -50,7 +50,7 @@ def test_one_fold_is_open_at_a_time() -> None:
     assert seen() == []
 
 
-class Warm(Live):
+class Warm(ComputingWidget):
     temperature = t.Float(0.0)
 
     @t.validate("temperature")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from widgets import Page, click
 
-from pullback_widgets.widgets.kit.tiles import GAP, PAGE, Board, margin, tile_beside
+from pullback_widgets.widgets.kit.tiles import GAP, PAGE, TileBoard, margin, tile_beside
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 
@@ -16,14 +16,14 @@ GREY = np.full((2, 2, 3), 90, np.uint8)
 
 
 @pytest.fixture
-def board(page: Page) -> Board:
+def board(page: Page) -> TileBoard:
     """Two rows of three tiles."""
-    board = Board(50)
+    board = TileBoard(50)
     board.clear(["one", "two"], ["a", "b", "c"], captions=1)
     return board
 
 
-def places(page: Page, board: Board) -> list[tuple[int, int]]:
+def places(page: Page, board: TileBoard) -> list[tuple[int, int]]:
     """Rows and columns of the tiles that a page that opens now would show pictures on."""
     tiles = page.tiles.setdefault(f"IPY_MODEL_{board.box.model_id}", {})
     tiles.clear()
@@ -37,7 +37,7 @@ def places(page: Page, board: Board) -> list[tuple[int, int]]:
     return sorted(corners[corner] for corner in tiles)
 
 
-def texts(page: Page, board: Board) -> list[str]:
+def texts(page: Page, board: TileBoard) -> list[str]:
     """What is written after everything is drawn anew."""
     page.texts.clear()
     board.redraw()
@@ -47,13 +47,13 @@ def texts(page: Page, board: Board) -> list[str]:
 @pytest.mark.parametrize("columns", [1, 6, 11, 12, 40])
 @pytest.mark.parametrize("rows", [[""], ["Chelsea the cat"]])
 def test_boards_fit_the_page(page: Page, columns: int, rows: list[str]) -> None:
-    board = Board()
+    board = TileBoard()
     board.clear(rows, ["label"] * columns, tile=tile_beside(columns, margin(rows)))
     assert 0 < board.box.width <= 2 * PAGE
     assert board.box.layout.width == f"{board.box.width // 2}px"
 
 
-def test_a_new_size_comes_in_one_message(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_size_comes_in_one_message(board: TileBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(board.box, "_send", lambda message, buffers=None: sent.append(message))
     board.clear(["one"], ["a", "b", "c", "d", "e"])
@@ -62,13 +62,13 @@ def test_a_new_size_comes_in_one_message(board: Board, monkeypatch: pytest.Monke
 
 
 def test_long_headings_are_broken_at_spaces(page: Page) -> None:
-    board = Board()
+    board = TileBoard()
     board.clear([""], ["Integrated gradients\nrelative T = 0.85", "Gradient"], tile=94)
     assert {"Integrated", "gradients", "relative T = 0.85", "Gradient"} <= set(texts(page, board))
     assert board._top > 3 * 16
 
 
-def test_a_text_stands_in_the_place_of_pictures(page: Page, board: Board) -> None:
+def test_a_text_stands_in_the_place_of_pictures(page: Page, board: TileBoard) -> None:
     for column in range(3):
         board.put(1, column, GREY)
     board.put(1, 1, "could not be downloaded", span=2)
@@ -80,7 +80,7 @@ def test_a_text_stands_in_the_place_of_pictures(page: Page, board: Board) -> Non
     assert "downloaded" not in texts(page, board)
 
 
-def test_a_moved_outline_leaves_the_tiles(page: Page, board: Board) -> None:
+def test_a_moved_outline_leaves_the_tiles(page: Page, board: TileBoard) -> None:
     for row in range(2):
         for column in range(3):
             board.put(row, column, GREY)
@@ -94,7 +94,7 @@ def test_a_moved_outline_leaves_the_tiles(page: Page, board: Board) -> None:
     assert page.messages == messages
 
 
-def test_which_tile_is_open_is_said_on_it(page: Page, board: Board) -> None:
+def test_which_tile_is_open_is_said_on_it(page: Page, board: TileBoard) -> None:
     board.put(0, 0, GREY)
     board.opened((0, 0))
     assert "opened below" in texts(page, board)
@@ -102,7 +102,7 @@ def test_which_tile_is_open_is_said_on_it(page: Page, board: Board) -> None:
     assert "opened below" not in texts(page, board)
 
 
-def test_clicks_are_in_the_canvas_s_own_pixels(board: Board) -> None:
+def test_clicks_are_in_the_canvas_s_own_pixels(board: TileBoard) -> None:
     clicks: list[Any] = []
     board.on_click = lambda *place: clicks.append(place)
     left, top = board._corner(1, 2)

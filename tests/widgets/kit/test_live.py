@@ -11,7 +11,7 @@ from ipywidgets.widgets.widget import _instances
 from waiting import SECONDS
 
 import pullback_widgets as pw
-from pullback_widgets.widgets.kit.live import Live
+from pullback_widgets.widgets.kit.live import ComputingWidget
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 
@@ -52,6 +52,6 @@ def test_a_refused_widget_can_be_closed(
     with pytest.raises((ValueError, TypeError, t.TraitError)):
         getattr(pw, name)(**refused)
     made = [_instances[key] for key in set(_instances) - before]
-    (widget,) = [one for one in made if isinstance(one, Live)]
+    (widget,) = [one for one in made if isinstance(one, ComputingWidget)]
     widget.close()
     assert widget.comm is None

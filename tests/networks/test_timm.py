@@ -34,7 +34,7 @@ from pullback_widgets.networks.catalogue import (
 from pullback_widgets.networks.download import DownloadError
 from pullback_widgets.networks.imagenet import imagenet_categories
 from pullback_widgets.networks.timm_source import cached_file
-from pullback_widgets.widgets.explorer.choices import Choices
+from pullback_widgets.widgets.explorer.choices import ExplorerChoices
 
 ARCHITECTURE = "test_resnet"  # the smallest of timm's with ReLUs
 TITLE = f"{ARCHITECTURE}.r160_in1k"
@@ -466,7 +466,7 @@ def test_the_explorer_shows_a_network_of_timm(cache: Path, weights: dict[str, Pa
         names: dict[str, Any] = {}
         exec(text, names)
         assert torch.equal(names["pullback"], explorer.pullback)
-        assert "image/png" in explorer._repr_mimebundle_()
+        assert "image/png" in explorer._still()
     finally:
         explorer.close()
 
@@ -507,7 +507,7 @@ def test_the_explorer_downloads_a_network_and_goes_on_without_one(
 
 
 def test_a_class_stays_chosen_only_where_the_classes_are_the_same() -> None:
-    choices = Choices()
+    choices = ExplorerChoices()
     choices.choose(model="efficientnet_lite0", target="golf ball")
     choices.model = "timm/resnet18"
     assert (choices.model, choices.target) == ("timm/resnet18.a1_in1k", "golf ball")

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import ipywidgets as w
 import pytest
-import traitlets as t
 from ipywidgets.widgets.widget import _instances
 from matplotlib.figure import Figure
 from waiting import SECONDS
 from widgets import everything, find, making, text_with
 
 from pullback_widgets.drawing import expression
+from pullback_widgets.figures.declared import Request, computed, drawn
+from pullback_widgets.figures.kinds import OneOf, Whole
 from pullback_widgets.figures.result import Result
 from pullback_widgets.widgets.kit.binding import bind
-from pullback_widgets.widgets.kit.figure_widget import Stage
+from pullback_widgets.widgets.kit.figure_widget import FigureWidget
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
+
+
+@dataclass(frozen=True, eq=False)
+class SumRequest(Request):
+    """What a sum is asked for."""
+
+    upto: int = field(default=4, metadata=computed(Whole(1)))
+    look: str = field(default="plain", metadata=drawn(OneOf(("plain", "grand"))))
 
 
 class Sum(Result):
     """A sum in the making."""
 
-    def __init__(self, upto: int) -> None:
-        self.upto, self.total, self.progress = upto, 0, 0.0
+    def __init__(self, request: SumRequest) -> None:
+        self.request, self.total, self.progress = request, 0, 0.0
 
     def figure(self) -> Figure:
         figure = Figure()
@@ -40,28 +50,22 @@ class Sum(Result):
     def arrays(self) -> dict[str, Any]:
         return {}
 
-    def settings(self) -> dict[str, Any]:
-        return {"upto": self.upto}
-
     def code(self) -> str:
         return expression.script(f"sum(range({self.upto + 1}))")
 
 
-class Adder(Stage):
+class Adder(FigureWidget):
     """Adds the numbers up to a choice, one in each step."""
 
     TITLE = "Sum <of> numbers"
     RESULT = Sum
-    NAMES: ClassVar[tuple[str, ...]] = ("upto", "look")
-    LOOKS: ClassVar[tuple[str, ...]] = ("look",)
+    REQUEST = SumRequest
 
-    upto = t.Integer(4)
-    look = t.Unicode("plain")
     stops_at = -1
     """Asked for in the computing thread: a step after which no other follows."""
 
-    def figures(self, choices: dict[str, Any]) -> Iterator[Sum]:
-        result = Sum(choices["upto"])
+    def compute(self, request: SumRequest) -> Iterator[Sum]:
+        result = Sum(request)
         for number in range(1, result.upto + 1):
             if number == 13:
                 raise ArithmeticError("13 is no number to add")
@@ -85,12 +89,6 @@ class Adder(Stage):
 
     def caption(self, result: Sum) -> str:
         return f"1 to {result.upto} are {result.total}"
-
-    @t.validate("upto")
-    def _check(self, proposal: Any) -> int:
-        if proposal["value"] < 1:
-            raise ValueError(f"upto is {proposal['value']}; expected 1 or more.")
-        return int(proposal["value"])
 
 
 class Instant(Adder):
@@ -184,7 +182,7 @@ def test_a_refused_choice_is_said_and_leaves_the_figure(make: Make) -> None:
     stage = make()
     box, first = find(stage, "Up to"), stage.result
     box.value = -2
-    assert stage.error == "upto is -2; expected 1 or more." and box.value == 4
+    assert stage.error == "upto is -2; expected a whole number from 1 up." and box.value == 4
     assert stage.wait(SECONDS) and stage.result is first
     assert stage.code() == first.code()  # the figure is as good as before
     box.value = 5

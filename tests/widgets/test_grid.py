@@ -21,7 +21,7 @@ from widgets import Page, click, find, making, text_with, upload, upload_all
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import RGB, photograph
 from pullback_widgets.figures.grid import Grid
-from pullback_widgets.widgets.kit.tiles import GAP, Board
+from pullback_widgets.widgets.kit.tiles import GAP, TileBoard
 
 IMAGES = {"one": image(seed=1), "two": image(seed=2)}
 SETTINGS: dict[str, Any] = {"targets": [0, "spoon"], "extra": None, "steps": 2, "step_size": 1.5}
@@ -47,7 +47,7 @@ def view(make: Make) -> pw.CounterfactualGrid:
     return make()
 
 
-def tile(page: Page, board: Board, row: int, column: int) -> RGB:
+def tile(page: Page, board: TileBoard, row: int, column: int) -> RGB:
     """What stands on a tile."""
     left, top = board._corner(row, column)
     return page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]

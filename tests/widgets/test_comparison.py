@@ -190,7 +190,7 @@ def test_networks_and_methods_are_switched(page: Page, view: pw.Compare) -> None
     assert view.methods == ("gradient", "smoothgrad")
     assert view.wait(SECONDS) and shows(page, view)
     find(view, "mobile").value = False
-    assert "leave at least one" in view.error
+    assert "give at least one" in view.error
     assert find(view, "mobile").value and len(view.models) == 1
     find(view, "residual").value = True
     assert view.wait(SECONDS) and not view.error
@@ -211,16 +211,16 @@ def test_a_loaded_network_of_the_catalogue_is_switched_by_its_name(make: Make) -
 def test_a_row_that_cannot_be_is_explained_and_the_others_are_there(
     page: Page, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pullback_widgets.figures.snapshot import Studio
+    from pullback_widgets.figures.snapshot import Sessions
 
-    original = Studio.model
+    original = Sessions.model
 
-    def load(self: Studio, model: pw.Model | str) -> pw.Model:
+    def load(self: Sessions, model: pw.Model | str) -> pw.Model:
         if isinstance(model, str):
             raise pw.DownloadError("no connection")
         return original(self, model)
 
-    monkeypatch.setattr(Studio, "model", load)
+    monkeypatch.setattr(Sessions, "model", load)
     other = model_of(network("chain"), "other", categories=["a", "b", "c", "d", "e", "f"])
     view = make(["resnet50", model_of(network("mobile"), "mobile"), other])
     assert not view.error and view.result.progress == 1
@@ -321,7 +321,7 @@ def test_the_default_compares_what_is_here(monkeypatch: pytest.MonkeyPatch, page
 
     monkeypatch.setattr(comparison, "is_cached", lambda name: name == "efficientnet_lite0")
     monkeypatch.setattr(
-        "pullback_widgets.figures.snapshot.Studio.model",
+        "pullback_widgets.figures.snapshot.Sessions.model",
         lambda self, model: wrap(network("mobile")),
     )
     view = pw.Compare(methods=())

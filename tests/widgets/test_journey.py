@@ -16,8 +16,8 @@ from widgets import Page, click, find, making
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.journey import SHOWN, Journey
-from pullback_widgets.figures.snapshot import Studio
-from pullback_widgets.widgets.kit.tiles import Board
+from pullback_widgets.figures.snapshot import Sessions
+from pullback_widgets.widgets.kit.tiles import TileBoard
 
 WALK: dict[str, Any] = {"steps": 2, "step_size": 1.5}
 
@@ -39,7 +39,7 @@ def view(make: Callable[..., pw.DepthJourney]) -> pw.DepthJourney:
     return make()
 
 
-def alike(page: Page, board: Board, row: int, column: int, wanted: RGB) -> bool:
+def alike(page: Page, board: TileBoard, row: int, column: int, wanted: RGB) -> bool:
     """Whether a tile shows a picture: enlarged, and a little changed by JPEG."""
     left, top = board._corner(row, column)
     seen = page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
@@ -158,14 +158,14 @@ def test_a_network_that_cannot_be_had_leaves_layers_and_channels(
 ) -> None:
     view.choose(layers=["relu", "logits"], channels=[1, 2])
     assert stages(view) == [("relu", 1), ("logits", 2)]
-    before, original = view.model, Studio.model
+    before, original = view.model, Sessions.model
 
-    def load(self: Studio, model: pw.Model | str) -> pw.Model:
+    def load(self: Sessions, model: pw.Model | str) -> pw.Model:
         if isinstance(model, str):
             raise pw.DownloadError("no connection")
         return original(self, model)
 
-    monkeypatch.setattr(Studio, "model", load)
+    monkeypatch.setattr(Sessions, "model", load)
     view.model = "resnet50"
     assert view.wait(SECONDS) and view.error == "no connection"
     assert view.model is before
@@ -177,7 +177,7 @@ def test_a_network_that_cannot_be_had_leaves_layers_and_channels(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("layers", "relu", "expected a list"),
+        ("layers", 3, "expected a list"),
         ("layers", ["nowhere"], "nowhere"),
         ("channels", 3, "channels is 3"),
         ("channels", [9, None, None], "Channel 9"),

@@ -1,6 +1,6 @@
 """Every ReLU network of torchvision, and of many timm families: what of them is softened.
 
-``python tests/test_support.py --write`` writes the table of ``docs/support.md`` anew.
+``python tests/engine/test_support.py --write`` writes the table of ``docs/support.md`` anew.
 ``PULLBACK_WIDGETS_SHARD=2/4`` runs the second quarter of the networks only.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import pullback_widgets as pw
 
-TABLE = Path(__file__).resolve().parent.parent / "docs" / "support.md"
+TABLE = Path(__file__).resolve().parents[2] / "docs" / "support.md"
 
 # Families of torchvision whose nonlinearities are ReLU-like; all their members are tested.
 FAMILIES = (
@@ -168,7 +168,7 @@ def made_with() -> str:
 
 INTRODUCTION = """# Supported networks
 
-Written by `python tests/test_support.py --write` with {versions}.
+Written by `python tests/engine/test_support.py --write` with {versions}.
 
 Any PyTorch network works. For the networks below a test checks, with random weights, that the
 forward pass is unchanged to the last bit, that the pullback is finite, that at T → 0 it is the

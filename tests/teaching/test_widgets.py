@@ -356,7 +356,7 @@ def test_a_stopped_lab_has_the_network_that_it_reached(lab: Make, tmp_path: Path
     one.epochs = 6
     assert one.wait(SECONDS)
     result = one.result
-    assert result.progress < 1 and result.request.startswith("stopped at")
+    assert result.progress < 1 and result.state.startswith("stopped at")
     recorder = PathRecorder(load_data("digits").test_images[:256])
     for _ in range(2):
         recorder.add(result.model, "again")

@@ -20,7 +20,7 @@ import pullback_widgets as pw
 from pullback_widgets.command import command
 from pullback_widgets.course import booklet
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 Said = pytest.CaptureFixture[str]
 

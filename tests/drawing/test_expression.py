@@ -13,7 +13,7 @@ from torch import Tensor
 
 import pullback_widgets as pw
 from pullback_widgets.drawing import expression, words
-from pullback_widgets.figures.snapshot import Frame, SnapshotRequest, Studio
+from pullback_widgets.figures.snapshot import Sessions, Snapshot, SnapshotRequest
 
 VECTOR = torch.tensor([0.5, -1.0, 0.1, 2.0])
 BALL_MINUS_SPOON = pw.Difference("golf ball", "spoon")
@@ -70,12 +70,12 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def last(state: SnapshotRequest) -> Frame:
-    *_, frame = Studio().frames(state)
+def last(state: SnapshotRequest) -> Snapshot:
+    *_, frame = Sessions().frames(state)
     return frame
 
 
-def run(frame: Frame, view: str = "pullback", image_given: Any = None) -> dict[str, Any]:
+def run(frame: Snapshot, view: str = "pullback", image_given: Any = None) -> dict[str, Any]:
     """Runs the lines; what they left open, the network and perhaps the image, is filled in."""
     text = frame.code(view)
     assert len(text.splitlines()) <= 10
@@ -209,7 +209,7 @@ def test_a_target_of_one_s_own_is_left_open(model: pw.Model) -> None:
 
 
 def test_an_ascent_that_was_stopped_has_the_steps_it_took(model: pw.Model) -> None:
-    frames = Studio().frames(
+    frames = Sessions().frames(
         SnapshotRequest(model, image(1), target=0, view="perturbed", steps=5, step_size=1.0)
     )
     next(frames)

@@ -14,13 +14,13 @@ from waiting import SECONDS, until
 from widgets import find, text_with
 
 from pullback_widgets.widgets.kit import save_buttons as takeaway
-from pullback_widgets.widgets.kit.live import Live
-from pullback_widgets.widgets.kit.save_buttons import TakeawayPanel
+from pullback_widgets.widgets.kit.live import ComputingWidget
+from pullback_widgets.widgets.kit.save_buttons import SaveButtons
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 
 
-class Figure(Live):
+class Figure(ComputingWidget):
     """A widget with a choice and a result."""
 
     NAMES = ("shown",)
@@ -67,13 +67,13 @@ def source() -> Source:
 
 
 @pytest.fixture
-def panel(live: Figure, source: Source) -> TakeawayPanel:
-    panel = TakeawayPanel(live, [".png", ".json", ".bad"], source.save, source.code, stem="thing")
+def panel(live: Figure, source: Source) -> SaveButtons:
+    panel = SaveButtons(live, [".png", ".json", ".bad"], source.save, source.code, stem="thing")
     live.children = [panel.box, live._problem]
     return panel
 
 
-def test_a_button_offers_the_file_s_bytes(live: Figure, panel: TakeawayPanel) -> None:
+def test_a_button_offers_the_file_s_bytes(live: Figure, panel: SaveButtons) -> None:
     panel.write(".png").join(SECONDS)
     link = text_with(live, "pullback-download")
     assert 'download="thing.png"' in link and "(1 kB)" in link
@@ -81,12 +81,12 @@ def test_a_button_offers_the_file_s_bytes(live: Figure, panel: TakeawayPanel) ->
     assert found and base64.b64decode(found[1]) == Source.content
 
 
-def test_every_ending_has_its_button(live: Figure, panel: TakeawayPanel) -> None:
+def test_every_ending_has_its_button(live: Figure, panel: SaveButtons) -> None:
     for name in ("PNG", "Recipe", "BAD", "Code"):
         assert find(live, name)
 
 
-def test_what_goes_wrong_is_shown(live: Figure, panel: TakeawayPanel) -> None:
+def test_what_goes_wrong_is_shown(live: Figure, panel: SaveButtons) -> None:
     panel.write(".bad").join(SECONDS)
     assert live.error == "There is nothing to save; press Run first."
     assert "press Run first" in text_with(live, "pullback-error")
@@ -94,7 +94,7 @@ def test_what_goes_wrong_is_shown(live: Figure, panel: TakeawayPanel) -> None:
 
 
 def test_a_large_file_lies_beside_the_notebook(
-    live: Figure, panel: TakeawayPanel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    live: Figure, panel: SaveButtons, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(takeaway, "LARGEST_LINK", 10)
     monkeypatch.chdir(tmp_path)
@@ -105,7 +105,7 @@ def test_a_large_file_lies_beside_the_notebook(
         assert f"written to {tmp_path / name}" in said and "open it in the file browser" in said
 
 
-def test_a_link_goes_with_the_first_change(live: Figure, panel: TakeawayPanel) -> None:
+def test_a_link_goes_with_the_first_change(live: Figure, panel: SaveButtons) -> None:
     for name, value in (("shown", "difference"), ("result", object())):
         panel.write(".png").join(SECONDS)
         assert text_with(live, "pullback-download")
@@ -114,14 +114,14 @@ def test_a_link_goes_with_the_first_change(live: Figure, panel: TakeawayPanel) -
 
 
 def test_what_changes_while_it_is_written_is_not_offered(
-    live: Figure, panel: TakeawayPanel, source: Source
+    live: Figure, panel: SaveButtons, source: Source
 ) -> None:
     source.before_saving = lambda: live.set_trait("shown", "difference")
     panel.write(".png").join(SECONDS)
     assert not text_with(live, "pullback-download") and text_with(live, "press again")
 
 
-def test_the_code_is_shown_and_hidden(live: Figure, panel: TakeawayPanel) -> None:
+def test_the_code_is_shown_and_hidden(live: Figure, panel: SaveButtons) -> None:
     find(live, "Code").click()
     until(lambda: "a &lt; b" in text_with(live, "<pre"))
     find(live, "Code").click()
@@ -129,7 +129,7 @@ def test_the_code_is_shown_and_hidden(live: Figure, panel: TakeawayPanel) -> Non
 
 
 def test_shown_code_follows_the_result_and_nobody_waits_for_it(
-    live: Figure, panel: TakeawayPanel, source: Source
+    live: Figure, panel: SaveButtons, source: Source
 ) -> None:
     find(live, "Code").click()
     until(lambda: text_with(live, "a &lt; b"))
@@ -144,7 +144,7 @@ def test_shown_code_follows_the_result_and_nobody_waits_for_it(
 
 
 def test_code_that_is_hidden_meanwhile_stays_hidden(
-    live: Figure, panel: TakeawayPanel, source: Source
+    live: Figure, panel: SaveButtons, source: Source
 ) -> None:
     source.computed.clear()
     find(live, "Code").click()
@@ -155,7 +155,7 @@ def test_code_that_is_hidden_meanwhile_stays_hidden(
 
 
 def test_code_goes_with_a_computation_that_fails(
-    live: Figure, panel: TakeawayPanel, source: Source
+    live: Figure, panel: SaveButtons, source: Source
 ) -> None:
     find(live, "Code").click()
     until(lambda: text_with(live, "<pre"))

@@ -18,7 +18,7 @@ import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.drawing.pixels import RGB, photograph
 from pullback_widgets.figures.strip import Strip
-from pullback_widgets.widgets.kit.tiles import Board
+from pullback_widgets.widgets.kit.tiles import TileBoard
 
 SETTINGS: dict[str, Any] = {"target": "spoon", "temperatures": [3.0], "steps": 1}
 
@@ -43,7 +43,7 @@ def view(make: Make) -> pw.TemperatureStrip:
     return make()
 
 
-def alike(page: Page, board: Board, row: int, column: int, wanted: RGB) -> bool:
+def alike(page: Page, board: TileBoard, row: int, column: int, wanted: RGB) -> bool:
     """Whether a tile shows a picture: enlarged, and a little changed by JPEG."""
     left, top = board._corner(row, column)
     seen = page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
@@ -69,12 +69,12 @@ def shows(page: Page, view: pw.TemperatureStrip) -> bool:
     )
 
 
-def tile(page: Page, board: Board, row: int) -> RGB:
+def tile(page: Page, board: TileBoard, row: int) -> RGB:
     left, top = board._corner(row, 0)
     return page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
 
 
-def press(board: Board, row: int, column: int) -> None:
+def press(board: TileBoard, row: int, column: int) -> None:
     """A click into the middle of a tile."""
     (left, top), middle = board._corner(row, column), board.tile / 2
     click(board.box, 2 * (left + middle) / board.box.width, 2 * (top + middle) / board.box.height)

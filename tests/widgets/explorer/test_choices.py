@@ -11,14 +11,14 @@ import traitlets
 from networks import CATEGORIES, CLASSES, image, network, wrap
 
 import pullback_widgets as pw
-from pullback_widgets.figures.snapshot import Studio
-from pullback_widgets.widgets.explorer.choices import Choices
+from pullback_widgets.figures.snapshot import Sessions
+from pullback_widgets.widgets.explorer.choices import ExplorerChoices
 
 VECTOR = [0.5, -1.0, 0.0, 2.0]
 REFUSED = (ValueError, TypeError, traitlets.TraitError)
 
 
-class Chooser(Choices):
+class Chooser(ExplorerChoices):
     """Choices that have been computed, as the Explorer's are, and count what is asked for."""
 
     def __init__(self, **choices: Any) -> None:
@@ -28,7 +28,7 @@ class Chooser(Choices):
         self.compute()
 
     def compute(self) -> None:
-        *_, frame = Studio().frames(self.request())
+        *_, frame = Sessions().frames(self.request())
         self.set_trait("result", frame)
         self.asked.clear()
 
@@ -36,14 +36,14 @@ class Chooser(Choices):
         self.asked.append(looks_only)
 
     def now(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in Choices.NAMES}
+        return {name: getattr(self, name) for name in ExplorerChoices.NAMES}
 
     def changed_since(self, before: dict[str, Any]) -> list[str]:
         """The names of the choices that are not what they were."""
         now = self.now()
         return [
             name
-            for name in Choices.NAMES
+            for name in ExplorerChoices.NAMES
             if now[name] is not before[name]
             and (isinstance(now[name], torch.Tensor) or now[name] != before[name])
         ]
@@ -59,7 +59,7 @@ def hidden() -> Chooser:
     return Chooser(layer="layer1", channel=2, position=(1, 3))
 
 
-def neuron(choices: Choices) -> tuple[Any, ...]:
+def neuron(choices: ExplorerChoices) -> tuple[Any, ...]:
     return choices.target, choices.layer, choices.channel, choices.position
 
 
@@ -468,7 +468,7 @@ def test_what_is_fine_is_taken(hidden: Chooser, name: str, value: Any, held: Any
 @pytest.fixture
 def heard(hidden: Chooser) -> list[tuple[str, Any]]:
     changes: list[tuple[str, Any]] = []
-    names = list(Choices.NAMES)
+    names = list(ExplorerChoices.NAMES)
     hidden.observe(lambda change: changes.append((change["name"], change["new"])), names)
     return changes
 
