@@ -284,7 +284,9 @@ CHANGES: list[tuple[dict[str, Any], tuple[int, int]]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "passes"), CHANGES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("change", "passes"), CHANGES, ids=lambda value: "-".join(map(str, value)) or "nothing"
+)
 def test_what_a_change_costs(
     counts: Counts, change: dict[str, Any], passes: tuple[int, int]
 ) -> None:
