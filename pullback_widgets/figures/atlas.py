@@ -34,7 +34,7 @@ from ..engine.target import Channel
 from . import folder as folders
 from . import thumbnail
 from .declared import Request, computed, viewed
-from .images import photographs
+from .images import is_folder, photographs
 from .kinds import DEFAULT, Channels, Folder, Images, Network, OneOf, Softened, Whole, Words
 from .provenance import provenance
 from .result import Progress, Result, completed, default_batch, entitle
@@ -405,7 +405,7 @@ def compute(
         }
     else:
         earlier, sources = None, photographs(images)
-        digest, size = _examined(sources, model, in_folder=_is_folder(images))
+        digest, size = _examined(sources, model, in_folder=is_folder(images))
         if not softening.is_hard and not is_known(model.module):
             tell(Recording(model, torch.zeros(1, 3, *size)), softening)
         layer, box = thumbnail.layer_and_box(model, name, size)
@@ -449,10 +449,6 @@ def middle_layer(model: Model) -> str:
 
 def _same_survey(earlier: Atlas, model: Model, layer: str, images: Any) -> bool:
     return earlier.model is model and earlier.source is images and earlier.layer.name == layer
-
-
-def _is_folder(images: Any) -> bool:
-    return isinstance(images, str | Path) and Path(images).is_dir()
 
 
 def _examined(
@@ -530,7 +526,7 @@ def _readable(atlas: Atlas, indices: Sequence[int]) -> tuple[list[int], list[Ten
             pixels.append(_pixels(atlas, index))
             good.append(index)
         except ImageError as error:
-            if not _is_folder(atlas.source):
+            if not is_folder(atlas.source):
                 raise
             atlas.skipped[atlas.names[index]] = str(error)
     return good, pixels

@@ -14,6 +14,11 @@ from ..engine.image import SAMPLES
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
+def is_folder(images: Any) -> bool:
+    """Whether images are given as the path of a folder."""
+    return isinstance(images, str | Path) and Path(images).expanduser().is_dir()
+
+
 def photographs(images: Any) -> dict[str, Any]:
     """Images by name, a number added to a name that comes again.
 
@@ -23,10 +28,9 @@ def photographs(images: Any) -> dict[str, Any]:
     Raises:
         ValueError: If there are none.
     """
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        images = sorted(
-            path for path in Path(images).iterdir() if path.suffix.lower() in IMAGE_ENDINGS
-        )
+    if is_folder(images):
+        files = Path(images).expanduser().iterdir()
+        images = sorted(path for path in files if path.suffix.lower() in IMAGE_ENDINGS)
     if isinstance(images, Tensor) and images.dim() == 4:
         images = list(images)
     if not isinstance(images, Mapping | list | tuple):

@@ -25,7 +25,7 @@ from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit,
 from ..methods.captum_methods import METHODS
 from ..methods.captum_methods import checked as method_of
 from ..networks.catalogue import entry
-from .images import image_name, photographs
+from .images import image_name, is_folder, photographs
 
 
 class Kind:
@@ -507,18 +507,18 @@ class Images(Image):
     """Several images: a list or a mapping of such, one, or a folder."""
 
     def check(self, name: str, value: Any) -> Any:
-        if _is_folder(value):  # the same object where it can be: it tells what has changed
+        if is_folder(value):  # the same object where it can be: it tells what has changed
             return value if "~" not in str(value) else str(Path(value).expanduser())
         return super().check(name, value)
 
     def verify(self, value: Any) -> None:
         found = photographs(value)  # raises where there are none
-        if not _is_folder(value):
+        if not is_folder(value):
             for image in found.values():
                 to_tensor(image, 32)
 
     def code(self, value: Any) -> str:
-        if _is_folder(value):
+        if is_folder(value):
             return expression.of_image(value)
         if isinstance(value, Mapping):
             pairs = (f"{str(name)!r}: {expression.of_image(one)}" for name, one in value.items())
@@ -531,7 +531,7 @@ class Images(Image):
         return list(photographs(value))
 
     def write(self, value: Any, size: int | None) -> Any:
-        if _is_folder(value):
+        if is_folder(value):
             return {"folder": str(Path(value).expanduser().resolve())}
         if isinstance(value, Mapping):
             named = value.items()
@@ -550,10 +550,6 @@ class Images(Image):
                 "pw.open_recipe(recipe, image=...)."
             )
         return written["folder"]
-
-
-def _is_folder(images: Any) -> bool:
-    return isinstance(images, str | Path) and Path(images).expanduser().is_dir()
 
 
 def packed(image: Tensor) -> dict[str, str]:
