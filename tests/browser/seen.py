@@ -96,8 +96,8 @@ FAULTS = """root => {
     for (const {one, what, rects, text} of items) {
         let parts = rects;
         for (let around = text ? one : one.parentElement; around; around = around.parentElement) {
-            const {overflowX, overflowY} = style(around);
-            if (!clips(overflowX) && !clips(overflowY)) continue;
+            const {display, overflowX, overflowY} = style(around);
+            if (display === 'contents' || (!clips(overflowX) && !clips(overflowY))) continue;
             if (around.matches(SCROLLS) && overflowX === 'auto') {
                 parts = [around.getBoundingClientRect()];
                 continue;
@@ -202,14 +202,19 @@ def check(lab: LabPage, selector: str, state: str, seconds: float = 3.0) -> None
 def widths(lab: LabPage) -> Iterator[Viewport]:
     """The page in one window after the other; in the end, in the first again."""
     session = lab.page.context.new_cdp_session(lab.page)
-    for window in (*VIEWPORTS, VIEWPORTS[0]):
+
+    def open_in(window: Viewport) -> None:
         metrics: dict[str, Any] = {"width": window.width, "height": window.height, "mobile": False}
         session.send(
             "Emulation.setDeviceMetricsOverride", {**metrics, "deviceScaleFactor": window.scale}
         )
         fits = functools.partial(lab.page.evaluate, FITS, window.width)
         lab.wait_until(fits, f"a window of {window.width} px")
+
+    for window in VIEWPORTS:
+        open_in(window)
         yield window
+    open_in(VIEWPORTS[0])
     session.detach()
 
 
