@@ -153,7 +153,7 @@ def test_a_narrow_page_makes_no_small_letters(lab_page: Callable[..., LabPage]) 
 
 WRONG = f"""
 import ipywidgets as w
-from pullback_widgets.widgets.kit.figure_widget import STYLE
+from pullback_widgets.widgets.kit.layout import STYLE
 box = w.VBox([
     w.HTML("<style>" + STYLE + "</style>"),
     w.Button(description="One"),
