@@ -18,7 +18,7 @@ from ...engine.model import Model
 from ...engine.session import Session
 from ...engine.target import LOGITS, Unit
 from ...figures.snapshot import Snapshot, SnapshotRequest
-from ...networks.catalogue import CATALOGUE
+from ...networks.catalogue import CATALOGUE, is_cached
 from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
 from ..kit.layout import row
@@ -29,6 +29,9 @@ from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, Vie
 from .wipe import WipeCanvas
 
 EMBEDDED = next(iter(CATALOGUE))
+
+FIRST_PICTURE_SECONDS = 60.0
+"""How long displaying an explorer waits for its first picture."""
 
 
 class Explorer(ExplorerChoices, NetworkFigureWidget):
@@ -105,6 +108,13 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     @property
     def _words(self) -> str:
         return self.TITLE if self.result is None else f"{self.TITLE}: {self.result.summary()}"
+
+    def _ipython_display_(self, **options: Any) -> None:
+        """The live widget with its first picture, so that the next cells find a result."""
+        # A download is watched in the widget, so that is shown at once.
+        if not (isinstance(self.model, str) and not is_cached(self.model)):
+            self.wait(FIRST_PICTURE_SECONDS)
+        super()._ipython_display_(**options)
 
     @classmethod
     def remarks(cls, content: Mapping[str, Any], chosen: dict[str, Any]) -> list[str]:
