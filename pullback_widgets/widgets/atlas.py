@@ -21,9 +21,10 @@ from ..figures.atlas import EVERY_SAMPLE, PAIRS, PER_PAGE, TILES, Atlas, AtlasRe
 from ..figures.images import photographs
 from .explorable import ExplorableFigure
 from .kit.binding import bind, listen, quietly
+from .kit.boxes import names_box
 from .kit.layout import row
-from .kit.network_widget import names_box, temperature_row
 from .kit.sources import network_box, upload_button
+from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
 

@@ -18,15 +18,16 @@ from ..engine.model import Model
 from ..engine.softening import Softening
 from ..figures import comparison
 from ..figures.comparison import Column, Comparison, ComparisonRequest, Row, columns_of
-from ..figures.kinds import Network
+from ..figures.network_kinds import Network
 from ..methods.captum_methods import METHODS
 from ..networks.catalogue import CATALOGUE, entry_label, is_cached, listed_names
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen
+from .kit.boxes import class_box
 from .kit.figure_widget import FigureWidget
 from .kit.layout import row
-from .kit.network_widget import class_box, temperature_row
 from .kit.sources import image_box, upload_button
+from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
 

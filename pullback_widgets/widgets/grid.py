@@ -21,9 +21,10 @@ from ..figures.grid import EXTRA, Grid, GridRequest, Shown
 from ..figures.images import photographs
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen, quietly
+from .kit.boxes import names_box, steps_box
 from .kit.layout import row
-from .kit.network_widget import names_box, steps_box, temperature_row
 from .kit.sources import network_box, upload_button
+from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, margin, tile_beside
 from .kit.traits import SofteningTraits
 

@@ -19,9 +19,10 @@ from ..figures import journey
 from ..figures.journey import SHOWN, Journey, JourneyRequest
 from .explorable import ExplorableFigure
 from .kit.binding import listen, quietly
+from .kit.boxes import steps_box
 from .kit.layout import row
-from .kit.network_widget import steps_box, temperature_row
 from .kit.sources import image_box, network_box, upload_button
+from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
 

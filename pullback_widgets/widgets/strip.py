@@ -20,8 +20,8 @@ from ..figures import strip
 from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip, StripRequest
 from .explorable import ExplorableFigure
 from .kit.binding import SPOKEN_LABEL, bind, follow, listen, quietly
+from .kit.boxes import class_box, steps_box
 from .kit.layout import row
-from .kit.network_widget import class_box, steps_box
 from .kit.play_button import PlayButton
 from .kit.sources import image_box, network_box, upload_button
 from .kit.tiles import GAP, TileBoard, tile_beside

@@ -13,8 +13,9 @@ from ...engine.target import LOGITS, Channel, Logit, Unit
 from ...figures.snapshot import VIEWS, Snapshot
 from ..kit.binding import bind, follow, listen, quietly
 from ..kit.layout import heading
+from ..kit.run_buttons import run_buttons
 from ..kit.sources import image_box, network_box, upload_button
-from ..kit.temperature import off_unless_softened, temperature_controls
+from ..kit.temperature import UNITS, off_unless_softened, temperature_controls
 from .channel_strip import ChannelStrip
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH, GateCurve
@@ -187,7 +188,7 @@ class TemperaturePanel:
         )
         self.presets.add_class("pullback-presets")
         self.units = w.ToggleButtons(
-            options=[("relative to channel scale", "relative"), ("absolute", "absolute")],
+            options=UNITS,
             style={"button_width": "auto"},
             tooltips=["T = t times the scale of the channel", "T = t for every gate"],
             layout=w.Layout(width=f"{WIDTH + 8}px"),
@@ -235,21 +236,13 @@ class AscentPanel:
     """Play and stop, and what became of the target."""
 
     def __init__(self, explorer: ExplorerChoices) -> None:
-        self.play = w.Button(
-            description="Play",
-            icon="play",
-            button_style="success",
-            tooltip="Walk the image up the pullback, step by step",
-            layout=w.Layout(width="84px"),
+        play, stop = run_buttons(
+            explorer,
+            explorer.play,
+            "Play",
+            "Walk the image up the pullback, step by step",
+            "Stop after the running step",
         )
-        self.stop = w.Button(
-            description="Stop",
-            icon="stop",
-            tooltip="Stop after the running step",
-            layout=w.Layout(width="76px"),
-        )
-        self.play.add_class("pullback-play")
-        self.stop.add_class("pullback-stop")
         self.outcome = w.HTML(layout=w.Layout(margin="0 0 0 6px"))
         self.steps = w.IntText(description="Steps")
         self.step_size = w.FloatText(step=1, description="Step size")
@@ -262,9 +255,7 @@ class AscentPanel:
         # In the box 0 means no limit, which is None in Python.
         listen(self.radius, lambda value: explorer.attempt("radius", value or None))
         follow(explorer, "radius", lambda value: setattr(self.radius, "value", value or 0.0))
-        self.box = w.VBox(
-            [heading("Ascent towards this neuron"), _row(self.play, self.stop, self.outcome)]
-        )
+        self.box = w.VBox([heading("Ascent towards this neuron"), _row(play, stop, self.outcome)])
         self.settings = w.VBox(
             [
                 self.steps,
@@ -277,8 +268,6 @@ class AscentPanel:
                 ),
             ]
         )
-        self.play.on_click(lambda _: explorer.guard(explorer.play))
-        self.stop.on_click(lambda _: explorer.guard(explorer.stop))
 
     def show(self, frame: Snapshot) -> None:
         """The target before and after."""

@@ -18,6 +18,7 @@ from ...figures.result import Result
 from .binding import follow
 from .layout import heading, row, style_sheet
 from .live import ComputingWidget
+from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
 from .traits import CheckedTraits
 from .turn import TURNS, give_memory_back
@@ -262,23 +263,6 @@ class FigureWidget(CheckedTraits, ComputingWidget):
     # What is seen.
 
     def _build(self) -> None:
-        self._go = w.Button(
-            description="Run",
-            icon="play",
-            button_style="success",
-            tooltip="Compute the figure anew",
-            layout=w.Layout(width="84px"),
-        )
-        self._halt = w.Button(
-            description="Stop",
-            icon="stop",
-            tooltip="Stop; what is computed stays",
-            layout=w.Layout(width="76px"),
-        )
-        self._go.add_class("pullback-play")
-        self._halt.add_class("pullback-stop")
-        self._go.on_click(lambda _: self.guard(self.run))
-        self._halt.on_click(lambda _: self.guard(self.stop))
         self._bar = w.FloatProgress(
             min=0.0, max=1.0, layout=w.Layout(width="220px", height="16px", margin="6px 8px")
         )
@@ -288,7 +272,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._nothing = w.HTML(layout=w.Layout(display="none"))
         self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
         follow(self, "notes", self._show_notes)
-        self._unseen += [self._nothing, self._go, self._halt, self._bar, self._status]
+        self._unseen += [self._nothing, self._bar, self._status]
         self._take_away = SaveButtons(
             self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem
         )
@@ -301,7 +285,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         return [
             heading(self.TITLE),
             *self.controls(),
-            *([row(self._go, self._halt, self._bar, self._status)] if self.TAKES_TIME else []),
+            *([self._run_row()] if self.TAKES_TIME else []),
             self._problem,
             w.Box([screen], layout=w.Layout(overflow="auto", flex="0 0 auto")),
             self._caption,
@@ -310,6 +294,9 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             row(w.HTML('<div class="pullback-note">Take it away:</div>'), self._take_away.box),
             *self.annexes(),
         ]
+
+    def _run_row(self) -> w.HBox:
+        return row(*run_buttons(self, self.run), self._bar, self._status)
 
     def _show_notes(self, notes: tuple[str, ...]) -> None:
         lines = "".join(f"<div>{html.escape(note)}</div>" for note in notes)

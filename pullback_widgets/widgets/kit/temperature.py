@@ -7,7 +7,10 @@ from typing import Any
 
 import ipywidgets as w
 
+from ...drawing import words
+from ...engine.softening import Softening
 from .binding import SPOKEN_LABEL, bind, follow, listen
+from .layout import row
 from .live import ComputingWidget
 
 
@@ -28,6 +31,9 @@ def nearest_stop(temperature: float) -> int:
     """The slider's position for a temperature above 0."""
     return min(range(1, len(STOPS)), key=lambda i: abs(math.log(STOPS[i] / temperature)))
 
+
+UNITS = [("relative to channel scale", "relative"), ("absolute", "absolute")]
+"""What lists call the units of the temperature."""
 
 OFF = "Off: no gate is softened here, so a temperature changes nothing."
 
@@ -83,3 +89,31 @@ def temperature_controls(
         lambda value: setattr(slider, "value", nearest_stop(value) if value else 0),
     )
     return slider, number
+
+
+def temperature_row(view: ComputingWidget) -> w.HBox:
+    """The temperature, what the softening is called, and the temperature's units."""
+    slider, number = temperature_controls(
+        view,
+        description="Temperature",
+        style={"description_width": "86px"},
+        layout=w.Layout(width="300px"),
+    )
+    name = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
+    units = w.Dropdown(
+        options=UNITS,
+        description="Units of the temperature",
+        layout=w.Layout(width="190px"),
+    )
+    units.add_class(SPOKEN_LABEL)
+
+    def show(softening: Softening) -> None:
+        family = words.in_words(softening).partition("T = ")[0].strip(" ,")
+        shown = "" if family == softening.units else family
+        name.value = f'<span class="pullback-number">{shown}</span>'
+
+    listen(units, lambda value: view.attempt("units", value))
+    follow(view, "softening", show)
+    follow(view, "units", lambda value: setattr(units, "value", value))
+    off = off_unless_softened(view, slider, number, name, units)
+    return row(slider, number, name, units, off)

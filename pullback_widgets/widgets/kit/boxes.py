@@ -1,0 +1,57 @@
+"""Lines of text and numbers that figures of networks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as w
+
+from .binding import bind, follow, listen
+from .live import ComputingWidget
+
+
+def names_box(
+    view: ComputingWidget,
+    trait: str,
+    *,
+    parse: Callable[[str], Any],
+    write: Callable[[Any], str],
+    **options: Any,
+) -> w.Text:
+    """A line of text for a choice that is a list or a name."""
+    box = w.Text(continuous_update=False, **options)
+    listen(box, lambda text: view.attempt(trait, parse(text)))
+    follow(view, trait, lambda value: setattr(box, "value", write(value)))
+    return box
+
+
+def steps_box(view: ComputingWidget) -> w.BoundedIntText:
+    """The number of steps of ascent."""
+    box = w.BoundedIntText(min=1, max=100, description="Steps", continuous_update=False)
+    box.layout.width, box.style.description_width = "130px", "44px"
+    bind(view, "steps", box)
+    return box
+
+
+def class_box(view: ComputingWidget, empty: str) -> w.Text:
+    """A line of text for the target's class, by name or number.
+
+    Args:
+        view: Whose ``target`` it is.
+        empty: What no class at all means.
+    """
+
+    def parse(text: str) -> int | str | None:
+        text = text.strip()
+        return int(text) if text.isdecimal() else text or None
+
+    return names_box(
+        view,
+        "target",
+        parse=parse,
+        write=lambda value: str(value) if isinstance(value, int | str) else "",
+        description="Class",
+        placeholder=f"{empty}; or a name or number",
+        layout=w.Layout(width="340px"),
+    )
