@@ -35,7 +35,8 @@ from . import folder as folders
 from . import thumbnail
 from .declared import Request, computed, viewed
 from .images import is_folder, photographs
-from .kinds import DEFAULT, Channels, Folder, Images, Network, OneOf, Softened, Whole, Words
+from .kinds import Folder, OneOf, Whole, Words
+from .network_kinds import DEFAULT, Channels, Images, Network, Softened
 from .provenance import provenance
 from .result import Progress, Result, completed, default_batch, entitle
 

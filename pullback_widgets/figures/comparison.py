@@ -26,19 +26,8 @@ from ..methods.captum_methods import METHODS, NOISE, attribute
 from ..networks.loaded import loaded
 from .declared import Request, computed, viewed
 from .images import image_name
-from .kinds import (
-    DEFAULT,
-    Aimed,
-    Image,
-    Methods,
-    Networks,
-    Number,
-    Place,
-    Positive,
-    Softenings,
-    Whole,
-    Words,
-)
+from .kinds import Number, Place, Positive, Whole, Words
+from .network_kinds import DEFAULT, Aimed, Image, Methods, Networks, Softenings
 from .provenance import fingerprint
 from .result import Progress, Result, completed, default_batch, entitle, to_numpy
 

@@ -23,7 +23,8 @@ from ..engine.softening import Softening
 from ..engine.target import Logit, Target, as_target
 from .declared import Walked, computed, drawn
 from .images import photographs
-from .kinds import DEFAULT, Aimed, Images, Network, OneOf, Softened, Targets, Whole
+from .kinds import OneOf, Whole
+from .network_kinds import DEFAULT, Aimed, Images, Network, Softened, Targets
 from .result import Progress, Result, completed, default_batch, entitle, partly, to_numpy
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from ..engine.softening import Softening
 from ..engine.target import LOGITS, Channel, Logit, Target
 from .declared import Walked, computed, viewed
 from .images import image_name
-from .kinds import DEFAULT, ChannelEach, Image, Layers, Network, Softened, Whole
+from .kinds import Whole
+from .network_kinds import DEFAULT, ChannelEach, Image, Layers, Network, Softened
 from .result import Progress, Result, completed, entitle, partly, to_numpy
 
 if TYPE_CHECKING:

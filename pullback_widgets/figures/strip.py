@@ -24,7 +24,8 @@ from ..engine.softening import Softening, Units
 from ..engine.target import Logit, Target
 from .declared import Walked, computed, drawn, viewed
 from .images import image_name
-from .kinds import Aimed, Image, Network, OneOf, Rising, SomeOf, Whole
+from .kinds import OneOf, Rising, SomeOf, Whole
+from .network_kinds import Aimed, Image, Network
 from .result import Progress, Result, completed, entitle, partly, to_numpy
 
 if TYPE_CHECKING:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,7 @@ from torch import nn
 
 from .. import checks
 from ..figures.kinds import Kind, OneOf, Whole
+from ..figures.packing import packed_arrays, unpacked_arrays
 from .data import Data, checked_data, source_of
 from .toy import Points, checked_points
 from .weights import LARGEST_SEED
@@ -87,10 +85,10 @@ class PreActivations(Kind):
         return f"{len(checked_values(value))} of one's own"
 
     def write(self, value: Any, size: int | None) -> dict[str, str]:
-        return _packed(values=checked_values(value))
+        return packed_arrays(values=checked_values(value))
 
     def read(self, written: Any, notes: list[str]) -> NDArray[np.float64]:
-        return _unpacked(written)["values"]
+        return unpacked_arrays(written)["values"]
 
 
 class Place(Kind):
@@ -128,12 +126,14 @@ class PlanePoints(Kind):
         return value if isinstance(value, str) else f"{len(value.labels)} of one's own"
 
     def write(self, value: Any, size: int | None) -> Any:
-        return value if isinstance(value, str) else _packed(**value._asdict())
+        return value if isinstance(value, str) else packed_arrays(**value._asdict())
 
     def read(self, written: Any, notes: list[str]) -> str | Points:
         if isinstance(written, str):
             return written
-        return Points(**{name: torch.from_numpy(one) for name, one in _unpacked(written).items()})
+        return Points(
+            **{name: torch.from_numpy(one) for name, one in unpacked_arrays(written).items()}
+        )
 
 
 class PlaneNetwork(Kind):
@@ -178,14 +178,14 @@ class DataSet(Kind):
             return value
         if isinstance(value, Data):
             arrays = {name: one for name, one in vars(value).items() if torch.is_tensor(one)}
-            return {"name": value.name, "categories": value.categories, **_packed(**arrays)}
+            return {"name": value.name, "categories": value.categories, **packed_arrays(**arrays)}
         images, labels = map(torch.as_tensor, value)
-        return _packed(images=images.float(), labels=labels.long())
+        return packed_arrays(images=images.float(), labels=labels.long())
 
     def read(self, written: Any, notes: list[str]) -> Any:
         if isinstance(written, str):
             return written
-        tensors = {name: torch.from_numpy(one) for name, one in _unpacked(written).items()}
+        tensors = {name: torch.from_numpy(one) for name, one in unpacked_arrays(written).items()}
         if "name" not in written:
             return tensors["images"], tensors["labels"]
         return Data(name=written["name"], categories=tuple(written["categories"]), **tensors)
@@ -213,19 +213,3 @@ def checked_values(values: Any) -> NDArray[np.float64]:
             "finite; give finite numbers, such as session.activations(layer)."
         )
     return pool
-
-
-def _packed(**arrays: Any) -> dict[str, str]:
-    """Arrays as text: a NumPy file."""
-    file = io.BytesIO()
-    kept: dict[str, Any] = {
-        name: torch.as_tensor(one).detach().cpu().numpy() for name, one in arrays.items()
-    }
-    np.savez_compressed(file, **kept)
-    return {"npz": base64.b64encode(file.getvalue()).decode("ascii")}
-
-
-def _unpacked(written: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """The arrays that :func:`_packed` wrote."""
-    with np.load(io.BytesIO(base64.b64decode(written["npz"])), allow_pickle=False) as arrays:
-        return dict(arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...drawing import pixels
-from ...figures.snapshot import LayerView
+from ...figures.layer_view import LayerView
 from ..kit.canvas import draw, put, sharp_canvas
 from .gate_curve import CURVE, TEXT, WIDTH
 

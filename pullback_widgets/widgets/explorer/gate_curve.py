@@ -9,7 +9,7 @@ import torch
 
 from ...engine.gate import gate_values
 from ...engine.softening import Softening
-from ...figures.snapshot import LayerView
+from ...figures.layer_view import LayerView
 from ..kit.canvas import draw, sharp_canvas
 
 WIDTH = 312

@@ -1,0 +1,79 @@
+"""A hidden layer on an image: its strongest channels and its pre-activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..engine.layer import Layer
+from ..engine.session import Session
+from ..engine.target import LOGITS
+
+STRONGEST = 12
+BINS = 60
+
+
+class Histogram(NamedTuple):
+    """Counts of values between ``low`` and ``high`` in equal bins."""
+
+    counts: NDArray[np.int64]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class LayerView:
+    """A hidden layer on the image at hand.
+
+    Attributes:
+        layer: The layer; for the logits, with the shape (K,).
+        strongest: Channel and activation map, strongest mean positive value first; none for logits.
+        gated: The layer whose pre-activations the histograms count.
+        absolute: Histogram of its pre-activations.
+        relative: Histogram of its pre-activations in units of each channel's scale.
+    """
+
+    layer: Layer
+    strongest: list[tuple[int, NDArray[np.float32]]]
+    gated: str
+    absolute: Histogram
+    relative: Histogram
+
+
+def layer_view(session: Session, layer: str) -> LayerView:
+    """A layer on the session's image: its strongest channels and its pre-activations."""
+    gated, values, scale = session.gate_inputs(layer)
+    strongest: list[tuple[int, NDArray[np.float32]]] = []
+    if layer == LOGITS:
+        found = Layer(LOGITS, "", tuple(session.logits.shape))
+    else:
+        found = next(one for one in session.layers if one.name == layer)
+        activations = session.activations(layer).float().cpu()
+        strength = activations.clamp_min(0).reshape(len(activations), -1).mean(1)
+        for channel in strength.topk(min(STRONGEST, len(strength))).indices.tolist():
+            strongest.append((channel, _as_map(activations[channel])))
+    values = values.float().cpu()
+    units = scale.float().cpu().view(-1, *[1] * (values.dim() - 1))
+    return LayerView(found, strongest, gated, histogram(values), histogram(values / units))
+
+
+def histogram(values: Tensor) -> Histogram:
+    """Counts in BINS bins around zero that hold the central 99 % of the values."""
+    array = values.flatten().numpy()
+    array = array[np.isfinite(array)]
+    low, high = np.percentile(array[:: max(1, array.size // 100_000)], [0.5, 99.5])
+    reach = float(max(abs(low), abs(high))) or 1.0
+    low, high = max(float(low), -reach) if low < 0 else -0.2 * reach, float(max(high, 0.2 * reach))
+    counts, _ = np.histogram(array, BINS, (low, high))
+    return Histogram(counts, low, high)
+
+
+def _as_map(values: Tensor) -> NDArray[np.float32]:
+    """One channel as a two-dimensional map, whatever dimensions the layer has."""
+    if values.dim() >= 2:
+        return values.reshape(-1, values.shape[-1]).numpy()
+    return values.reshape(1, -1).numpy()
