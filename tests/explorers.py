@@ -13,7 +13,8 @@ from widgets import Page, text_with
 
 import pullback_widgets as pw
 from pullback_widgets.engine.recording import Recording
-from pullback_widgets.figures.snapshot import Sessions, Snapshot
+from pullback_widgets.figures.sessions import Sessions
+from pullback_widgets.figures.snapshot import Snapshot
 
 
 def busy(explorer: pw.Explorer) -> bool:

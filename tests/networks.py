@@ -37,6 +37,28 @@ def image(seed: int = 0, batch: int | None = None, size: int = SIZE) -> Tensor:
     return torch.randint(-250, 251, shape, generator=generator).double() / 256
 
 
+class Counting(nn.Module):
+    """A network that counts its forward passes.
+
+    Attributes:
+        batches: How many images were in each.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.batches: list[int] = []
+
+    @property
+    def passes(self) -> int:
+        return len(self.batches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.batches.append(len(x))
+        out: Tensor = self.module(x)
+        return out
+
+
 def wrap(module: nn.Module, calibration: Tensor | None = None, size: int = SIZE) -> pw.Model:
     """The module as a `pw.Model` whose normalisation is the identity, with its own calibration."""
     return pw.Model(

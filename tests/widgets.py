@@ -17,6 +17,7 @@ from waiting import SECONDS
 
 from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.snapshot import Snapshot
+from pullback_widgets.widgets.kit.tiles import TileBoard
 
 COMMAND = {number: name for name, number in COMMANDS.items()}
 
@@ -80,6 +81,24 @@ class Page:
             wanted.append(frame.picture(widget.compare, widget.colour))
         seen = self.screen(widget)
         return len(seen) == len(wanted) and all(map(np.array_equal, seen, wanted))
+
+
+def tile(page: Page, board: TileBoard, row: int, column: int) -> RGB:
+    """What stands on a tile."""
+    left, top = board._corner(row, column)
+    return page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
+
+
+def alike(seen: RGB, wanted: RGB, most: float = 3.0) -> bool:
+    """Whether a tile shows a picture: enlarged, and a little changed by JPEG.
+
+    Args:
+        seen: The tile.
+        wanted: The picture.
+        most: How far they may differ on average, of 255.
+    """
+    enlarged = Image.fromarray(wanted).resize(seen.shape[1::-1], Image.Resampling.NEAREST)
+    return float(np.abs(np.asarray(enlarged, float) - seen).mean()) < most
 
 
 def making(build: Callable[..., Any]) -> Iterator[Callable[..., Any]]:

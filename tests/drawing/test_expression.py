@@ -13,7 +13,8 @@ from torch import Tensor
 
 import pullback_widgets as pw
 from pullback_widgets.drawing import expression, words
-from pullback_widgets.figures.snapshot import Sessions, Snapshot, SnapshotRequest
+from pullback_widgets.figures.sessions import Sessions
+from pullback_widgets.figures.snapshot import Snapshot, SnapshotRequest
 
 VECTOR = torch.tensor([0.5, -1.0, 0.1, 2.0])
 BALL_MINUS_SPOON = pw.Difference("golf ball", "spoon")

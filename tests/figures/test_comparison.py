@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from compute import comparison_steps
-from networks import CATEGORIES, SIZE, image, network, wrap
+from networks import CATEGORIES, SIZE, Counting, image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
 
@@ -24,19 +24,6 @@ from pullback_widgets.methods.captum_methods import attribute
 SOFT = [pw.Softening.relative(0.5), pw.Softening.paper_v3(0.4)]
 METHODS = ["gradient", "smoothgrad", "grad_cam"]
 SAMPLES = 3
-
-
-class Counting(nn.Module):
-    """A network that counts its forward passes."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.passes = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.passes += 1
-        return self.module(x)
 
 
 def named(name: str, **options: Any) -> pw.Model:
@@ -270,14 +257,14 @@ def test_a_new_temperature_runs_no_network_and_recomputes_pullbacks_only() -> No
     model, picture = wrap(net), image(5)
     columns = columns_of(SOFT[0], ["gradient"])
     first = last_of(comparison_steps([model], picture, 1, columns))
-    net.passes = 0
+    net.batches.clear()
     warmer = columns_of(pw.Softening.relative(2.0), ["gradient"])
     second = last_of(comparison_steps([model], picture, 1, warmer, last=first))
     assert net.passes == 0
     assert torch.equal(second.rows[0].maps[1], first.rows[0].maps[1])
     expected = pw.pullback(model, picture, 1, pw.Softening.relative(2.0))
     torch.testing.assert_close(second.rows[0].maps[0].double(), expected, rtol=1e-5, atol=1e-7)
-    net.passes = 0
+    net.batches.clear()
     other = last_of(comparison_steps([model], picture, 2, warmer, last=second))
     assert net.passes == 1  # captum's gradient of another target
     assert not torch.equal(other.rows[0].maps[1], second.rows[0].maps[1])
@@ -292,7 +279,7 @@ def test_a_comparison_cut_short_loses_no_forward_pass() -> None:
     models, picture = [wrap(net) for net in nets], image(5)
     last = last_of(comparison_steps(models, picture, 1, columns_of(SOFT[0], ["gradient"])))
     for net in nets:
-        net.passes = 0
+        net.batches.clear()
     for temperature in (0.3, 0.4, 0.5):  # a slider that is dragged
         columns = columns_of(pw.Softening.relative(temperature), ["gradient"])
         last = next(comparison_steps(models, picture, 1, columns, last=last))

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 from compute import grid_steps
-from networks import CATEGORIES, SIZE, image, network, wrap
+from networks import CATEGORIES, SIZE, Counting, image, network, wrap
 from PIL import Image
-from torch import Tensor, nn
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
@@ -23,19 +22,6 @@ from pullback_widgets.figures.grid import Grid
 
 WALK: Mapping[str, Any] = {"steps": 3, "step_size": 1.5, "radius": 4.0}
 IMAGES = {f"photo {n}": image(seed=n) for n in range(3)}
-
-
-class Counting(nn.Module):
-    """A network that counts its forward passes, and the images in each."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.batches: list[int] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.batches.append(len(x))
-        return self.module(x)
 
 
 @pytest.fixture

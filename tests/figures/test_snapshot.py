@@ -17,16 +17,9 @@ from torch import Tensor, nn
 import pullback_widgets as pw
 from pullback_widgets.drawing import pixels
 from pullback_widgets.engine.recording import Recording
-from pullback_widgets.figures import snapshot as frame_module
-from pullback_widgets.figures.snapshot import (
-    ASCENDED,
-    BINS,
-    STRONGEST,
-    VIEWS,
-    Sessions,
-    Snapshot,
-    SnapshotRequest,
-)
+from pullback_widgets.figures.layer_view import BINS, STRONGEST, histogram
+from pullback_widgets.figures.sessions import Sessions
+from pullback_widgets.figures.snapshot import ASCENDED, VIEWS, Snapshot, SnapshotRequest
 from pullback_widgets.networks import loaded
 
 VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
@@ -161,17 +154,17 @@ def test_the_histograms_count_pre_activations(layer: str) -> None:
     gated, values, scale = session.gate_inputs(layer)
     assert view.gated == gated
     scaled = values / scale.view(-1, *[1] * (values.dim() - 1))
-    for histogram, counted in ((view.absolute, values), (view.relative, scaled)):
-        assert len(histogram.counts) == BINS
-        assert histogram.low < 0 < histogram.high
-        assert 0.98 * counted.numel() - 2 <= histogram.counts.sum() <= counted.numel()
+    for one, counted in ((view.absolute, values), (view.relative, scaled)):
+        assert len(one.counts) == BINS
+        assert one.low < 0 < one.high
+        assert 0.98 * counted.numel() - 2 <= one.counts.sum() <= counted.numel()
 
 
 @pytest.mark.parametrize("values", [[0.0], [5.0] * 10, [-5.0] * 10, [1e-20, -1e-20], [1e30]])
 def test_a_histogram_of_odd_values_has_room_around_zero(values: list[float]) -> None:
-    histogram = frame_module.histogram(torch.tensor(values))
-    assert histogram.low < 0 < histogram.high
-    assert math.isfinite(histogram.high - histogram.low)
+    found = histogram(torch.tensor(values))
+    assert found.low < 0 < found.high
+    assert math.isfinite(found.high - found.low)
 
 
 # Views -------------------------------------------------------------------------------------------

@@ -13,10 +13,9 @@ from networks import CLASSES, image, seeded, wrap
 from PIL import Image
 from torch import Tensor, nn
 from waiting import SECONDS
-from widgets import Page, click, find, making, text_with, upload
+from widgets import Page, alike, click, find, making, text_with, tile, upload
 
 import pullback_widgets as pw
-from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.atlas import EVERY_SAMPLE, Atlas
 from pullback_widgets.widgets.atlas import COLUMNS, PAIRS, ROWS
 
@@ -66,14 +65,6 @@ def view(make: Make) -> pw.LayerAtlas:
     return make()
 
 
-def alike(page: Page, view: pw.LayerAtlas, place: int, wanted: RGB) -> bool:
-    """Whether a tile shows a picture: enlarged, and a little changed by JPEG."""
-    left, top = view._board._corner(*divmod(place, COLUMNS))
-    seen = page.tiles[f"IPY_MODEL_{view._board.box.model_id}"][2 * left, 2 * top]
-    enlarged = Image.fromarray(wanted).resize(seen.shape[1::-1], Image.Resampling.NEAREST)
-    return float(np.abs(np.asarray(enlarged, float) - seen).mean()) < 4
-
-
 def shows(page: Page, view: pw.LayerAtlas, channels: list[int]) -> bool:
     """Whether the board shows these channels, and nothing else."""
     kinds = ("photograph", "pullback") if view.shown == PAIRS else (view.shown,)
@@ -82,7 +73,8 @@ def shows(page: Page, view: pw.LayerAtlas, channels: list[int]) -> bool:
     places = page.tiles.get(f"IPY_MODEL_{canvas.model_id}", {})
     drawn = sum(top < canvas.height for _, top in places)  # a canvas made lower has lost the rest
     return drawn == len(wanted) and all(
-        alike(page, view, place, one) for place, one in enumerate(wanted)
+        alike(tile(page, view._board, *divmod(place, COLUMNS)), one, most=4)
+        for place, one in enumerate(wanted)
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import CATEGORIES, SIZE, image, network, wrap
+from networks import CATEGORIES, SIZE, Counting, image, network, wrap
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from waiting import SECONDS
 from widgets import Page, click, find, making, text_with
 
@@ -27,17 +27,6 @@ SOFT = (pw.Softening.relative(0.85), pw.Softening.paper_v3(0.3))
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
 
 Make = Callable[..., pw.Compare]
-
-
-class Counting(nn.Module):
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.passes = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.passes += 1
-        return self.module(x)
 
 
 def model_of(module: nn.Module, name: str, categories: Any = CATEGORIES) -> pw.Model:
@@ -117,7 +106,7 @@ def test_one_temperature_for_all_pullbacks_on_recorded_forward_passes(
     assert view.wait(SECONDS)
     slow = [row.maps[2:].clone() for row in view.result.rows]
     for net in nets:
-        net.passes = 0
+        net.batches.clear()
     for position in range(20, 80, 3):  # dragged
         find(view, "pullback-temperature").value = position
     assert view.wait(SECONDS)
@@ -211,7 +200,7 @@ def test_a_loaded_network_of_the_catalogue_is_switched_by_its_name(make: Make) -
 def test_a_row_that_cannot_be_is_explained_and_the_others_are_there(
     page: Page, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pullback_widgets.figures.snapshot import Sessions
+    from pullback_widgets.figures.sessions import Sessions
 
     original = Sessions.model
 
@@ -321,7 +310,7 @@ def test_the_default_compares_what_is_here(monkeypatch: pytest.MonkeyPatch, page
 
     monkeypatch.setattr(comparison, "is_cached", lambda name: name == "efficientnet_lite0")
     monkeypatch.setattr(
-        "pullback_widgets.figures.snapshot.Sessions.model",
+        "pullback_widgets.figures.sessions.Sessions.model",
         lambda self, model: wrap(network("mobile")),
     )
     view = pw.Compare(methods=())

@@ -16,12 +16,12 @@ from networks import image, network, wrap
 from PIL import Image
 from torch import Tensor, nn
 from waiting import SECONDS
-from widgets import Page, click, find, making, text_with, upload, upload_all
+from widgets import Page, alike, click, find, making, text_with, tile, upload, upload_all
 
 import pullback_widgets as pw
-from pullback_widgets.drawing.pixels import RGB, photograph
+from pullback_widgets.drawing.pixels import photograph
 from pullback_widgets.figures.grid import Grid
-from pullback_widgets.widgets.kit.tiles import GAP, TileBoard
+from pullback_widgets.widgets.kit.tiles import GAP
 
 IMAGES = {"one": image(seed=1), "two": image(seed=2)}
 SETTINGS: dict[str, Any] = {"targets": [0, "spoon"], "extra": None, "steps": 2, "step_size": 1.5}
@@ -45,18 +45,6 @@ def make(page: Page) -> Iterator[Make]:
 @pytest.fixture
 def view(make: Make) -> pw.CounterfactualGrid:
     return make()
-
-
-def tile(page: Page, board: TileBoard, row: int, column: int) -> RGB:
-    """What stands on a tile."""
-    left, top = board._corner(row, column)
-    return page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
-
-
-def alike(seen: RGB, wanted: RGB) -> bool:
-    """Whether a tile shows a picture: enlarged, and a little changed by JPEG."""
-    enlarged = Image.fromarray(wanted).resize(seen.shape[1::-1], Image.Resampling.NEAREST)
-    return float(np.abs(np.asarray(enlarged, float) - seen).mean()) < 3
 
 
 def shows(page: Page, view: pw.CounterfactualGrid) -> bool:

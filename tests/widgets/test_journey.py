@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from networks import image, network, wrap
-from PIL import Image
 from waiting import SECONDS
-from widgets import Page, click, find, making
+from widgets import Page, alike, click, find, making, tile
 
 import pullback_widgets as pw
-from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.journey import SHOWN, Journey
-from pullback_widgets.figures.snapshot import Sessions
-from pullback_widgets.widgets.kit.tiles import TileBoard
+from pullback_widgets.figures.sessions import Sessions
 
 WALK: dict[str, Any] = {"steps": 2, "step_size": 1.5}
 
@@ -39,19 +35,11 @@ def view(make: Callable[..., pw.DepthJourney]) -> pw.DepthJourney:
     return make()
 
 
-def alike(page: Page, board: TileBoard, row: int, column: int, wanted: RGB) -> bool:
-    """Whether a tile shows a picture: enlarged, and a little changed by JPEG."""
-    left, top = board._corner(row, column)
-    seen = page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
-    enlarged = Image.fromarray(wanted).resize(seen.shape[1::-1], Image.Resampling.NEAREST)
-    return float(np.abs(np.asarray(enlarged, float) - seen).mean()) < 3
-
-
 def shows(page: Page, view: pw.DepthJourney) -> bool:
     """Whether every tile shows its part of the result."""
     result: Journey = view.result
     return all(
-        alike(page, view._board, row, n, result.picture(n, shown))
+        alike(tile(page, view._board, row, n), result.picture(n, shown))
         for row, shown in enumerate(SHOWN)
         for n, values in enumerate(result.maps)
         if shown != "activation" or values.numel() > 1

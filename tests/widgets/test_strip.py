@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 from networks import image, network, wrap
-from PIL import Image
 from waiting import SECONDS
-from widgets import Page, click, find, making
+from widgets import Page, alike, click, find, making, tile
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
@@ -43,33 +42,25 @@ def view(make: Make) -> pw.TemperatureStrip:
     return make()
 
 
-def alike(page: Page, board: TileBoard, row: int, column: int, wanted: RGB) -> bool:
-    """Whether a tile shows a picture: enlarged, and a little changed by JPEG."""
-    left, top = board._corner(row, column)
-    seen = page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
-    enlarged = Image.fromarray(wanted).resize(seen.shape[1::-1], Image.Resampling.NEAREST)
-    return float(np.abs(np.asarray(enlarged, float) - seen).mean()) < 3
-
-
 def shows(page: Page, view: pw.TemperatureStrip) -> bool:
     """Whether every tile, the film included, shows its part of the result."""
     result: Strip = view.result
     rows, columns = result.done.shape
     return (
         all(
-            alike(page, view._board, row, column, result.picture(row, column, view.shown))
+            alike(tile(page, view._board, row, column), result.picture(row, column, view.shown))
             for row in range(rows)
             for column in range(columns)
         )
-        and alike(page, view._film, 0, 0, photograph(result.image))
+        and alike(tile(page, view._film, 0, 0), photograph(result.image))
         and all(
-            alike(page, view._film, 0, row + 1, result.picture(row, view.column, view.shown))
+            alike(tile(page, view._film, 0, row + 1), result.picture(row, view.column, view.shown))
             for row in range(rows)
         )
     )
 
 
-def tile(page: Page, board: TileBoard, row: int) -> RGB:
+def curve_of(page: Page, board: TileBoard, row: int) -> RGB:
     left, top = board._corner(row, 0)
     return page.tiles[f"IPY_MODEL_{board.box.model_id}"][2 * left, 2 * top]
 
@@ -91,7 +82,7 @@ def test_every_tile_is_shown(page: Page, make: Make, shown: str) -> None:
 
 def test_curves_lie_under_all_tiles(page: Page, view: pw.TemperatureStrip) -> None:
     for row in (2, 3):
-        curve = tile(page, view._board, row)
+        curve = curve_of(page, view._board, row)
         left, right = view._board._corner(row, 0)[0], view._board._corner(row, 2)[0]
         assert curve.shape[1] == 2 * (right - left + view._board.tile)
         assert curve.std() > 10

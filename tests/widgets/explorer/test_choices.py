@@ -11,7 +11,7 @@ import traitlets
 from networks import CATEGORIES, CLASSES, image, network, wrap
 
 import pullback_widgets as pw
-from pullback_widgets.figures.snapshot import Sessions
+from pullback_widgets.figures.sessions import Sessions
 from pullback_widgets.widgets.explorer.choices import ExplorerChoices
 
 VECTOR = [0.5, -1.0, 0.0, 2.0]
