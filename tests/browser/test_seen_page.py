@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from labpage import LabPage
 
 WIDGET = ".pullback-explorer"
+ENDS = (0.0, 100.0)  # where the slider's handle is nearest to what is around it
 CHOSEN = "one => one.selectedOptions[0].text.replaceAll('\\u00a0', ' ')"
 TEMPERATURE = f"{WIDGET} .pullback-temperature"
 
@@ -74,6 +75,10 @@ def states(lab: LabPage) -> Iterator[str]:
         press(lab, fold)
         lab.page.locator(f'{WIDGET} [title="{fold}, open"]').wait_for()
         yield f"{fold} open"
+    for end in ENDS:
+        lab.python(f"view.temperature = {end}; view.wait()")
+        yield f"at temperature {end}"
+    lab.python("view.temperature = 0.85; view.wait()")
     code = lab.page.locator(".pullback-code")
     press(lab, "Code")
     code.wait_for()
@@ -161,6 +166,12 @@ def test_all_of_every_figure_is_seen(lab_page: Callable[..., LabPage]) -> None:
             lab.page.locator(".pullback-code").wait_for()
             seen.check(lab, WIDGET, f"{name} with its code, {theme}")
             press(lab, "Code")
+            if theme == seen.THEMES[0] and lab.value("view.has_trait('temperature')"):
+                before = lab.value("view.temperature")
+                for end in ENDS:
+                    lab.python(f"view.temperature = {end}; view.wait()")
+                    seen.check(lab, WIDGET, f"{name} at temperature {end}")
+                lab.python(f"view.temperature = {before}; view.wait()")
 
 
 def test_the_strips_box_says_which_temperature_is_large(lab_page: Callable[..., LabPage]) -> None:

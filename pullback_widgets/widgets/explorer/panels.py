@@ -178,7 +178,7 @@ class TemperaturePanel:
     def __init__(self, explorer: ExplorerChoices) -> None:
         self.explorer = explorer
         slider, number = temperature_controls(
-            explorer, layout=w.Layout(width=f"{WIDTH - 90}px", margin="0")
+            explorer, layout=w.Layout(width=f"{WIDTH - 98}px", margin="0 4px")
         )
         self.presets = w.ToggleButtons(
             options=list(PRESETS),
