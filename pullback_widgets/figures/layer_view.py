@@ -15,6 +15,8 @@ from ..engine.target import LOGITS
 
 STRONGEST = 12
 BINS = 60
+CONSTANT = 1e-3
+"""Below this share of the median scale, a channel is taken for constant."""
 
 
 class Histogram(NamedTuple):
@@ -34,7 +36,8 @@ class LayerView:
         strongest: Channel and activation map, strongest mean positive value first; none for logits.
         gated: The layer whose pre-activations the histograms count.
         absolute: Histogram of its pre-activations.
-        relative: Histogram of its pre-activations in units of each channel's scale.
+        relative: Histogram of its pre-activations in units of each channel's scale, without
+            channels that are constant on the image.
     """
 
     layer: Layer
@@ -57,8 +60,12 @@ def layer_view(session: Session, layer: str) -> LayerView:
         for channel in strength.topk(min(STRONGEST, len(strength))).indices.tolist():
             strongest.append((channel, _as_map(activations[channel])))
     values = values.float().cpu()
-    units = scale.float().cpu().view(-1, *[1] * (values.dim() - 1))
-    return LayerView(found, strongest, gated, histogram(values), histogram(values / units))
+    scale = scale.float().cpu()
+    # A channel that is constant here has no scale: it alone would be a million units wide.
+    varies = ~(scale < CONSTANT * scale.median())
+    units = scale[varies].view(-1, *[1] * (values.dim() - 1))
+    relative = histogram(values[varies] / units)
+    return LayerView(found, strongest, gated, histogram(values), relative)
 
 
 def histogram(values: Tensor) -> Histogram:

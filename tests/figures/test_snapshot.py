@@ -1,9 +1,7 @@
 """From a state to its frame: right, and computing only what changed."""
 
 import dataclasses
-import gc
 import math
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,10 +15,8 @@ from torch import Tensor, nn
 import pullback_widgets as pw
 from pullback_widgets.drawing import pixels
 from pullback_widgets.engine.recording import Recording
-from pullback_widgets.figures.layer_view import BINS, STRONGEST, histogram
 from pullback_widgets.figures.sessions import Sessions
 from pullback_widgets.figures.snapshot import ASCENDED, VIEWS, Snapshot, SnapshotRequest
-from pullback_widgets.networks import loaded
 
 VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
 
@@ -120,51 +116,6 @@ def test_without_a_channel_the_strongest_is_meant(position: tuple[int, int] | No
 )
 def test_a_target_in_words(target: Any, words: str) -> None:
     assert only(Sessions().frames(state(target=target))).title == words
-
-
-# The chosen layer --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("layer", ["logits", "conv", "relu", "maxpool", "layer1", "head", "pool"])
-def test_the_view_of_a_layer(layer: str) -> None:
-    asked = state(layer=layer)
-    view = only(Sessions().frames(asked)).view
-    session = pw.Session(asked.model, asked.image)
-    assert view.layer.name == layer
-    if layer == "logits":
-        assert view.layer.shape == (CLASSES,)
-        assert view.strongest == []
-    else:
-        values = session.activations(layer)
-        assert view.layer.shape == values.shape
-        strength = values.clamp_min(0).reshape(len(values), -1).mean(1)
-        channels = [channel for channel, _ in view.strongest]
-        assert len(set(channels)) == len(channels) == min(STRONGEST, len(values))
-        assert (np.diff(strength[channels].numpy()) <= 1e-6).all()
-        for channel, shown in view.strongest:
-            assert shown.ndim == 2
-            assert np.allclose(shown.ravel(), values[channel].numpy().ravel())
-
-
-@pytest.mark.parametrize("layer", ["logits", "conv", "relu", "layer1.bn1", "pool"])
-def test_the_histograms_count_pre_activations(layer: str) -> None:
-    asked = state(layer=layer)
-    view = only(Sessions().frames(asked)).view
-    session = pw.Session(asked.model, asked.image)
-    gated, values, scale = session.gate_inputs(layer)
-    assert view.gated == gated
-    scaled = values / scale.view(-1, *[1] * (values.dim() - 1))
-    for one, counted in ((view.absolute, values), (view.relative, scaled)):
-        assert len(one.counts) == BINS
-        assert one.low < 0 < one.high
-        assert 0.98 * counted.numel() - 2 <= one.counts.sum() <= counted.numel()
-
-
-@pytest.mark.parametrize("values", [[0.0], [5.0] * 10, [-5.0] * 10, [1e-20, -1e-20], [1e30]])
-def test_a_histogram_of_odd_values_has_room_around_zero(values: list[float]) -> None:
-    found = histogram(torch.tensor(values))
-    assert found.low < 0 < found.high
-    assert math.isfinite(found.high - found.low)
 
 
 # Views -------------------------------------------------------------------------------------------
@@ -452,53 +403,7 @@ def test_numbers_that_stop_being_finite_during_an_ascent() -> None:
     assert len(list(studio.frames(asked))) == 5
 
 
-# What is kept ------------------------------------------------------------------------------------
-
-
-def test_two_sessions_at_most_are_alive() -> None:
-    studios = [Sessions() for _ in range(5)]
-    asked = state()
-    for studio in studios:
-        only(studio.frames(asked))
-    gc.collect()
-    sessions = [one for one in gc.get_objects() if type(one) is pw.Session]
-    assert len([one for one in sessions if one.model is asked.model]) == 2
-    # Those that lost theirs record again.
-    moved = replace(asked, softening=pw.Softening.relative(0.4))
-    expected = only(Sessions().frames(moved)).pullback
-    for studio in studios:
-        assert torch.equal(only(studio.frames(moved)).pullback, expected)
-
-
-def test_a_studio_that_is_gone_frees_its_place() -> None:
-    kept, asked = Sessions(), state()
-    only(kept.frames(asked))
-    for _ in range(5):
-        only(Sessions().frames(asked))
-        gc.collect()
-    assert sum(ref() is not None for ref in Sessions._recent) <= 2
-
-
-def test_a_network_of_the_catalogue_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    names: list[str] = []
-    model = wrap(network("residual"))
-
-    def load(name: str, progress: Callable[[int, int], None] | None = None) -> pw.Model:
-        names.append(name)
-        if progress is not None:
-            progress(1, 2)
-            progress(2, 2)
-        return model
-
-    monkeypatch.setattr(loaded, "load_model", load)
-    monkeypatch.setattr(loaded, "_loaded", weakref.WeakValueDictionary())
-    reports: list[tuple[str, int, int]] = []
-    for studio in (Sessions(lambda *report: reports.append(report)), Sessions()):
-        for seed in (1, 2):
-            frame = only(studio.frames(SnapshotRequest("squeezenet1_1", image(seed))))
-            assert frame.model is model
-    assert names == ["squeezenet1_1"]
-    assert reports == [("squeezenet1_1", 1, 2), ("squeezenet1_1", 2, 2)]
+# What is asked ---------------------------------------------------------------------------------
 
 
 def test_requests_are_frozen() -> None:

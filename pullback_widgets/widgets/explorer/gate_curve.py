@@ -79,9 +79,9 @@ class GateCurve:
         canvas.text_baseline = "middle"
         canvas.fill_style = TEXT
         for align, x, text in (
-            ("left", 2, f"{low:.3g}"),
+            ("left", 2, f"{low:.2g}"),
             ("center", min(max(place(0.0), 60), width - 60), "0"),
-            ("right", width - 2, f"{high:.3g}"),
+            ("right", width - 2, f"{high:.2g}"),
         ):
             canvas.text_align = align
             canvas.fill_text(text, x, base + 16)
