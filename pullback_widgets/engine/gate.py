@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .axes import FIRST
 from .scale import Scale
+from .smooth import NOISE, SMOOTH
 from .softening import Softening
 
 
@@ -104,6 +106,8 @@ class Gate:
         slope: Slope for negative inputs: 0 for ReLU, a number or (C,) tensor for leaky ones.
         scale: Of its channels, where it could be followed from a batch norm.
         in_place: Whether the call overwrites its input.
+        form: Which activation it is; smooth ones stand in ``smooth.SMOOTH``.
+        axis: Where its input has the channels.
         input: The pre-activation, for the backward pass.
     """
 
@@ -115,7 +119,14 @@ class Gate:
     slope: float | Tensor = 0.0
     scale: Scale | None = None
     in_place: bool = False
+    form: str = "relu"
+    axis: int = FIRST
     input: Kept | None = None
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it is a smooth activation, not a rectifier."""
+        return self.form in SMOOTH
 
     def __call__(self, z: Tensor) -> Tensor:
         """The operation's own output; gradients of it are softened."""
@@ -124,18 +135,33 @@ class Gate:
     def backward(self, z: Tensor, grad: Tensor) -> Tensor:
         """``grad * (a + (1 - a) g(z / T))``, or the operation's own derivative when hard."""
         softening, states = self.settings.softening, self.settings.states
+        if self.is_smooth:
+            share = self._smooth_share(softening, z)
+            return own_derivative(self.own, z, grad) if share is None else share * grad
         if states is not None:
             gate = states[self.key.turn].to(z, copy=True)
-        elif softening.gate == "hard":
+        elif softening.gate in ("hard", "held"):
             return own_derivative(self.own, z, grad)
         else:
-            gate = _soft(softening, z / _shaped(self._temperature(softening), z, channel_dim=1))
+            gate = _soft(softening, z / _shaped(self._temperature(softening), z, self.axis))
         if isinstance(self.slope, Tensor) or self.slope != 0.0:
             slope = self.slope
             if isinstance(slope, Tensor) and slope.numel() > 1:
-                slope = slope.view(-1, *[1] * (z.dim() - 2))
+                slope = slope.view(-1, *[1] * (z.dim() - 2))  # torch has them on axis 1
             gate = gate.mul_(1.0 - slope).add_(slope)
         return gate.mul_(grad)
+
+    def _smooth_share(self, softening: Softening, z: Tensor) -> Tensor | None:
+        """What a smooth activation passes on; None for its own derivative."""
+        smooth = SMOOTH[self.form]
+        if softening.gate == "hard" or softening.smooth == "own":
+            return None
+        if softening.gate == "held":
+            return smooth.own(z)
+        temperature = _shaped(self._temperature(softening), z, self.axis)
+        if softening.smooth == "expected":
+            return smooth.expected(z, NOISE[softening.gate] * temperature)
+        return None if smooth.rescaled is None else smooth.rescaled(z / temperature)
 
     def pre_activation(self) -> Tensor:
         """What entered it, without its graph; only where a gradient may follow."""
@@ -143,7 +169,8 @@ class Gate:
         return self.input.get(last=False)
 
     def _temperature(self, softening: Softening) -> float | Tensor:
-        t = softening.temperature * softening.factor(self.key.path)
+        kind = self.form.partition(" ")[0]
+        t = softening.temperature * softening.factor(self.key.path, kind)
         if softening.units == "absolute":
             return t
         return t * self.channel_scale()
@@ -155,7 +182,7 @@ class Gate:
 
 def gate_values(softening: Softening, z: Tensor) -> Tensor:
     """The gate at pre-activations ``z``, in the units of the softening; values 0 to 1."""
-    if softening.gate == "hard":
+    if softening.gate in ("hard", "held"):
         return (z > 0).to(z)
     return _soft(softening, z / softening.temperature)
 

@@ -21,23 +21,31 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import CheckpointError
 
+from .axes import FIRST, Axes
+from .factors import ACTIVATED, Factors, Mark, concerns_factors
 from .gate import Gate, GateKey, Kept, Pool, Settings
+from .held import Held
 from .layer import Layer, unknown_layer
 from .model import Model
+from .operations import find_held, find_weighted_sum, with_held_factor
 from .rectifier import find_max_pool, find_rectifier
 from .scale import ScaleMap, channel_deviation
 from .softening import Softening
 from .target import LOGITS, Target
-from .trace import Stop, Trace, layer_hooks, matters, overwritten_by
+from .trace import Stop, Trace, channels_first, layer_hooks, matters, overwritten_by
+
+
+ACTIVATED_VALUE = Mark(ACTIVATED)
 
 
 class _Recorder(TorchFunctionMode):
     """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
 
     def __init__(
-        self, trace: Trace, settings: Settings, measured: dict[int, Tensor] | None
+        self, trace: Trace, settings: Settings, measured: dict[int, Tensor] | None, image: Tensor
     ) -> None:
         super().__init__()
+        self.factors = Factors(image)
         self.trace = trace
         self.settings = settings
         self.measured = measured
@@ -52,16 +60,24 @@ class _Recorder(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if self.grad:
+            held = self._held(func, args, kwargs)
+            if held is not None:
+                self._follow(func, args, kwargs, held)
+                return held
+            args = with_held_factor(func, args, self.factors, self.settings, self.trace)
         if not matters(func) and "out" not in kwargs:
             out = func(*args, **kwargs)
             if self.grad:
                 self.trace.note_cut(func, args, out)
+            self._follow(func, args, kwargs, out)
             return out
         rectifier = find_rectifier(func, args, kwargs)
         if rectifier is not None:
             z = rectifier.z
+            axis = self.trace.axes.get(z)
             gate = Gate(
-                self.trace.next_gate(z.shape[1] if z.dim() > 1 else 1),
+                self.trace.next_gate(z.shape[axis] if z.dim() > 1 else 1),
                 self.settings,
                 func.__name__.strip("_"),
                 functools.partial(func, *args, **kwargs),
@@ -69,10 +85,12 @@ class _Recorder(TorchFunctionMode):
                 rectifier.slope,
                 self.scales.get(z),
                 rectifier.in_place,
+                rectifier.form,
+                axis,
             )
             self.trace.gates.append(gate)
             if gate.scale is None and self.measured is not None:
-                self.measured[gate.key.turn] = channel_deviation(z)
+                self.measured[gate.key.turn] = channel_deviation(z, axis)
             self.trace.enters(z, gate)
             if gate.in_place:
                 copy = self.trace.rescue(z, by_gate=True)
@@ -82,6 +100,8 @@ class _Recorder(TorchFunctionMode):
                 gate.input = self.trace.keep_for_backward(z)
             out = gate(z)
             self.scales.put(out, gate.scale)
+            self.trace.axes.put(out, axis)
+            self.factors.put(out, ACTIVATED_VALUE)
             return out
         found = find_max_pool(func, args, kwargs)
         if found is not None:
@@ -105,7 +125,31 @@ class _Recorder(TorchFunctionMode):
         if self.grad:
             self.trace.note_cut(func, args, out)
         self.scales.follow(func, args, kwargs, out)
+        self._follow(func, args, kwargs, out)
         return out
+
+    def _held(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """What an operation returns of which a part may be held constant; None for others."""
+        path = self.trace.path
+        found = find_held(func, args, kwargs, self.settings, path) or find_weighted_sum(
+            func, args, self.factors, self.settings, path
+        )
+        if found is None:
+            return None
+        held, inputs = found
+        held.inputs = [self.trace.keep_for_backward(one) for one in inputs]
+        self.trace.held.append(held)
+        return held(*inputs)
+
+    def _follow(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
+        """Note the channels' axis in what a call returned, and whether it is a bounded factor."""
+        self.trace.axes.follow(func, args, kwargs, out)
+        if self.grad and concerns_factors(func):
+            self.factors.follow(func, args, kwargs, out)
 
 
 class Recording:
@@ -168,8 +212,10 @@ class Recording:
             torch.set_grad_enabled(self.x.requires_grad),
             model.evaluating(),
         ):
-            recorder = _Recorder(self._trace, self._settings, measured)
+            self._trace.images = len(self.x)
+            recorder = _Recorder(self._trace, self._settings, measured, self.x)
             seen = model.normalise(self.x)
+            self._trace.axes.put(seen, FIRST)
             try:
                 with noting, recorder:
                     output = model.module(seen)
@@ -179,6 +225,7 @@ class Recording:
         # What is left of the forward pass alone is not needed any more.
         self._trace.by_storage.clear()
         self._trace.kept.clear()
+        self._trace.axes = Axes()
 
     @property
     def layers(self) -> list[Layer]:
@@ -193,7 +240,12 @@ class Recording:
     @property
     def rectifiers(self) -> list[Gate]:
         """Those gates that are rectifiers, in forward order."""
-        return [gate for gate in self.gates if isinstance(gate, Gate)]
+        return [gate for gate in self.gates if isinstance(gate, Gate) and not gate.is_smooth]
+
+    @property
+    def held(self) -> list[Held]:
+        """The operations of which a part may be held constant, in forward order."""
+        return self._trace.held
 
     @property
     def cut(self) -> Counter[str]:
@@ -201,7 +253,7 @@ class Recording:
         return self._trace.cut
 
     def value(self, layer: str) -> Tensor:
-        """What a target reads: a layer's pre-activation or output, with its graph.
+        """What a target reads: a layer's pre-activation or output, (N, C, ...), with its graph.
 
         Raises:
             ValueError: For a layer that did not run, with the nearest names.
@@ -223,9 +275,9 @@ class Recording:
                 # for, and keeps them all.
                 self._trace = Trace(keep=True)
                 self._forward(set())
-            tensor = self._trace.entries[layer].tensor
-        assert tensor is not None
-        return tensor
+            entry = self._trace.entries[layer]
+        assert entry.tensor is not None
+        return channels_first(entry.tensor, entry.axis, len(self.x))
 
     def gate_scale(self, layer: str) -> Tensor | None:
         """Scale of the channels of a layer that feeds a rectifier, (C,); None for other layers."""

@@ -11,19 +11,21 @@ from torch import Tensor
 
 
 class Rectifier(NamedTuple):
-    """A call that was recognised as a rectifier.
+    """A call that was recognised as an activation ``z * gate(z)``: a rectifier or a smooth one.
 
     Attributes:
         z: Its input, the pre-activation.
         own: The operation itself, out of place.
         slope: Slope for negative inputs.
         in_place: Whether the call overwrites ``z``.
+        form: Which activation it is; smooth ones stand in ``smooth.SMOOTH``.
     """
 
     z: Tensor
     own: Callable[[Tensor], Tensor]
     slope: float | Tensor = 0.0
     in_place: bool = False
+    form: str = "relu"
 
 
 class MaxPool(NamedTuple):
@@ -68,7 +70,7 @@ def _relu_(input: Tensor) -> Rectifier:
 
 
 def _relu6(input: Tensor, inplace: bool = False) -> Rectifier:
-    return Rectifier(input, F.relu6, in_place=inplace)
+    return Rectifier(input, F.relu6, in_place=inplace, form="relu6")
 
 
 def _hardtanh(
@@ -76,7 +78,9 @@ def _hardtanh(
 ) -> Rectifier | None:
     if min_val != 0 or max_val != 6:
         return None
-    return Rectifier(input, lambda z: F.hardtanh(z, min_val, max_val), in_place=inplace)
+    return Rectifier(
+        input, lambda z: F.hardtanh(z, min_val, max_val), in_place=inplace, form="relu6"
+    )
 
 
 def _hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Rectifier | None:
@@ -87,7 +91,7 @@ def _leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fal
     def own(z: Tensor) -> Tensor:
         return F.leaky_relu(z, negative_slope)
 
-    return Rectifier(input, own, float(negative_slope), inplace)
+    return Rectifier(input, own, float(negative_slope), inplace, "leaky_relu")
 
 
 def _leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Rectifier:
@@ -96,7 +100,7 @@ def _leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Rectifier:
 
 def _prelu(input: Tensor, weight: Tensor) -> Rectifier:
     weight = weight.detach()
-    return Rectifier(input, lambda z: torch.prelu(z, weight), weight)
+    return Rectifier(input, lambda z: torch.prelu(z, weight), weight, form="prelu")
 
 
 def _threshold(
@@ -117,10 +121,32 @@ def _clamp_reader(in_place: bool) -> Callable[..., Rectifier | None]:
         numbers = not isinstance(min, Tensor) and not isinstance(max, Tensor)
         if not numbers or min != 0 or max not in (None, 6) or out is not None:
             return None
-        return Rectifier(input, lambda z: torch.clamp(z, min, max), in_place=in_place)
+        form = "relu" if max is None else "relu6"
+        return Rectifier(input, lambda z: torch.clamp(z, min, max), in_place=in_place, form=form)
 
     return read
 
+
+def _gelu(input: Tensor, approximate: str = "none") -> Rectifier:
+    form = "gelu" if approximate == "none" else "gelu tanh"
+    return Rectifier(input, lambda z: F.gelu(z, approximate=approximate), form=form)
+
+
+def _smooth_reader(form: str, own: Callable[[Tensor], Tensor]) -> Callable[..., Rectifier]:
+    def read(input: Tensor, inplace: bool = False) -> Rectifier:
+        return Rectifier(input, own, in_place=inplace, form=form)
+
+    return read
+
+
+def _in_place(read: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda input: read(input, inplace=True)
+
+
+_SMOOTH = {
+    form: _smooth_reader(form, own)
+    for form, own in (("silu", F.silu), ("hardswish", F.hardswish), ("mish", F.mish))
+}
 
 _READERS: dict[Callable[..., Any], Callable[..., Rectifier | None]] = {
     **dict.fromkeys((F.relu, torch.relu, Tensor.relu), _relu),
@@ -132,6 +158,16 @@ _READERS: dict[Callable[..., Any], Callable[..., Rectifier | None]] = {
     F.leaky_relu_: _leaky_relu_,
     **dict.fromkeys((F.prelu, torch.prelu, Tensor.prelu), _prelu),
     **dict.fromkeys((F.threshold, torch.threshold), _threshold),
+    F.gelu: _gelu,
+    torch._C._nn.gelu_: lambda *args, **kwargs: _gelu(*args, **kwargs)._replace(in_place=True),
+    F.silu: _SMOOTH["silu"],
+    F.hardswish: _SMOOTH["hardswish"],
+    F.mish: _SMOOTH["mish"],
+    **{
+        getattr(torch._C._nn, name): read
+        for form, out_of_place in _SMOOTH.items()
+        for name, read in ((form, out_of_place), (f"{form}_", _in_place(out_of_place)))
+    },
     torch.threshold_: _threshold_,  # which is also F.threshold_
     **dict.fromkeys(
         (torch.clamp, torch.clip, torch.clamp_min, Tensor.clamp, Tensor.clip, Tensor.clamp_min),

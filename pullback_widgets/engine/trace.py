@@ -23,6 +23,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
+from .axes import FIRST, Axes
 from .gate import Gate, GateKey, Kept, Pool
 from .layer import Layer
 from .rectifier import may_be_gate
@@ -85,7 +86,9 @@ class Entry:
     layer: Layer
     tensor: Tensor | None
     gate: Gate | None = None
-    """The rectifier that this value enters, if one takes it directly."""
+    """The activation that this value enters, if one takes it directly."""
+    axis: int = FIRST
+    """Where the value has its channels."""
 
 
 @dataclass
@@ -101,6 +104,11 @@ class Trace:
     kept: dict[int, list[Kept]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     gates: list[Gate | Pool] = field(default_factory=list)
+    # Operations of which a part may be held constant.
+    held: list[Any] = field(default_factory=list)
+    axes: Axes = field(default_factory=Axes)
+    images: int = 1
+    """How many images the batch holds."""
     # Operations on what has a gradient whose results have none, by name.
     cut: Counter[str] = field(default_factory=Counter)
     stack: list[tuple[str, str]] = field(default_factory=list)
@@ -122,11 +130,17 @@ class Trace:
         return None
 
     def next_gate(self, channels: int) -> GateKey:
-        path = self.stack[-1][1] if self.stack else ""
-        return GateKey(len(self.gates) + 1, channels, path)
+        return GateKey(len(self.gates) + 1, channels, self.path)
+
+    @property
+    def path(self) -> str:
+        """The layer that runs; empty where layers are not noted."""
+        return self.stack[-1][1] if self.stack else ""
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
-        entry = Entry(Layer(name, kind, tuple(tensor.shape[1:])), tensor)
+        axis = self.axes.get(tensor)
+        shape = channels_first(tensor, axis, self.images).shape[1:]
+        entry = Entry(Layer(name, kind, tuple(shape)), tensor, axis=axis)
         self.entries[name] = entry
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
 
@@ -223,6 +237,18 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
     finally:
         for handle in handles:
             handle.remove()
+
+
+def channels_first(tensor: Tensor, axis: int, images: int) -> Tensor:
+    """A value of shape (N, C, positions ...): a view, or the value itself where it is so already.
+
+    Windows that stand in the batch, as attention in windows has them, become positions.
+    """
+    if tensor.dim() < 2:
+        return tensor
+    if len(tensor) != images and len(tensor) % images == 0:
+        tensor, axis = tensor.unflatten(0, (images, -1)), axis + 1
+    return tensor if axis == FIRST else tensor.movedim(axis, FIRST)
 
 
 def _storage(tensor: Tensor) -> int:
