@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +11,9 @@ import torch
 from ..engine.model import Model
 from ..engine.softening import Softening
 from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+
+ALWAYS = ("temperature", "gate", "units", "pool", "pool_temperature", "factors")
+"""What is written of every softening that is no preset."""
 
 
 def script(*body: str) -> str:
@@ -56,8 +59,14 @@ def of_softening(softening: Softening) -> str:
     for name in ("relative", "paper_v3", "paper_v6"):
         if softening == getattr(Softening, name)(softening.temperature):
             return f"pw.Softening.{name}({softening.temperature!r})"
-    values = {one.name: getattr(softening, one.name) for one in dataclasses.fields(softening)}
-    values["factors"] = dict(softening.factors)
+    if softening == Softening.held():
+        return "pw.Softening.held()"
+    values = {}
+    for one in dataclasses.fields(softening):
+        value = getattr(softening, one.name)
+        value = dict(value) if isinstance(value, Mapping) else value
+        if one.name in ALWAYS or value != getattr(Softening(), one.name):
+            values[one.name] = value
     return f"pw.Softening({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 

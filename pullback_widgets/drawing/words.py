@@ -35,6 +35,8 @@ def in_words(softening: Softening) -> str:
     """A softening in a few words."""
     if softening.is_hard:
         return "plain gradient"
+    if softening == Softening.held():
+        return "held: the network's own gates as constants"
     t = f"{softening.temperature:.3g}"
     for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
         if softening == getattr(Softening, name)(softening.temperature):

@@ -78,7 +78,8 @@ class Factors:
     def get(self, tensor: Any) -> Mark | None:
         """What is known of a tensor; None if it is no factor, or was overwritten since."""
         entry = self._known.get(id(tensor))
-        if entry is None or entry[0]() is not tensor or entry[1] != tensor._version:
+        found = None if entry is None else entry[0]()
+        if entry is None or found is None or found is not tensor or entry[1] != found._version:
             return None
         return entry[2]
 

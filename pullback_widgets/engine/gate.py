@@ -151,17 +151,25 @@ class Gate:
             gate = gate.mul_(1.0 - slope).add_(slope)
         return gate.mul_(grad)
 
+    def has_own_gate(self, softening: Softening) -> bool:
+        """Whether a softening knows a gate for this smooth activation."""
+        if softening.gate == "hard" or softening.smooth == "own":
+            return False
+        rescaled = softening.smooth == "rescaled" and softening.gate != "held"
+        return not rescaled or SMOOTH[self.form].rescaled is not None
+
     def _smooth_share(self, softening: Softening, z: Tensor) -> Tensor | None:
         """What a smooth activation passes on; None for its own derivative."""
-        smooth = SMOOTH[self.form]
-        if softening.gate == "hard" or softening.smooth == "own":
+        if not self.has_own_gate(softening):
             return None
+        smooth = SMOOTH[self.form]
         if softening.gate == "held":
             return smooth.own(z)
         temperature = _shaped(self._temperature(softening), z, self.axis)
         if softening.smooth == "expected":
             return smooth.expected(z, NOISE[softening.gate] * temperature)
-        return None if smooth.rescaled is None else smooth.rescaled(z / temperature)
+        assert smooth.rescaled is not None
+        return smooth.rescaled(z / temperature)
 
     def pre_activation(self) -> Tensor:
         """What entered it, without its graph; only where a gradient may follow."""

@@ -43,6 +43,15 @@ class Held:
     own: Callable[..., Any]
     inputs: list[Kept] = field(default_factory=list)
 
+    def holds(self, softening: Softening) -> bool:
+        """Whether a softening holds a part of the operation constant."""
+        attention = self.kind == "attention"
+        return (softening.attention if attention else softening.products) == "held"
+
+    def constant_inputs(self) -> set[int]:
+        """Places of the inputs that no gradient passes to where the operation is held."""
+        return set()
+
     def __call__(self, *inputs: Tensor) -> Any:
         """The operation's own output."""
         return _HeldFunction.apply(self, *inputs)
@@ -70,10 +79,14 @@ class Norm(Held):
     eps: float = field(kw_only=True)
     centred: bool = field(default=True, kw_only=True)
 
+    def holds(self, softening: Softening) -> bool:
+        if softening.norms == "layer norms held":
+            return self.kind in ("layer norm", "RMS norm")
+        return softening.norms != "own"
+
     def backward(self, inputs: Sequence[Tensor], grads: Gradients, wanted: list[bool]) -> Gradients:
-        norms = self.settings.softening.norms
-        layer_norm = self.kind in ("layer norm", "RMS norm")
-        if norms == "own" or (norms == "layer norms held" and not layer_norm):
+        softening = self.settings.softening
+        if not self.holds(softening):
             return own_derivatives(self.own, inputs, grads, wanted)
         x, grad = inputs[0], grads[0]
         assert grad is not None
@@ -84,7 +97,7 @@ class Norm(Held):
             squares = folded.square().mean(-1, keepdim=True)
         pulled = self.fold(grad if self.weight is None else grad * self.weight)
         pulled = pulled * (squares + self.eps).rsqrt()
-        if self.centred and norms == "deviation held":
+        if self.centred and softening.norms == "deviation held":
             pulled = pulled - pulled.mean(-1, keepdim=True)
         result: list[Tensor | None] = [self.unfold(pulled, x)]
         if any(wanted[1:]):  # a weight that is computed has its own derivative
@@ -102,9 +115,15 @@ class Attention(Held):
 
     weights: Callable[[Tensor, Tensor, float], Tensor] = field(kw_only=True)
 
+    def holds(self, softening: Softening) -> bool:
+        return softening.attention != "own"
+
+    def constant_inputs(self) -> set[int]:
+        return {0, 1}
+
     def backward(self, inputs: Sequence[Tensor], grads: Gradients, wanted: list[bool]) -> Gradients:
         softening = self.settings.softening
-        if softening.attention == "own":
+        if not self.holds(softening):
             return own_derivatives(self.own, inputs, grads, wanted)
         query, key, value = inputs
         weights = self.weights(query, key, softening.attention_temperature)
@@ -126,9 +145,12 @@ class WeightedSum(Held):
 
     place: int = field(kw_only=True)
 
+    def constant_inputs(self) -> set[int]:
+        return {self.place}
+
     def backward(self, inputs: Sequence[Tensor], grads: Gradients, wanted: list[bool]) -> Gradients:
         softening = self.settings.softening
-        if softening.attention != "held":
+        if not self.holds(softening):
             return own_derivatives(self.own, inputs, grads, wanted)
         axis = -1 if self.place == 0 else -2
         weights = tempered(inputs[self.place], softening.attention_temperature, axis)
@@ -166,11 +188,11 @@ class MultiHead(Held):
 class Factor(Held):
     """A factor of a product: itself, and a constant where products are held."""
 
+    def constant_inputs(self) -> set[int]:
+        return {0}
+
     def backward(self, inputs: Sequence[Tensor], grads: Gradients, wanted: list[bool]) -> Gradients:
-        softmax = self.kind == "attention"
-        softening: Softening = self.settings.softening
-        held = (softening.attention if softmax else softening.products) == "held"
-        return [None] if held else grads
+        return [None] if self.holds(self.settings.softening) else grads
 
 
 @dataclass
@@ -180,7 +202,7 @@ class GatedHalf(Held):
     axis: int = field(kw_only=True)
 
     def backward(self, inputs: Sequence[Tensor], grads: Gradients, wanted: list[bool]) -> Gradients:
-        if self.settings.softening.products == "own":
+        if not self.holds(self.settings.softening):
             return own_derivatives(self.own, inputs, grads, wanted)
         grad = grads[0]
         assert grad is not None
@@ -243,9 +265,7 @@ def own_derivatives(
 ) -> list[Tensor | None]:
     """The gradients that autograd itself gives through a function, bit for bit."""
     with torch.enable_grad():
-        at = [
-            one.detach().requires_grad_(want) for one, want in zip(inputs, wanted, strict=True)
-        ]
+        at = [one.detach().requires_grad_(want) for one, want in zip(inputs, wanted, strict=True)]
         out = function(*at)
         outs = out if isinstance(out, tuple) else (out,)
         pairs = [

@@ -13,7 +13,6 @@ from torch import Tensor
 from . import multihead
 from .factors import IN_PLACE, MATRIX_PRODUCTS, PRODUCTS, Factors
 from .gate import Settings
-from .trace import Trace
 from .held import (
     Attention,
     Factor,
@@ -24,6 +23,7 @@ from .held import (
     WeightedSum,
     attention_weights,
 )
+from .trace import Trace
 
 Call = tuple[Held, tuple[Tensor, ...]]
 """An operation, and the inputs that gradients pass to."""
@@ -91,8 +91,11 @@ def with_held_factor(
     trace.held.append(holder)
     held = holder(factor)
     return tuple(
-        [held if one is factor else one for one in arg] if isinstance(arg, list | tuple)
-        else held if arg is factor else arg
+        [held if one is factor else one for one in arg]
+        if isinstance(arg, list | tuple)
+        else held
+        if arg is factor
+        else arg
         for arg in args
     )
 
@@ -116,7 +119,7 @@ def _operands(
     return args[0], args[1], func
 
 
-def _constants(*tensors: Tensor | None) -> tuple[Tensor, ...]:
+def _computed(*tensors: Tensor | None) -> tuple[Tensor, ...]:
     """Those weights that are computed while the network runs: gradients pass through them too."""
     return tuple(one for one in tensors if one is not None and one.grad_fn is not None)
 
@@ -139,16 +142,15 @@ def _layer_norm(
     eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Call:
-    computed = _constants(weight, bias)
-
-    def own(x: Tensor, *_: Tensor) -> Tensor:
-        return F.layer_norm(x, normalized_shape, *_replaced(_, weight, bias), eps)
+    def own(x: Tensor, *computed: Tensor) -> Tensor:
+        w, b = _replaced(computed, weight, bias)
+        return F.layer_norm(x, list(normalized_shape), w, b, eps)
 
     norm = Norm(
         settings, "layer norm", path, run, own,
         **_last_axes(len(normalized_shape)), weight=_plain(weight), eps=eps,
     )  # fmt: skip
-    return norm, (input, *computed)
+    return norm, (input, *_computed(weight, bias))
 
 
 def _rms_norm(
@@ -160,15 +162,16 @@ def _rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Call:
-    def own(x: Tensor, *_: Tensor) -> Tensor:
-        return F.rms_norm(x, list(normalized_shape), *_replaced(_, weight), eps)
+    def own(x: Tensor, *computed: Tensor) -> Tensor:
+        (w,) = _replaced(computed, weight)
+        return F.rms_norm(x, list(normalized_shape), w, eps)
 
     norm = Norm(
         settings, "RMS norm", path, run, own, **_last_axes(len(normalized_shape)),
         weight=_plain(weight), eps=torch.finfo(input.dtype).eps if eps is None else eps,
         centred=False,
     )  # fmt: skip
-    return norm, (input, *_constants(weight))
+    return norm, (input, *_computed(weight))
 
 
 def _group_norm(
@@ -182,8 +185,9 @@ def _group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Call:
-    def own(x: Tensor, *_: Tensor) -> Tensor:
-        return F.group_norm(x, num_groups, *_replaced(_, weight, bias), eps)
+    def own(x: Tensor, *computed: Tensor) -> Tensor:
+        w, b = _replaced(computed, weight, bias)
+        return F.group_norm(x, num_groups, w, b, eps)
 
     norm = Norm(
         settings, "group norm", path, run, own,
@@ -191,7 +195,7 @@ def _group_norm(
         unfold=lambda folded, x: folded.reshape(x.shape),
         weight=_per_channel(weight, input), eps=eps,
     )  # fmt: skip
-    return norm, (input, *_constants(weight, bias))
+    return norm, (input, *_computed(weight, bias))
 
 
 def _instance_norm(
@@ -211,8 +215,9 @@ def _instance_norm(
     if not use_input_stats:
         return None  # linear
 
-    def own(x: Tensor, *_: Tensor) -> Tensor:
-        return F.instance_norm(x, None, None, *_replaced(_, weight, bias), True, momentum, eps)
+    def own(x: Tensor, *computed: Tensor) -> Tensor:
+        w, b = _replaced(computed, weight, bias)
+        return F.instance_norm(x, None, None, w, b, True, momentum, eps)
 
     norm = Norm(
         settings, "instance norm", path, run, own,
@@ -220,7 +225,7 @@ def _instance_norm(
         unfold=lambda folded, x: folded.reshape(x.shape),
         weight=_per_channel(weight, input), eps=eps,
     )  # fmt: skip
-    return norm, (input, *_constants(weight, bias))
+    return norm, (input, *_computed(weight, bias))
 
 
 def _batch_norm(
@@ -239,8 +244,9 @@ def _batch_norm(
     if not training and running_var is not None:
         return None  # linear
 
-    def own(x: Tensor, *_: Tensor) -> Tensor:
-        return F.batch_norm(x, None, None, *_replaced(_, weight, bias), True, momentum, eps)
+    def own(x: Tensor, *computed: Tensor) -> Tensor:
+        w, b = _replaced(computed, weight, bias)
+        return F.batch_norm(x, None, None, w, b, True, momentum, eps)
 
     norm = Norm(
         settings, "norm by the image's own statistics", path, run, own,
@@ -248,7 +254,7 @@ def _batch_norm(
         unfold=lambda folded, x: folded.view(x.transpose(0, 1).shape).transpose(0, 1),
         weight=_per_channel(weight, input), eps=eps,
     )  # fmt: skip
-    return norm, (input, *_constants(weight, bias))
+    return norm, (input, *_computed(weight, bias))
 
 
 def _plain(weight: Tensor | None) -> Tensor | None:

@@ -34,7 +34,6 @@ from .softening import Softening
 from .target import LOGITS, Target
 from .trace import Stop, Trace, channels_first, layer_hooks, matters, overwritten_by
 
-
 ACTIVATED_VALUE = Mark(ACTIVATED)
 
 
@@ -99,6 +98,8 @@ class _Recorder(TorchFunctionMode):
             elif self.grad:
                 gate.input = self.trace.keep_for_backward(z)
             out = gate(z)
+            if self.grad:
+                self.trace.note_cut(func, args, out)
             self.scales.put(out, gate.scale)
             self.trace.axes.put(out, axis)
             self.factors.put(out, ACTIVATED_VALUE)
@@ -141,7 +142,9 @@ class _Recorder(TorchFunctionMode):
         held, inputs = found
         held.inputs = [self.trace.keep_for_backward(one) for one in inputs]
         self.trace.held.append(held)
-        return held(*inputs)
+        out = held(*inputs)
+        self.trace.note_cut(func, args, out)
+        return out
 
     def _follow(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any

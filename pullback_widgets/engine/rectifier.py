@@ -140,7 +140,7 @@ def _smooth_reader(form: str, own: Callable[[Tensor], Tensor]) -> Callable[..., 
 
 
 def _in_place(read: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda input: read(input, inplace=True)
+    return lambda z: read(z, inplace=True)
 
 
 _SMOOTH = {
@@ -159,7 +159,7 @@ _READERS: dict[Callable[..., Any], Callable[..., Rectifier | None]] = {
     **dict.fromkeys((F.prelu, torch.prelu, Tensor.prelu), _prelu),
     **dict.fromkeys((F.threshold, torch.threshold), _threshold),
     F.gelu: _gelu,
-    torch._C._nn.gelu_: lambda *args, **kwargs: _gelu(*args, **kwargs)._replace(in_place=True),
+    torch._C._nn.gelu_: lambda *args, **kwargs: _gelu(*args, **kwargs)._replace(in_place=True),  # type: ignore[attr-defined]
     F.silu: _SMOOTH["silu"],
     F.hardswish: _SMOOTH["hardswish"],
     F.mish: _SMOOTH["mish"],

@@ -12,7 +12,7 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from .gate import Gate, Pool
+from .held import Held
 from .recording import Recording
 from .softening import Softening
 
@@ -83,11 +84,14 @@ class Report:
         kept: How many of each kind keep their own derivative, the most frequent first.
         cut: Likewise, how many make values that no gradient passes through, such as comparisons
             and ``detach``.
+        held: How many of each kind are linear because a part of them is held constant: the
+            statistics of norms, the weights of attention, the bounded factor of products.
     """
 
     gates: tuple[Gated, ...]
     kept: Mapping[str, int]
     cut: Mapping[str, int]
+    held: Mapping[str, int] = field(default_factory=dict)
 
     def count(self, scale: str) -> int:
         """How many gates have their scale from there."""
@@ -97,7 +101,7 @@ class Report:
     def sentence(self) -> str:
         """All of it in one or two short sentences."""
         if not self.gates:
-            return self.exceptions
+            return " ".join(filter(None, [self._constants, self.exceptions]))
         origins = [
             f"{self.count(scale)} {words}"
             for scale, words in (
@@ -109,14 +113,20 @@ class Report:
         ]
         many = "s" * (len(self.gates) != 1)
         text = f"{len(self.gates)} gate{many} softened ({', '.join(origins)})."
-        return f"{text} {self.exceptions}".strip()
+        return " ".join(filter(None, [text, self._constants, self.exceptions]))
+
+    @property
+    def _constants(self) -> str:
+        return f"Held constant: {_listed(self.held)}." if self.held else ""
 
     @property
     def exceptions(self) -> str:
         """What was not softened, in a sentence; empty if everything nonlinear was."""
         parts = []
         if not self.gates:
-            parts.append("no gate was softened: no ReLU or max-pooling was seen")
+            parts.append(
+                "no gate was softened: no activation or max-pooling was seen that could be"
+            )
         if self.kept:
             one = sum(self.kept.values()) == 1
             parts.append(
@@ -133,15 +143,27 @@ def _listed(counts: Mapping[str, int]) -> str:
     return " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
 
 
-def report_of(recording: Recording) -> Report:
-    """What a recording's backward pass softens, from the logits back to the image."""
+def report_of(recording: Recording, softening: Softening | None = None) -> Report:
+    """What a recording's backward pass does, from the logits back to the image.
+
+    Args:
+        recording: The forward pass.
+        softening: ``Softening.relative(0.85)`` by default.
+    """
+    softening = Softening.checked(softening)
     passed: dict[int, Gate | Pool] = {}
     kept: Counter[str] = Counter()
+    held: Counter[str] = Counter()
     slices = 0
-    for node, varying in _nodes(recording.logits, recording.x):
+    for node, varying in _nodes(recording.logits, recording.x, softening):
         gate = getattr(node, "gate", None) or getattr(node, "pool", None)
+        operation = getattr(node, "held", None)
         if isinstance(gate, Gate | Pool):
             passed[gate.key.turn] = gate
+        elif isinstance(operation, Held):
+            holds = operation.holds(softening)
+            if holds or operation.kind != "product":  # the product itself is a node of its own
+                (held if holds else kept)[operation.kind] += 1
         elif type(node).__name__ == "CopySlices":
             slices += 1
         elif (name := _nonlinear(node, varying)) is not None:
@@ -151,12 +173,27 @@ def report_of(recording: Recording) -> Report:
     passed.update((gate.key.turn, gate) for gate in hidden[:slices])
     if slices > len(hidden):
         kept["in-place change of a part"] = slices - len(hidden)
-    gates = tuple(
-        Gated(_SAME.get(gate.operation, gate.operation), gate.key.path, _origin(gate))
-        for _, gate in sorted(passed.items())
-    )
+    gates = []
+    for _, gate in sorted(passed.items()):
+        name = _SAME.get(gate.operation, gate.operation)
+        if softens(gate, softening):
+            gates.append(Gated(name, gate.key.path, _origin(gate)))
+        else:
+            kept[_WORDS.get(name.capitalize(), name)] += 1
     cut = Counter({name: n for name, n in recording.cut.items() if name not in kept})
-    return Report(gates, dict(kept.most_common()), dict(cut.most_common()))
+    counts = (dict(one.most_common()) for one in (kept, cut, held))
+    return Report(tuple(gates), *counts)
+
+
+def softens(gate: Gate | Pool, softening: Softening) -> bool:
+    """Whether a softening has another gate for a call than the operation's own derivative.
+
+    Of rectifiers and max-poolings every softening is taken to have one; so that the report of a
+    network says what it would, plain gradient or not.
+    """
+    if isinstance(gate, Pool) or not gate.is_smooth:
+        return True
+    return gate.has_own_gate(softening)
 
 
 _told: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -179,7 +216,7 @@ def tell(recording: Recording, softening: Softening) -> None:
     if known or recording.logits is None:
         return
     shown(recording.model.module)
-    text = report_of(recording).exceptions
+    text = report_of(recording, softening).exceptions
     if text:
         name = recording.model.name
         message = f"{name}: {text} pw.report tells more."
@@ -198,8 +235,21 @@ def _in_place(gate: Gate | Pool) -> bool:
     return isinstance(gate, Gate) and gate.in_place
 
 
-def _nodes(end: Tensor | None, x: Tensor) -> Iterable[tuple[Any, list[bool]]]:
-    """Autograd's nodes between the image and the end, and which inputs of each vary with it."""
+def _nodes(end: Tensor | None, x: Tensor, softening: Softening) -> Iterable[tuple[Any, list[bool]]]:
+    """Autograd's nodes between the image and the end, and which inputs of each vary with it.
+
+    What is held constant does not vary, and nothing behind it is looked at.
+    """
+
+    def edges(node: Any) -> list[Any]:
+        held = getattr(node, "held", None)
+        constant = (
+            held.constant_inputs() if isinstance(held, Held) and held.holds(softening) else ()
+        )
+        return [
+            None if place in constant else one for place, (one, _) in enumerate(node.next_functions)
+        ]
+
     if end is None or end.grad_fn is None:
         return
     varies: dict[Any, bool] = {}
@@ -208,14 +258,14 @@ def _nodes(end: Tensor | None, x: Tensor) -> Iterable[tuple[Any, list[bool]]]:
         node, seen = waiting.pop()
         if node in varies:
             continue
-        inputs = [one for one, _ in node.next_functions if one is not None]
+        inputs = [one for one in edges(node) if one is not None]
         if not seen:
             waiting.append((node, True))
             waiting += [(one, False) for one in inputs if one not in varies]
             continue
-        varying = [one is not None and varies[one] for one, _ in node.next_functions]
+        varying = [one is not None and varies[one] for one in edges(node)]
         varies[node] = any(varying) or getattr(node, "variable", None) is x
-        if any(varying):
+        if any(varying) or isinstance(getattr(node, "held", None), Held):
             yield node, varying
 
 

@@ -2,9 +2,8 @@
 
 *Expected gating* (the project's definition; compare arXiv 2507.22832v6, whose gates are rescaled
 instead): a soft gate is the mean of the own gate when the pre-activation carries normal noise of
-standard deviation ``s``. For a gate that is nearly ``Phi((z - m) / k)`` this is nearly the own gate
-at ``m + (z - m) / sqrt(1 + (s / k)^2)``, which is exact for GELU, exact for every gate at ``s = 0``,
-and within 0.01 for SiLU and Mish.
+standard deviation ``s``. For a gate that is nearly ``Phi((z - m) / k)`` this is nearly the own
+gate at ``m + (z - m) / sqrt(1 + (s / k)^2)``: exact for GELU, and for every gate at ``s = 0``.
 """
 
 from __future__ import annotations
@@ -61,16 +60,16 @@ def _expected_hardswish(z: Tensor, noise: float | Tensor) -> Tensor:
     s = torch.as_tensor(noise).to(z).clamp_min(1e-12)
     low, high = (-3 - z) / s, (3 - z) / s
     below, above = torch.special.ndtr(low), torch.special.ndtr(high)
-    density = (torch.exp(-high.square() / 2) - torch.exp(-low.square() / 2)) / math.sqrt(2 * math.pi)
+    density = (torch.exp(-high.square() / 2) - torch.exp(-low.square() / 2)) / math.sqrt(
+        2 * math.pi
+    )
     return (1 - above + ((z + 3) * (above - below) - s * density) / 6).clamp(0, 1)
 
 
 # Mish's gate is 1/2 at -0.3119 and has there the slope of a normal distribution of deviation 1.258;
 # the logistic function is nearly the normal distribution of deviation 1.702.
 SMOOTH: dict[str, SmoothGate] = {
-    "gelu": SmoothGate(
-        torch.special.ndtr, _widened(torch.special.ndtr, 1.0), torch.special.ndtr
-    ),
+    "gelu": SmoothGate(torch.special.ndtr, _widened(torch.special.ndtr, 1.0), torch.special.ndtr),
     "gelu tanh": SmoothGate(_tanh_gelu, _widened(_tanh_gelu, 1.0), torch.special.ndtr),
     "silu": SmoothGate(torch.sigmoid, _widened(torch.sigmoid, 1.702), torch.sigmoid),
     "hardswish": SmoothGate(_hardswish, _expected_hardswish),

@@ -155,6 +155,9 @@ DEFAULT = Softening.relative()
 """The softening where none is given."""
 
 
+PAPER = (Softening.paper_v3, Softening.paper_v6)
+
+
 class Softened(Kind):
     """A softening; None is the default one."""
 
@@ -169,9 +172,17 @@ class Softened(Kind):
 
     def write(self, value: Any, size: int | None) -> dict[str, Any]:
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-        return {**fields, "factors": dict(value.factors)}
+        fields |= {"factors": dict(value.factors), "kinds": dict(value.kinds)}
+        first = {name: fields[name] for name in expression.ALWAYS}
+        return first if Softened.read(self, first, []) == value else fields
 
     def read(self, written: Any, notes: list[str]) -> Softening:
+        if set(written) <= set(expression.ALWAYS):
+            # Recipes had these fields when ReLU was all that was softened; a preset is a preset.
+            t = written["temperature"]
+            for preset in [Softening.hard(), *(make(t) for make in PAPER if t > 0)]:
+                if all(getattr(preset, name) == value for name, value in written.items()):
+                    return preset
         return Softening(**written)
 
 

@@ -30,6 +30,7 @@ from ..engine.recording import Recording, Trace, layer_hooks, logits_of, overwri
 from ..engine.rectifier import find_rectifier
 from ..engine.report import tell
 from ..engine.session import Session, TargetLike
+from ..engine.smooth import SMOOTH
 from ..engine.softening import Softening
 from ..engine.target import LOGITS, Target
 
@@ -438,7 +439,14 @@ class _Rerouting(TorchFunctionMode):
             self.trace.rescue(overwritten, by_gate=False)
         found = find_rectifier(func, args, kwargs)
         leaky = found is not None and (isinstance(found.slope, Tensor) or found.slope != 0.0)
-        if found is None or leaky or not found.z.requires_grad or not torch.is_grad_enabled():
+        smooth = found is not None and found.form in SMOOTH
+        if (
+            found is None
+            or leaky
+            or smooth
+            or not found.z.requires_grad
+            or not torch.is_grad_enabled()
+        ):
             return func(*args, **kwargs)
         self.rectifier.own = found.own
         # ReLU6 needs its input for the backward pass, so what is overwritten is not what it sees.

@@ -383,7 +383,9 @@ def _is(one: Any, value: Any) -> bool:
 
 def _at(family: Softening, temperature: float) -> Softening:
     """A softening at another temperature; 0 is the plain gradient, which has none."""
-    if temperature == 0 or family.is_hard:
+    if not family.has_temperature:
+        return family
+    if temperature == 0:
         return Softening.hard()
     return family.with_temperature(temperature)
 

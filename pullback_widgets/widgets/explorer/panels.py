@@ -22,6 +22,7 @@ from .gate_curve import WIDTH, GateCurve
 
 PRESETS = {
     "plain gradient": Softening.hard(),
+    "held": Softening.held(),
     "paper v3": Softening.paper_v3(),
     "paper v6": Softening.paper_v6(),
     "relative": Softening.relative(),
@@ -218,7 +219,7 @@ class TemperaturePanel:
         self.presets.value = next(
             (name for name, preset in PRESETS.items() if preset == softening), None
         )
-        if not softening.is_hard:
+        if softening.has_temperature:
             self.units.value = softening.units
 
     def show(self, frame: Snapshot) -> None:
@@ -227,7 +228,7 @@ class TemperaturePanel:
         if not frame.softens:
             return
         softening = frame.request.softening
-        if softening.is_hard:
+        if not softening.has_temperature:
             softening = softening.with_units(self.explorer.units)
         self.curve.show(frame.view, softening)
 

@@ -163,7 +163,7 @@ class SofteningTraits(CheckedTraits):
     """The temperature and its units, which say a part of the softening.
 
     Attributes:
-        temperature: The softening's temperature; 0 is the plain gradient.
+        temperature: The softening's temperature; 0 is the plain gradient, or the held map.
         units: ``"relative"`` or ``"absolute"`` temperature.
     """
 
@@ -187,8 +187,8 @@ class SofteningTraits(CheckedTraits):
 
     def _settle_softening(self, change: Any) -> None:
         softening = self.softening
-        self.temperature = 0.0 if softening.is_hard else softening.temperature
-        if not softening.is_hard:
+        self.temperature = softening.temperature if softening.has_temperature else 0.0
+        if softening.has_temperature:
             self.units, self._family = softening.units, softening
 
     def _settle_temperature(self, change: Any) -> None:
