@@ -36,7 +36,7 @@ def in_words(softening: Softening) -> str:
     if softening.is_hard:
         return "plain gradient"
     if softening == Softening.held():
-        return "held: the network's own gates as constants"
+        return "held gates"
     t = f"{softening.temperature:.3g}"
     for name, words in (("paper_v3", "paper v3"), ("paper_v6", "paper v6")):
         if softening == getattr(Softening, name)(softening.temperature):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .axes import FIRST
 from .scale import Scale
-from .smooth import NOISE, SMOOTH
+from .smooth import NOISE, OWN, SMOOTH
 from .softening import Softening
 
 
@@ -188,11 +188,28 @@ class Gate:
         return self.settings.calibrated(self.key) if self.scale is None else self.scale()
 
 
-def gate_values(softening: Softening, z: Tensor) -> Tensor:
-    """The gate at pre-activations ``z``, in the units of the softening; values 0 to 1."""
+def gate_values(softening: Softening, z: Tensor, form: str = "relu", scale: float = 1.0) -> Tensor:
+    """The share of the gradient that passes at pre-activations ``z``; between 0 and 1 of a gate.
+
+    Args:
+        softening: In whose units ``z`` is.
+        z: Pre-activations, or with relative temperatures multiples of ``scale``.
+        form: Which activation: a rectifier, or one of ``smooth.SMOOTH``.
+        scale: Of the channel; of consequence for smooth activations, whose own gates have a width.
+    """
+    if form in SMOOTH:
+        scale = scale if softening.units == "relative" else 1.0
+        return _smooth_values(softening, z * scale, form, scale)
     if softening.gate in ("hard", "held"):
         return (z > 0).to(z)
     return _soft(softening, z / softening.temperature)
+
+
+def _smooth_values(softening: Softening, z: Tensor, form: str, scale: float) -> Tensor:
+    settings = Settings(softening, lambda _: torch.full((1,), scale, dtype=z.dtype))
+    key = GateKey(1, 1, "")
+    gate = Gate(key, settings, form, lambda: z, OWN[form], form=form)
+    return gate.backward(z[:, None], torch.ones_like(z)[:, None])[:, 0]
 
 
 def _soft(softening: Softening, u: Tensor) -> Tensor:

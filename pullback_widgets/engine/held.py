@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from .attention import held_multihead, tempered
 from .gate import Kept, Settings
-from .multihead import held_multihead
 from .softening import Softening
 
 Gradients = Sequence[Tensor | None]
@@ -208,56 +207,6 @@ class GatedHalf(Held):
         assert grad is not None
         _, gate = inputs[0].chunk(2, self.axis)
         return [torch.cat([grad * gate.sigmoid(), torch.zeros_like(grad)], self.axis)]
-
-
-def tempered(weights: Tensor, temperature: float, axis: int) -> Tensor:
-    """Softmax weights along an axis as they are at another temperature: ``A^(1/T)``, summing to 1.
-
-    Weights that do not sum to 1 along the axis are left as they are.
-    """
-    if temperature == 1.0:
-        return weights
-    total = weights.sum(axis, keepdim=True)
-    if not bool(torch.allclose(total, torch.ones_like(total), atol=1e-3)):
-        return weights
-    powers = weights.pow(1 / temperature)
-    return powers / powers.sum(axis, keepdim=True)
-
-
-def attention_weights(
-    query: Tensor,
-    key: Tensor,
-    temperature: float = 1.0,
-    attn_mask: Tensor | None = None,
-    is_causal: bool = False,
-    scale: float | None = None,
-) -> Tensor:
-    """The weights of ``F.scaled_dot_product_attention``, their logits divided by a temperature.
-
-    Args:
-        query: (..., H, L, E).
-        key: (..., H or a divisor of it, S, E).
-        temperature: Above 0.
-        attn_mask: As torch takes it: booleans, True where attention is paid, or added numbers.
-        is_causal: Whether later keys are hidden.
-        scale: Of the products; ``1 / sqrt(E)`` by default.
-
-    Returns:
-        (..., H, L, S), of sum 1 over S.
-    """
-    groups = query.shape[-3] // key.shape[-3] if query.dim() > 3 else 1
-    if groups > 1:
-        key = key.repeat_interleave(groups, -3)
-    logits = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if is_causal:
-        allowed = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
-        logits = logits.masked_fill(~allowed, -torch.inf)
-    if attn_mask is not None:
-        if attn_mask.dtype == torch.bool:
-            logits = logits.masked_fill(~attn_mask, -torch.inf)
-        else:
-            logits = logits + attn_mask
-    return F.softmax(logits / temperature, -1)
 
 
 def own_derivatives(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import multihead
+from . import attention
 from .factors import IN_PLACE, MATRIX_PRODUCTS, PRODUCTS, Factors
 from .gate import Settings
 from .held import (
@@ -21,7 +21,6 @@ from .held import (
     MultiHead,
     Norm,
     WeightedSum,
-    attention_weights,
 )
 from .trace import Trace
 
@@ -297,7 +296,7 @@ def _attention(
         )
 
     def weights(query: Tensor, key: Tensor, temperature: float) -> Tensor:
-        return attention_weights(query, key, temperature, mask, is_causal, scale)
+        return attention.attention_weights(query, key, temperature, mask, is_causal, scale)
 
     return Attention(settings, "attention", path, run, own, weights=weights), (query, key, value)
 
@@ -317,13 +316,13 @@ def _multihead(
     places = [next(n for n, one in enumerate(inputs) if one is x) for x in (query, key, value)]
 
     def own(*inputs: Tensor) -> Any:
-        return multihead.body(*(inputs[place] for place in places), *args, **kwargs)
+        return attention.body(*(inputs[place] for place in places), *args, **kwargs)
 
     def divided(temperature: float, *inputs: Tensor) -> Any:
         query, key, value = (inputs[place] for place in places)
         # The values of the quotient, with the derivative of the identity.
         query, key = (x + (x / temperature - x).detach() for x in (query, key))
-        return multihead.body(query, key, value, *args, **kwargs)
+        return attention.body(query, key, value, *args, **kwargs)
 
     return MultiHead(settings, "attention", path, run, own, divided=divided), inputs
 

@@ -289,6 +289,11 @@ class Recording:
             return None
         return entry.gate.channel_scale()
 
+    def gate_form(self, layer: str) -> str:
+        """Which activation a layer feeds, such as ``"gelu"``; ``"relu"`` if it feeds none."""
+        entry = self._trace.entries.get(layer)
+        return "relu" if entry is None or entry.gate is None else entry.gate.form
+
     def last_gated(self) -> str | None:
         """The last layer whose value enters a rectifier."""
         gated = [name for name, entry in self._trace.entries.items() if entry.gate is not None]

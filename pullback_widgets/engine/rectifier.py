@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .smooth import OWN
+
 
 class Rectifier(NamedTuple):
     """A call that was recognised as an activation ``z * gate(z)``: a rectifier or a smooth one.
@@ -129,12 +131,12 @@ def _clamp_reader(in_place: bool) -> Callable[..., Rectifier | None]:
 
 def _gelu(input: Tensor, approximate: str = "none") -> Rectifier:
     form = "gelu" if approximate == "none" else "gelu tanh"
-    return Rectifier(input, lambda z: F.gelu(z, approximate=approximate), form=form)
+    return Rectifier(input, OWN[form], form=form)
 
 
-def _smooth_reader(form: str, own: Callable[[Tensor], Tensor]) -> Callable[..., Rectifier]:
+def _smooth_reader(form: str) -> Callable[..., Rectifier]:
     def read(input: Tensor, inplace: bool = False) -> Rectifier:
-        return Rectifier(input, own, in_place=inplace, form=form)
+        return Rectifier(input, OWN[form], in_place=inplace, form=form)
 
     return read
 
@@ -143,10 +145,7 @@ def _in_place(read: Callable[..., Any]) -> Callable[..., Any]:
     return lambda z: read(z, inplace=True)
 
 
-_SMOOTH = {
-    form: _smooth_reader(form, own)
-    for form, own in (("silu", F.silu), ("hardswish", F.hardswish), ("mish", F.mish))
-}
+_SMOOTH = {form: _smooth_reader(form) for form in ("silu", "hardswish", "mish")}
 
 _READERS: dict[Callable[..., Any], Callable[..., Rectifier | None]] = {
     **dict.fromkeys((F.relu, torch.relu, Tensor.relu), _relu),

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 FLOOR = 1e-6
 """Smallest scale, in units of the pre-activation, so that every temperature is above 0."""
@@ -195,10 +196,23 @@ def _batch_norm_scale(
 ) -> Scale | None:
     if training or running_var is None:
         return None  # normalised by the statistics of the batch at hand
-    if weight is None:
-        return Scale(len(running_var), lambda: torch.ones_like(running_var))
+    if weight is None or _all_equal(weight):
+        return None  # folded into its convolution, or never trained: it says nothing about scales
     gamma = weight.detach()
     return Scale(len(gamma), gamma.abs)
+
+
+_equal = WeakTensorKeyDictionary()
+"""Of weights that were looked at: their version, and whether all of them are equal."""
+
+
+def _all_equal(weight: Tensor) -> bool:
+    """Whether the weights of several channels are all the same; asked of a device only once."""
+    version, equal = _equal.get(weight, (-1, False))
+    if version != _version(weight):
+        equal = len(weight) > 1 and bool((weight == weight[0]).all())
+        _equal[weight] = _version(weight), equal
+    return equal
 
 
 def channel_deviation(values: Tensor, channel_dim: int = 1) -> Tensor:

@@ -8,6 +8,7 @@ gate at ``m + (z - m) / sqrt(1 + (s / k)^2)``: exact for GELU, and for every gat
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -43,13 +44,17 @@ def _mish(z: Tensor) -> Tensor:
     return F.softplus(z).tanh()
 
 
+def _like(noise: float | Tensor, z: Tensor) -> Tensor:
+    return torch.as_tensor(noise, dtype=z.dtype, device=z.device)
+
+
 def _widened(
     own: Callable[[Tensor], Tensor], width: float, middle: float = 0.0
 ) -> Callable[[Tensor, float | Tensor], Tensor]:
     """The mean under noise of a gate that is nearly ``Phi((z - middle) / width)``."""
 
     def expected(z: Tensor, noise: float | Tensor) -> Tensor:
-        widening = (1 + torch.as_tensor(noise / width).square()).rsqrt().to(z)
+        widening = (1 + (_like(noise, z) / width).square()).rsqrt()
         return own((z - middle) * widening + middle)
 
     return expected
@@ -57,7 +62,7 @@ def _widened(
 
 def _expected_hardswish(z: Tensor, noise: float | Tensor) -> Tensor:
     """The mean of ``clamp(z / 6 + 1/2, 0, 1)``, in closed form."""
-    s = torch.as_tensor(noise).to(z).clamp_min(1e-12)
+    s = _like(noise, z).clamp_min(1e-12)
     low, high = (-3 - z) / s, (3 - z) / s
     below, above = torch.special.ndtr(low), torch.special.ndtr(high)
     density = (torch.exp(-high.square() / 2) - torch.exp(-low.square() / 2)) / math.sqrt(
@@ -79,3 +84,12 @@ SMOOTH: dict[str, SmoothGate] = {
 
 NOISE = {"sigmoid": 1.702, "normal": 1.0}
 """The standard deviation of the noise under which a ReLU's gate is the soft one, in units of T."""
+
+OWN: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu tanh": functools.partial(F.gelu, approximate="tanh"),
+    "silu": F.silu,
+    "hardswish": F.hardswish,
+    "mish": F.mish,
+}
+"""The activations themselves."""

@@ -38,6 +38,8 @@ class LayerView:
         absolute: Histogram of its pre-activations.
         relative: Histogram of its pre-activations in units of each channel's scale, without
             channels that are constant on the image.
+        form: Which activation they enter, such as ``"relu"`` or ``"gelu"``.
+        scale: The median of the channels' scales.
     """
 
     layer: Layer
@@ -45,6 +47,8 @@ class LayerView:
     gated: str
     absolute: Histogram
     relative: Histogram
+    form: str
+    scale: float
 
 
 def layer_view(session: Session, layer: str) -> LayerView:
@@ -65,7 +69,9 @@ def layer_view(session: Session, layer: str) -> LayerView:
     varies = ~(scale < CONSTANT * scale.median())
     units = scale[varies].view(-1, *[1] * (values.dim() - 1))
     relative = histogram(values[varies] / units)
-    return LayerView(found, strongest, gated, histogram(values), relative)
+    form = session.recording.gate_form(gated)
+    absolute, middle = histogram(values), float(scale.median())
+    return LayerView(found, strongest, gated, absolute, relative, form, middle)
 
 
 def histogram(values: Tensor) -> Histogram:

@@ -326,13 +326,17 @@ def test_batch_norm_of_features() -> None:
     torch.testing.assert_close(p, plain_gradient(defined, picture), rtol=0, atol=1e-11)
 
 
-def test_batch_norm_without_gamma_has_scale_one() -> None:
-    net = seeded(Parts(lambda net, x, relu: relu(first(net, x))))
-    net.bn1 = seeded(nn.BatchNorm2d(4, affine=False))
+@pytest.mark.parametrize("affine", [False, True])
+def test_a_batch_norm_of_equal_weights_says_nothing_about_scales(affine: bool) -> None:
+    net, calibration = seeded(Parts(lambda net, x, relu: relu(first(net, x)))), image(2, batch=3)
+    net.bn1 = seeded(nn.BatchNorm2d(4, affine=affine))
+    if affine:
+        nn.init.constant_(net.bn1.weight, 0.7)
     picture = image(1)
-    ones = torch.ones(4, dtype=torch.float64)
-    expected = plain_gradient(lambda x: net(x, InTurn([T * ones]))[:, 2], picture)
-    p = pw.pullback(wrap(net), picture, 2, softening=RELATIVE)
+    with torch.no_grad():
+        measured = first(net, calibration).std((0, 2, 3), correction=0)
+    expected = plain_gradient(lambda x: net(x, InTurn([T * measured]))[:, 2], picture)
+    p = pw.pullback(wrap(net, calibration), picture, 2, softening=RELATIVE)
     torch.testing.assert_close(p, expected, rtol=0, atol=1e-11)
 
 

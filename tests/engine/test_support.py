@@ -50,6 +50,7 @@ class Row(NamedTuple):
     input: str
     gates: str
     scales: str
+    held: str
     kept: str
 
     def __str__(self) -> str:
@@ -123,6 +124,7 @@ def row_of(model: pw.Model, report: pw.Report) -> Row:
         str(model.size),
         str(len(report.gates)),
         ", ".join(f"{number} {scale}" for scale, number in origins.items()),
+        ", ".join(f"{number} {name}" for name, number in report.held.items()) or "-",
         ", ".join(kept) or "-",
     )
 
@@ -175,16 +177,17 @@ INTRODUCTION = """# Supported networks
 Written by `python tests/engine/test_support.py --write` with {versions}.
 
 Any PyTorch network works. For the networks below a test checks, with random weights, that the
-forward pass is unchanged to the last bit, that the pullback is finite, that at T → 0 it is the
-gradient (of a ReLU6 as long as nothing exceeds 6: soft gates have no upper threshold), and that
-the numbers in this table hold.
+forward pass is unchanged to the last bit, that the pullback is finite, that at T → 0 it is the held
+map, which is the gradient where nothing but ReLU and max-pooling is not linear (of a ReLU6 as long
+as nothing exceeds 6: soft gates have no upper threshold), and that the numbers in this table hold.
 
-* *Gates*: ReLUs (also ReLU6, LeakyReLU, PReLU, however they are written) and max-poolings that are
-  softened.
+* *Gates*: ReLUs (also ReLU6, LeakyReLU, PReLU, however they are written), smooth activations and
+  max-poolings that are softened.
 * *Scale*: what a relative temperature is a multiple of: the batch norm before the gate, a sum of
   such, or the standard deviation on calibration photographs (max-poolings always).
-* *Keeps its own derivative*: nonlinearities that are left as they are, by autograd's name; a
-  product is one of two values that both depend on the image, as in squeeze-and-excitation.
+* *Held*: operations that are linear because a part of them is held constant: the statistics of a
+  norm, the weights of attention, the bounded factor of a product of two values of the image.
+* *Keeps its own derivative*: nonlinearities that are left as they are, by autograd's name.
 
 `pw.report(model)` tells the same of any network, and the Explorer shows it under the network.
 
@@ -194,8 +197,8 @@ the numbers in this table hold.
 def write() -> None:
     """Write the table anew."""
     lines = [
-        str(Row("network", "input", "gates", "scale", "keeps its own derivative")),
-        "| --- | --- | --- | --- | --- |",
+        str(Row("network", "input", "gates", "scale", "held", "keeps its own derivative")),
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name in networks():
         model = build(name)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ...engine.gate import gate_values
+from ...engine.smooth import SMOOTH
 from ...engine.softening import Softening
 from ...figures.layer_view import LayerView
 from ..kit.canvas import draw, sharp_canvas
@@ -23,7 +24,8 @@ TEXT, _BAR, CURVE = "#757575", "rgba(120, 140, 170, 0.55)", "#bf5600"
 class GateCurve:
     """The gate over the histogram of pre-activations: what the temperature means.
 
-    Bars count the layer's pre-activations; the curve is the share of the gradient that passes.
+    Bars count the layer's pre-activations; the curve is the share of the gradient that passes. Of a
+    smooth activation a thin line shows the network's own gate.
     """
 
     HEIGHT = 118
@@ -70,11 +72,21 @@ class GateCurve:
         canvas.stroke_line(0, base, width, base)
         canvas.stroke_line(place(0.0), base, place(0.0), top)
         z = np.linspace(low, high, 241)
-        gates = gate_values(softening, torch.from_numpy(z)).numpy()
-        canvas.stroke_style = CURVE
-        canvas.line_width = 5
-        points = np.stack([(z - low) / (high - low) * width, base - gates * (base - top)], axis=-1)
-        canvas.stroke_lines(points)
+
+        lines = [(CURVE, 5, softening)]
+        if view.form in SMOOTH:  # the network's own gate, which the softening starts from
+            lines.insert(0, (TEXT, 2, Softening.held().with_units(softening.units)))
+        shares = [
+            gate_values(one, torch.from_numpy(z), view.form, view.scale).numpy()
+            for _, _, one in lines
+        ]
+        # The derivative of a smooth activation leaves the range from 0 to 1.
+        least, most = min(0.0, *map(np.min, shares)), max(1.0, *map(np.max, shares))
+        for (style, thickness, _), share in zip(lines, shares, strict=True):
+            canvas.stroke_style, canvas.line_width = style, thickness
+            heights = (share - least) / (most - least) * (base - top)
+            places = (z - low) / (high - low) * width
+            canvas.stroke_lines(np.stack([places, base - heights], axis=-1))
         canvas.font = "23px sans-serif"
         canvas.text_baseline = "middle"
         canvas.fill_style = TEXT

@@ -1,4 +1,4 @@
-"""``nn.MultiheadAttention`` from within, where its attention can be held constant."""
+"""Attention weights at a temperature, and ``nn.MultiheadAttention`` from within."""
 
 from __future__ import annotations
 
@@ -6,9 +6,60 @@ import types
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+
+def tempered(weights: Tensor, temperature: float, axis: int) -> Tensor:
+    """Softmax weights along an axis as they are at another temperature: ``A^(1/T)``, summing to 1.
+
+    Weights that do not sum to 1 along the axis are left as they are.
+    """
+    if temperature == 1.0:
+        return weights
+    total = weights.sum(axis, keepdim=True)
+    if not bool(torch.allclose(total, torch.ones_like(total), atol=1e-3)):
+        return weights
+    powers = weights.pow(1 / temperature)
+    return powers / powers.sum(axis, keepdim=True)
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    temperature: float = 1.0,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """The weights of ``F.scaled_dot_product_attention``, their logits divided by a temperature.
+
+    Args:
+        query: (..., H, L, E).
+        key: (..., H or a divisor of it, S, E).
+        temperature: Above 0.
+        attn_mask: As torch takes it: booleans, True where attention is paid, or added numbers.
+        is_causal: Whether later keys are hidden.
+        scale: Of the products; ``1 / sqrt(E)`` by default.
+
+    Returns:
+        (..., H, L, S), of sum 1 over S.
+    """
+    groups = query.shape[-3] // key.shape[-3] if query.dim() > 3 else 1
+    if groups > 1:
+        key = key.repeat_interleave(groups, -3)
+    logits = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if is_causal:
+        allowed = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+        logits = logits.masked_fill(~allowed, -torch.inf)
+    if attn_mask is not None:
+        if attn_mask.dtype == torch.bool:
+            logits = logits.masked_fill(~attn_mask, -torch.inf)
+        else:
+            logits = logits + attn_mask
+    return F.softmax(logits / temperature, -1)
 
 
 class _HeldAttention(TorchFunctionMode):
@@ -45,8 +96,6 @@ def _attend(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    from .held import attention_weights
-
     weights = attention_weights(
         query.detach(), key.detach(), temperature, attn_mask, is_causal, scale
     )
