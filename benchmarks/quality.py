@@ -8,7 +8,8 @@ means over the photographs, with the differences to the first softening and thei
   top class ``<p, dx>`` does not predict: the squared error after the best scaling, one factor for
   a photograph and a size, divided by the energy of the changes; the mean of both sizes;
 * localisation, higher is better: four photographs side by side as one image. Which share of the
-  positive part of ``p * x`` lies in the quadrant whose own top class is the target; 0.25 by chance;
+  positive part of ``p * x``, summed over colours, lies in the quadrant whose own top class is the
+  target; 0.25 by chance;
 * counterfactual, higher is better: the probability of a random class after five steps of 20
   within radius 100.
 
@@ -96,11 +97,11 @@ def mosaic(images: Sequence[Tensor]) -> Tensor:
 
 
 def share(attribution: Tensor, quadrant: int) -> float:
-    """Which share of the positive part of an attribution, (3, H, W), lies in a quadrant."""
+    """Which share of the positive part of an attribution, (H, W), lies in a quadrant."""
     positive = attribution.clamp_min(0)
-    height, width = (length // 2 for length in attribution.shape[1:])
+    height, width = (length // 2 for length in attribution.shape)
     row, column = divmod(quadrant, 2)
-    inside = positive[:, row * height :, column * width :][:, :height, :width]
+    inside = positive[row * height :, column * width :][:height, :width]
     return float(inside.sum() / positive.sum().clamp_min(TINY))
 
 
@@ -138,7 +139,7 @@ def localisations(
     image = mosaic([small[n] for n in [*others[:quadrant], number, *others[quadrant:]]])
     session = pw.Session(model, image)
     return [
-        share(session.pullback(tops[number], softening).cpu() * image, quadrant)
+        share((session.pullback(tops[number], softening).cpu() * image).sum(0), quadrant)
         for softening in softenings
     ]
 
