@@ -23,17 +23,17 @@ pw.check("8.1", (right, right, as_bytes))
 pw.check("8.1", (float(pw.Session(trained, "chelsea").logits.softmax(0).max()), imagenet, as_bytes))
 # %% 8.2
 b0 = pw.Model(timm.create_model("efficientnet_b0", pretrained=False))
-kept = pw.report(b0).kept
-pw.check("8.2", kept)
-# %% 8.2 wrong "its attribute `kept`"
+held = pw.report(b0).held
+pw.check("8.2", held)
+# %% 8.2 wrong "its attribute `held`"
 pw.check("8.2", pw.report(b0))
 # %% 8.2 wrong "what IS softened"
 pw.check("8.2", pw.report(b0).gates)
-# %% 8.2 wrong "make efficientnet_b0"
+# %% 8.2 wrong "is it another network with"
 other = pw.Model(timm.create_model("mobilenetv3_small_100", pretrained=False))
-pw.check("8.2", pw.report(other).kept)
+pw.check("8.2", pw.report(other).held)
 # %% 8.2 wrong "the network with ReLU6"
-pw.check("8.2", pw.report(trained).kept)
+pw.check("8.2", pw.report(trained).held)
 
 
 # %% 8.3

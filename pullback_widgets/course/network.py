@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 # "Espresso" for the coffee in EfficientNet-Lite0: normalised by 0.5, and by ImageNet's numbers.
 _RIGHT, _IMAGENET = 0.957, 0.843
 _TOLERANCE = 0.01
-_KEPT = {"SiLU": 49, "sigmoid": 16, "product": 16}
-"""What keeps its own derivative in EfficientNet-B0."""
+_HELD = {"product": 16}
+"""What is held constant in EfficientNet-B0."""
 
 
 @exercise(
@@ -72,28 +72,25 @@ def preprocessing(answer: Any) -> str | None:
     hints=[
         'timm.create_model("efficientnet_b0", pretrained=False) makes the network, pw.Model wraps '
         "it, pw.report reports on it.",
-        "A report has three parts: gates (softened), kept (with their own derivative) and cut (no "
-        "gradient passes).",
-        'kept = pw.report(pw.Model(timm.create_model("efficientnet_b0", pretrained=False))).kept',
+        "A report has four parts: gates (softened), held (a part of them a constant), kept (with "
+        "their own derivative) and cut (no gradient passes).",
+        'held = pw.report(pw.Model(timm.create_model("efficientnet_b0", pretrained=False))).held',
     ],
-    praise="Not one gate can be softened: 49 SiLUs, and in 16 squeeze-and-excitation blocks a "
-    "sigmoid and a product with it. A temperature does nothing here; ask for the report before "
-    "you believe a picture.",
+    praise="In each of 16 squeeze-and-excitation blocks a map is multiplied by a sigmoid of its "
+    "own mean. The sigmoid is held constant: the picture shows what is let through, and not why. "
+    "Ask for the report before you believe a picture.",
 )
-def kept(answer: Any) -> str | None:
-    """What keeps its own derivative in EfficientNet-B0, a mapping from kind to number."""
-    if hasattr(answer, "kept"):
-        return "That is the whole report; the part that is asked for is its attribute `kept`."
+def held(answer: Any) -> str | None:
+    """What is held constant in EfficientNet-B0, a mapping from kind to number."""
+    if hasattr(answer, "held"):
+        return "That is the whole report; the part that is asked for is its attribute `held`."
     if isinstance(answer, str):
         return (
             "That is a sentence; the report also has the same as a mapping from kind to number: "
-            "its attribute `kept`."
+            "its attribute `held`."
         )
-    if isinstance(answer, tuple) and not answer:
-        return (
-            "An empty tuple is what IS softened, `gates`: nothing at all; asked for is what is "
-            "not, `kept`."
-        )
+    if isinstance(answer, tuple):
+        return "A tuple is what IS softened, `gates`; asked for is what is held constant, `held`."
     if not isinstance(answer, Mapping):
         return (
             f"Expected a mapping from kind to number, and this is a {type(answer).__name__}; see "
@@ -102,18 +99,18 @@ def kept(answer: Any) -> str | None:
     found = dict(answer)
     if not found:
         return (
-            "An empty mapping: is it the report of the network with ReLU6, or `cut` instead of "
-            "`kept`? Make the report of efficientnet_b0 and take its `kept`."
+            "An empty mapping: is it the report of the network with ReLU6, or `kept` or `cut` "
+            "instead of `held`? Make the report of efficientnet_b0 and take its `held`."
         )
-    if "SiLU" not in found:
+    if set(found) != set(_HELD):
         return (
-            f"There is no SiLU in this report ({', '.join(map(str, found))}), so it is of another "
-            "network; make efficientnet_b0."
+            f"Held are {', '.join(map(str, found))} in this report, so it is of another network; "
+            "make efficientnet_b0."
         )
-    if found != _KEPT:
+    if found != _HELD:
         return (
-            f"These are {found}, and efficientnet_b0 has {_KEPT}; is it another size of the same "
-            "family?"
+            f"These are {found}, and efficientnet_b0 has {_HELD}; is it another network with "
+            "squeeze-and-excitation?"
         )
     return None
 
