@@ -26,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 from .. import checks
 from ..engine.layer import unknown_layer
 from ..engine.model import Model
-from ..engine.recording import Recording, Trace, layer_hooks, logits_of, overwritten_by
+from ..engine.recording import Recording, Trace, layer_hooks, overwritten_by
 from ..engine.rectifier import find_rectifier
 from ..engine.report import tell
 from ..engine.session import Session, TargetLike
@@ -369,7 +369,11 @@ class _Scores(nn.Module):
             self._passing(module),
             _Rerouting(trace, self.rectifier),
         ):
-            logits = logits_of(module(self.model.normalise(x)))
+            returned = self.model.run(self.model.normalise(x))
+        terms = [term for target in self._targets for term in target.terms()]
+        logits = None
+        if any(term.layer == LOGITS for term in terms):
+            logits = self.model.logits(returned, len(x))
         scores = []
         for n in range(len(x)):
             score = x.new_zeros(())
