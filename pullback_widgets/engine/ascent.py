@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
+from .dependence import tell_independent
 from .recording import Recording
 from .softening import Softening
 from .target import LOGITS, Logit, Target
@@ -100,6 +101,8 @@ def _walk(
     model, start = recording.model, recording.x.detach()
     for index in range(1, steps + 1):
         pullback = recording.pull(targets, softening, last=index > 1)
+        if index == 1:
+            tell_independent(recording, targets, pullback)
         x = recording.x.detach() + step_size * _unit(pullback)
         difference = x - start
         if radius is not None:

@@ -47,10 +47,11 @@ def wrong_channels(complaint: str, seen: Tensor) -> str | None:
     found = re.search(r"expected input(\[[\d, ]+\]) to have (\d+) channels?, but got", complaint)
     if found is None or found[1] != str(list(seen.shape)):
         return None
+    many = "s" * (found[2] != "1")
     return (
-        f"The network takes images of {found[2]} channel{'s' * (found[2] != '1')} and was shown "
-        f"{seen.shape[1]}; give pw.Model a mean and a std of {found[2]}, which tells how many its "
-        "images have."
+        f"The network takes images of {found[2]} channel{many} and was shown {seen.shape[1]}; give "
+        f"pw.Model(mean=..., std=...) {found[2]} number{many} each, which tell how many channels "
+        "its images have."
     )
 
 

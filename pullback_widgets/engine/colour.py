@@ -11,6 +11,9 @@ from PIL import Image
 
 from .image_error import ImageError
 
+ROUNDING = 3
+"""A profile that changes no colour by more of 255 levels than this is sRGB."""
+
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 
@@ -50,6 +53,22 @@ def to_srgb(image: Image.Image, what: str, *, profiled: bool = True) -> Image.Im
     return over
 
 
+def _is_none(change: Any, mode: str) -> bool:
+    """Whether a change of colours only rounds, as from one description of sRGB to another."""
+    from PIL import ImageCms
+
+    if mode not in ("RGB", "L"):
+        return False
+    levels = np.arange(0, 256, 15)
+    colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
+    some = Image.fromarray((colours if mode == "RGB" else levels[None]).astype(np.uint8))
+    changed = ImageCms.applyTransform(some, change)
+    if changed is None:
+        return True
+    difference = np.asarray(changed, np.int16) - np.asarray(some.convert("RGB"), np.int16)
+    return int(np.abs(difference).max()) <= ROUNDING
+
+
 def _in_8_bit(image: Image.Image) -> Image.Image:
     """With its transparent colour in 8 bits, as its pixels are: PNG keeps 16 of both."""
     clear = image.info.get("transparency")
@@ -66,10 +85,10 @@ def _converted(image: Image.Image, profile: bytes | None) -> Image.Image:
 
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            # By far the most photographs say so, and converting them would only round.
-            if "sRGB" not in ImageCms.getProfileDescription(source):
-                srgb = ImageCms.createProfile("sRGB")
-                found = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            srgb = ImageCms.createProfile("sRGB")
+            change = ImageCms.buildTransform(source, srgb, image.mode, "RGB")
+            if not _is_none(change, image.mode):
+                found = ImageCms.applyTransform(image, change)
                 if found is not None:
                     return found
         except (

@@ -108,8 +108,9 @@ def _hint(shape: tuple[int, ...], dimensions: int, channels: int | None) -> str:
     if channels == 1 and len(shape) == dimensions and shape[-3] == 3:
         return " (one channel: x.mean(-3, keepdim=True))"
     if channels is not None and len(shape) == dimensions and shape[-3] != channels:
+        many = "s" * (shape[-3] != 1)
         return (
-            f" (for a network of {shape[-3]} channels give pw.Model a mean and a std of "
-            f"{shape[-3]} numbers)"
+            f" (if the network takes {shape[-3]} channel{many}, give pw.Model(mean=..., std=...) "
+            f"{shape[-3]} number{many} each)"
         )
     return ""

@@ -16,6 +16,7 @@ from .. import checks
 from .caller import warn_caller
 from .category import looked_up, names_of, unnamed
 from .channels import mean_and_std, wrong_channels
+from .copies import copied
 from .device import device_of, get_device, is_mixed, met_by, type_of, usable
 from .image import SAMPLES, Range, to_batch, to_tensor
 from .inputs import further, wrong_arguments
@@ -128,7 +129,7 @@ class Model:
             )
         self.inputs = inputs
         if device is not None and usable(device) != device_of(module):
-            module = _copied(module, f"a copy on {usable(device)}").to(usable(device))
+            module = copied(module).to(usable(device))
         self.module = module
         self._calibration = calibration
         self._met: tuple[torch.device, torch.dtype] | None = None
@@ -157,7 +158,7 @@ class Model:
         self.lock = _locks.setdefault(self.module, threading.RLock())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
-        module = memo[id(self.module)] = _copied(self.module, "a copy", memo)
+        module = memo[id(self.module)] = copied(self.module, memo)
         twin = copy.copy(self)
         memo[id(self)] = twin
         rest = {name: one for name, one in self.__getstate__().items() if name != "module"}
@@ -332,30 +333,3 @@ def modules_inside(module: nn.Module) -> list[nn.Module]:
                 found[id(child)] = child
                 waiting.append(child)
     return list(found.values())
-
-
-def _copied(module: nn.Module, what: str, memo: dict[int, Any] | None = None) -> nn.Module:
-    """A deep copy.
-
-    Raises:
-        RuntimeError: If the network cannot be copied.
-    """
-    try:
-        return copy.deepcopy(module, memo)
-    except Exception as error:
-        kept = _kept_tensor(module)
-        because = "" if kept is None else f", since it keeps {kept}, a result of a forward pass"
-        raise RuntimeError(
-            f"The network {type(module).__name__} cannot be copied{because} "
-            f"({str(error).splitlines()[0]}); {what} was asked for: delete what it keeps, or build "
-            "the network anew, bring it there yourself and give it without device=."
-        ) from error
-
-
-def _kept_tensor(module: nn.Module) -> str | None:
-    """The name of an attribute that holds a part of an autograd graph."""
-    for name, child in module.named_modules():
-        for attribute, value in vars(child).items():
-            if isinstance(value, Tensor) and not value.is_leaf:
-                return f"{name}.{attribute}".lstrip(".")
-    return None

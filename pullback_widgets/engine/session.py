@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .ascent import Step, ascend
+from .dependence import tell_independent
 from .image import Range
 from .layer import Layer
 from .model import Model
@@ -187,13 +188,15 @@ class Session:
     def stages(self) -> list[str]:
         """The last layer of each resolution that enters a rectifier, in forward order; the logits.
 
+        A network without classes ends with its last map.
         A network none of whose layers enters a rectifier has the last layer of each resolution.
         """
         maps = [one for one in self.layers if len(one.shape) == 3 and max(one.shape[1:]) > 1]
         gated = [one for one in maps if self.recording.gate_scale(one.name) is not None]
         last = {layer.shape[1:]: layer.name for layer in gated or maps}
         order = {layer.name: n for n, layer in enumerate(maps)}
-        return [*sorted(last.values(), key=order.__getitem__), LOGITS]
+        end = [] if self.classes is None else [LOGITS]
+        return [*sorted(last.values(), key=order.__getitem__), *end]
 
     def pullback(
         self,
@@ -210,13 +213,16 @@ class Session:
             Same shape as ``image``, on the model's device; units of the target per unit of image.
 
         Raises:
-            ValueError: For an unknown layer or class, or indices out of range.
+            ValueError: For an unknown layer or class, indices out of range, or an output that does
+                not depend on the image.
             TypeError: If the target is none of the known kinds.
         """
         softening = Softening.checked(softening)
         targets = self.resolve(target)
         tell(self.recording, softening)
-        return self.unbatched(self.recording.pull(targets, softening))
+        pulled = self.recording.pull(targets, softening)
+        tell_independent(self.recording, targets, pulled)
+        return self.unbatched(pulled)
 
     def ascend(
         self,
@@ -310,6 +316,7 @@ def pullback(
     targets = resolved(wanted, recording)
     tell(recording, softening)
     pulled = recording.pull(targets, softening, last=True)
+    tell_independent(recording, targets, pulled)
     return pulled[0] if single else pulled
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..drawing import expression, files, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
+from ..engine.dependence import tell_independent
 from ..engine.image import SAMPLES, ImageError, one_size
 from ..engine.layer import Layer
 from ..engine.model import Model
@@ -30,7 +31,7 @@ from ..engine.recording import Recording
 from ..engine.report import is_known, tell
 from ..engine.session import Session
 from ..engine.softening import Softening
-from ..engine.target import Channel
+from ..engine.target import LOGITS, Channel
 from . import folder as folders
 from . import thumbnail
 from .declared import Request, computed, viewed
@@ -442,7 +443,8 @@ def middle_layer(model: Model) -> str:
 
     Of the last layers of each resolution that enter a rectifier, the middle one.
     """
-    stages = Session(model, model.blank()).stages()[:-1]
+    stages = Session(model, model.blank()).stages()
+    stages = [one for one in stages if one != LOGITS]
     if not stages:
         raise ValueError(f"{model.name} has no layer with positions; name a layer.")
     return stages[len(stages) // 2]
@@ -556,6 +558,7 @@ def _pull(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atl
             recording, recorded = Recording(atlas.model, batch, until={name}), examples
         targets = [Channel(name, int(atlas.channels[row]), reduce="max") for row in filled]
         pulled = recording.pull(targets, atlas.softening).cpu()
+        tell_independent(recording, targets, pulled)
         for n, row in enumerate(rows):
             _check_finite(pulled[n].numpy(), atlas, examples[n])
             _put(atlas, row, pulled[n], pixels[examples[n]])

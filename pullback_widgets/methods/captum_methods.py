@@ -24,6 +24,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 
 from .. import checks
+from ..engine.dependence import tell_independent
 from ..engine.layer import unknown_layer
 from ..engine.model import Model
 from ..engine.recording import Recording, Trace, layer_hooks, overwritten_by
@@ -201,7 +202,9 @@ def _smooth_pullback(
             until=until,
         )
         tell(recording, softening)
-        total += recording.pull([target] * copies, softening, last=True).sum(0)
+        pulled = recording.pull([target] * copies, softening, last=True)
+        tell_independent(recording, [target] * copies, pulled)
+        total += pulled.sum(0)
     return total / samples
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import checks
+from ..engine.dependence import tell_independent
 from ..engine.model import Model
 from ..engine.recording import Recording
 from ..engine.report import tell
@@ -123,7 +124,9 @@ class ExcitationPullback:
         recording = Recording(self._inner, x, scales_of=self.model)
         targets = resolved(wanted, recording)
         tell(recording, softening)
-        return recording.pull(targets, softening, last=True).to(x)
+        pulled = recording.pull(targets, softening, last=True)
+        tell_independent(recording, targets, pulled)
+        return pulled.to(x)
 
     def _images(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] from what the network sees of them."""
