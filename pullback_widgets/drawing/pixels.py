@@ -51,7 +51,8 @@ def photograph(image: Any) -> RGB:
     """An image as pixels that matplotlib and Pillow show.
 
     Args:
-        image: (3, H, W) tensor or array, or (1, H, W) in grey, in [-1, 1]; what lies outside is cut off.
+        image: (3, H, W) tensor or array, or (1, H, W) in grey, in [-1, 1]; what lies outside is
+            cut off.
 
     Returns:
         (H, W, 3) bytes.

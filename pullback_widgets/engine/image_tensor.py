@@ -17,6 +17,8 @@ Range = tuple[float, float]
 
 _TOLERANCE = 1e-6  # rounding that a tensor may exceed its range by
 
+_CHANNELS = {3: "RGB", None: "RGB or as many channels as the network takes"}
+
 _told = WeakIdKeyDictionary()
 """The tensors of which was said that they look like [0, 1]: figures read them more than once."""
 
@@ -56,7 +58,7 @@ def checked_image(
         ImageError: For another shape, type or range.
     """
     shape = tuple(image.shape)
-    count = "C" if channels is None else channels
+    count = 3 if channels is None else channels
     expected = f"(N, {count}, H, W)" if batch else f"({count}, H, W)"
     if not image.is_floating_point():
         raise ImageError(
@@ -67,7 +69,7 @@ def checked_image(
     if len(shape) != 3 + batch or wrong or 0 in shape:
         raise ImageError(
             f"The image tensor has the shape {shape}; expected {expected}, "
-            f"{'RGB' if channels == 3 else 'as many channels as mean has numbers'}, at least one "
+            f"{_CHANNELS.get(channels, 'as many channels as mean has numbers')}, at least one "
             f"pixel{_hint(shape, 3 + batch, channels)}."
         )
     given, image = image, image.detach()
