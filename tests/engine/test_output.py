@@ -179,7 +179,7 @@ def test_channels_and_places_of_a_map_are_targets() -> None:
     place = plain_gradient(lambda x: net(x)[:, 3, 2, 4], picture)
     torch.testing.assert_close(session.pullback(pw.Channel("logits", 3), HARD), mean)
     assert torch.equal(session.pullback(pw.Unit("logits", 3, (2, 4)), HARD), place)
-    assert session.score(pw.Unit("logits", 3, (2, 4))) == float(net(picture[None])[0, 3, 2, 4])
+    assert session.score(pw.Unit("logits", 3, (2, 4))) == net(picture[None])[0, 3, 2, 4].item()
     assert session.logits.shape == (5, 6, 6) and session.classes is None
     assert session.report.gates
     steps = list(session.ascend(pw.Channel("logits", 3), steps=2))

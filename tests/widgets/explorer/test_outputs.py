@@ -48,7 +48,7 @@ def test_a_network_without_probabilities_shows_scores() -> None:
     try:
         explorer.wait(60)
         assert not explorer.error and explorer.result.outcome.startswith("score ")
-        assert explorer.result.score == pytest.approx(float(module(image(1)[None])[0, 2]))
+        assert explorer.result.score == pytest.approx(module(image(1)[None])[0, 2].item())
         assert len(explorer.result.arrays()["top_probabilities"]) == 5
     finally:
         explorer.close()
