@@ -5,12 +5,12 @@ from .course.exercise import hint as hint
 from .drawing.pixels import photograph as photograph
 from .drawing.pixels import signed_map as signed_map
 from .engine.ascent import Step as Step
+from .engine.device import get_device as get_device
+from .engine.device import set_device as set_device
 from .engine.image import SAMPLES as SAMPLES
 from .engine.image import ImageError as ImageError
 from .engine.layer import Layer as Layer
 from .engine.model import Model as Model
-from .engine.model import get_device as get_device
-from .engine.model import set_device as set_device
 from .engine.report import Report as Report
 from .engine.session import Prediction as Prediction
 from .engine.session import Session as Session

@@ -174,7 +174,7 @@ def test(answer: Any) -> str | None:
         return "Your test leaves the image as it is; change it as a second photograph would."
     model = embedded.session("coffee").model
     espresso, noise, feature = (
-        float(Session(model, one.clamp(-1, 1)).logits.softmax(0)[model.class_index(name)])
+        Session(model, one.clamp(-1, 1), range=(-1, 1)).value(name)
         for one, name in zip(tested, ("espresso", TARGET, TARGET), strict=True)
     )
     if espresso < 0.5:

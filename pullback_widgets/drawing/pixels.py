@@ -51,7 +51,8 @@ def photograph(image: Any) -> RGB:
     """An image as pixels that matplotlib and Pillow show.
 
     Args:
-        image: (3, H, W) tensor or array in [-1, 1]; what lies outside is cut off.
+        image: (3, H, W) tensor or array, or (1, H, W) in grey, in [-1, 1]; what lies outside is
+            cut off.
 
     Returns:
         (H, W, 3) bytes.
@@ -66,7 +67,7 @@ def signed_map(signed: Any, colour: str = "rgb", scale: float | None = None) -> 
     """A signed map, such as a pullback, as pixels; zero is mid-grey.
 
     Args:
-        signed: (3, H, W) tensor or array, in any units.
+        signed: (3, H, W) tensor or array, or (1, H, W), in any units.
         colour: ``"rgb"`` shows the three channels; ``"diverging"`` their mean, blue below zero and
             orange above.
         scale: The value shown at full strength, above 0; by default the 99.5th percentile of the
@@ -154,13 +155,16 @@ def save(picture: RGB, path: str | Path) -> Path:
 
 
 def _coloured(image: Any) -> NDArray[np.float32]:
+    """As (H, W, 3) numbers; one channel is grey."""
     shape = np.shape(image)
-    if len(shape) != 3 or shape[0] != 3:
+    if len(shape) != 3 or shape[0] not in (1, 3):
         raise ValueError(
-            f"The image has the shape {tuple(shape)}; expected (3, H, W): give the images of a "
-            "batch one by one."
+            f"The image has the shape {tuple(shape)}; expected (3, H, W), or (1, H, W) in grey: "
+            "give the images of a batch one by one, and of other channels three that shall be "
+            "shown."
         )
-    return as_array(image)
+    array = as_array(image)
+    return array if shape[0] == 3 else array.repeat(3, axis=2)
 
 
 def _bytes(values: NDArray[Any]) -> RGB:

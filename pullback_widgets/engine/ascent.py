@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
+from .dependence import tell_independent
 from .recording import Recording
 from .softening import Softening
 from .target import LOGITS, Logit, Target
@@ -30,8 +31,8 @@ class Step:
         perturbed: The image, values in [-1, 1].
         difference: The image minus the original.
         score: The target's value on it: a float, for a batch a tensor (N,).
-        probability: The softmax probability of the target's class, as ``score``; None unless every
-            target is a class.
+        probability: That of the target's class, as ``score``; None unless every target is a class,
+            and where the network has no probabilities.
     """
 
     index: int
@@ -53,7 +54,7 @@ def ascend(
     """Walk up the pullback, one step at a time; ``Session.ascend`` says how.
 
     Args:
-        recording: The recorded images, (N, 3, H, W).
+        recording: The recorded images, (N, C, H, W).
         targets: What grows, one for each image, class names resolved.
         softening: How the gates on the way are softened.
         steps: Number of steps, 1 or more.
@@ -100,6 +101,8 @@ def _walk(
     model, start = recording.model, recording.x.detach()
     for index in range(1, steps + 1):
         pullback = recording.pull(targets, softening, last=index > 1)
+        if index == 1:
+            tell_independent(recording, targets, pullback)
         x = recording.x.detach() + step_size * _unit(pullback)
         difference = x - start
         if radius is not None:
@@ -112,13 +115,16 @@ def _walk(
 
 
 def _probabilities(recording: Recording, targets: Sequence[Target]) -> Tensor | None:
-    if recording.logits is None or not all(isinstance(target, Logit) for target in targets):
+    if not all(isinstance(target, Logit) for target in targets):
+        return None
+    probabilities = recording.probabilities()
+    if probabilities is None:
         return None
     chosen = torch.tensor(
         [int(target.label) for target in targets if isinstance(target, Logit)],
-        device=recording.logits.device,
+        device=probabilities.device,
     )
-    return recording.logits.detach().softmax(1).gather(1, chosen[:, None])[:, 0].cpu()
+    return probabilities.gather(1, chosen[:, None])[:, 0].cpu()
 
 
 def _norm(images: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """A photograph, from wherever it comes, to the tensor that everything else works on.
 
-An image is a float tensor (3, H, W), RGB, in [-1, 1], where 0 is mid-grey. Whatever cannot become
+An image is a float tensor (3, H, W), RGB, in [-1, 1], where 0 is mid-grey; for networks of another
+number of channels it has theirs. Whatever cannot become
 one is refused with an :class:`ImageError`, whose one sentence says what to do instead.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import io
-import math
 import os
 import re
 import warnings
@@ -25,6 +25,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from .colour import to_8_bit, to_srgb
+from .image_error import ImageError as ImageError
+from .image_tensor import Range as Range
+from .image_tensor import checked_image, checked_range
+
 MAX_PIXELS = 50_000_000
 """Larger photographs are refused before they are decoded."""
 
@@ -32,9 +37,6 @@ CENTRE = 0.875
 """Share of the shorter side that the centre crop keeps: 224 of 256, as ImageNet networks are
 commonly evaluated. A photograph of 256 x 256 is thus cropped at 224 and not resampled."""
 
-_TOLERANCE = 1e-6  # rounding that a tensor may exceed [-1, 1] by
-_GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-_WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 _UPRIGHT = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,10 +47,6 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
     8: Image.Transpose.ROTATE_90,
 }
 _EXIF_ORIENTATION = 0x0112
-
-
-class ImageError(ValueError):
-    """Something that was given as an image and cannot be used as one."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,9 @@ SAMPLES: Mapping[str, Sample] = MappingProxyType(
 def load_photograph(source: Any) -> Image.Image:
     """Open a photograph, upright, opaque and in colour.
 
-    Transparency is laid over white, 16-bit grey is scaled to 8 bits, of an animation the first
-    frame is taken.
+    Transparency is laid over white, 16-bit grey is scaled to 8 bits, colours of another profile
+    become sRGB (but of the samples, which are taken as they are), of an animation the first frame
+    is taken.
 
     Args:
         source: A name of :data:`SAMPLES`, a path (str or Path), the bytes of an image file, a PIL
@@ -120,7 +119,9 @@ def load_photograph(source: Any) -> Image.Image:
             raise ImageError("The image has no bytes at all; give a whole image file, not 0 bytes.")
         return _decode(io.BytesIO(source), "the given bytes")
     if isinstance(source, str) and source in SAMPLES:
-        return _open(SAMPLES[source].path)
+        # As they are: scales and published numbers were measured on these very pixels, and one of
+        # the files has another profile.
+        return _open(SAMPLES[source].path, profiled=False)
     if isinstance(source, (str, os.PathLike)):
         return _open(_checked_path(source))
     hint = " (a torch tensor goes to to_tensor or Session)" if isinstance(source, Tensor) else ""
@@ -131,26 +132,38 @@ def load_photograph(source: Any) -> Image.Image:
     )
 
 
-def to_tensor(source: Any, size: int) -> Tensor:
+def to_tensor(
+    source: Any, size: int, channels: int | None = 3, range: Range | None = None
+) -> Tensor:
     """Make a photograph, or check a tensor, as an image in [-1, 1].
 
     A photograph is resized (bilinear, antialiased) so that its shorter side is ``size / CENTRE``,
     and the centre is cropped.
 
     Args:
-        source: What :func:`load_photograph` takes, or a floating-point tensor (3, H, W) in
+        source: What :func:`load_photograph` takes, or a floating-point tensor (C, H, W) in
             [-1, 1], which is cloned and keeps its size, dtype and device.
         size: Side of the result in pixels, for photographs.
+        channels: C. Of a photograph 3 are RGB and 1 is its luma; no other number can be made of
+            one. None for RGB, and for tensors of any number.
+        range: What a tensor is in; by default [-1, 1], with a warning if it looks like [0, 1].
 
     Returns:
-        A photograph as float32 (3, size, size), a tensor as it was; in [-1, 1], without gradient.
+        A photograph as float32 (C, size, size), a tensor as it was; in [-1, 1], without gradient.
 
     Raises:
         ImageError: If ``source`` cannot be used.
     """
     if isinstance(source, Tensor):
-        return _checked_tensor(source, dimensions=3)
+        return checked_image(source, batch=False, channels=channels, range=range)
     photograph = load_photograph(source)
+    if channels not in (None, 1, 3):
+        raise ImageError(
+            f"The network takes images of {channels} channels, and a photograph has 3; give a "
+            f"floating-point tensor ({channels}, H, W) in [-1, 1]."
+        )
+    if channels == 1:
+        photograph = photograph.convert("L")
     width, height = photograph.size
     kept = CENTRE * min(width, height)
     left, top = (width - kept) / 2, (height - kept) / 2
@@ -158,34 +171,40 @@ def to_tensor(source: Any, size: int) -> Tensor:
     square = photograph.resize(
         (size, size), Image.Resampling.BILINEAR, box=(left, top, left + kept, top + kept)
     )
-    pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1)
+    pixels = torch.from_numpy(np.array(square)).view(size, size, -1).permute(2, 0, 1)
     return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
 
 
-def to_batch(source: Any, size: int) -> tuple[Tensor, bool]:
+def to_batch(
+    source: Any, size: int, channels: int | None = 3, range: Range | None = None
+) -> tuple[Tensor, bool]:
     """Make one image or several into a batch.
 
     Args:
-        source: What :func:`to_tensor` takes, a floating-point tensor (N, 3, H, W) in [-1, 1], or a
+        source: What :func:`to_tensor` takes, a floating-point tensor (N, C, H, W) in [-1, 1], or a
             list or tuple of what :func:`to_tensor` takes.
         size: Side in pixels for photographs.
+        channels: C, as for :func:`to_tensor`.
+        range: What tensors are in, as for :func:`to_tensor`.
 
     Returns:
-        The batch (N, 3, H, W), and whether ``source`` was a single image.
+        The batch (N, C, H, W), and whether ``source`` was a single image.
 
     Raises:
         ImageError: If an image cannot be used, the images differ in size, or there is none.
+        ValueError: If ``range`` is none.
     """
+    spans = checked_range(range)
     if isinstance(source, Tensor) and source.dim() == 4:
-        return _checked_tensor(source, dimensions=4), False
+        return checked_image(source, batch=True, channels=channels, range=spans), False
     if not isinstance(source, (list, tuple)):
-        return to_tensor(source, size).unsqueeze(0), True
+        return to_tensor(source, size, channels, spans).unsqueeze(0), True
     if not source:
         raise ImageError("The list of images is empty; give at least one image.")
     images = []
     for number, item in enumerate(source, start=1):
         try:
-            images.append(to_tensor(item, size))
+            images.append(to_tensor(item, size, channels, spans))
         except ImageError as error:
             raise ImageError(f"Image {number} of {len(source)}: {error}") from error
     one_size((image.shape[1], image.shape[2]) for image in images)
@@ -233,13 +252,13 @@ def _checked_path(source: str | os.PathLike[str]) -> Path:
     raise ImageError(f"There is no file {shown!r}; check the path, or name a sample: {hint}")
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path, *, profiled: bool = True) -> Image.Image:
     try:
         with path.open("rb") as file:
             if not file.read(1):
                 raise ImageError(f"{str(path)!r} is an empty file; save or copy the image again.")
             file.seek(0)
-            return _decode(file, repr(str(path)))
+            return _decode(file, repr(str(path)), profiled=profiled)
     except OSError as error:
         raise ImageError(
             f"{str(path)!r} cannot be read ({error.strerror or error}); "
@@ -247,7 +266,7 @@ def _open(path: Path) -> Image.Image:
         ) from error
 
 
-def _decode(file: BinaryIO, what: str) -> Image.Image:
+def _decode(file: BinaryIO, what: str, *, profiled: bool = True) -> Image.Image:
     try:
         # Pillow's own guard against huge images warns here, above a limit higher than ours.
         with warnings.catch_warnings():
@@ -263,10 +282,10 @@ def _decode(file: BinaryIO, what: str) -> Image.Image:
     except Exception as error:  # on damaged headers the decoders raise almost anything
         raise _damaged(what, error) from error
     with opened:
-        return _to_rgb(opened, what)
+        return _to_rgb(opened, what, profiled=profiled)
 
 
-def _to_rgb(image: Image.Image, what: str) -> Image.Image:
+def _to_rgb(image: Image.Image, what: str, *, profiled: bool = True) -> Image.Image:
     """An upright, opaque 8-bit copy."""
     width, height = image.size
     if not width or not height:
@@ -276,19 +295,16 @@ def _to_rgb(image: Image.Image, what: str) -> Image.Image:
     try:
         image.load()
         upright = _UPRIGHT.get(_orientation(image))  # after load(): PNG may keep EXIF at its end
-        if image.mode in _GREY_16_BIT or image.mode in ("I", "F"):
-            image = Image.fromarray(_to_8_bit(np.asarray(image), what))
-        if image.mode in _WITH_ALPHA or "transparency" in image.info:
-            # Pillow has no direct way from premultiplied grey.
-            layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-            rgb = Image.new("RGB", image.size, "white")
-            rgb.paste(layer, mask=layer.getchannel("A"))
-        else:
-            rgb = image.convert("RGB")
+        rgb = to_srgb(image, what, profiled=profiled)
         return rgb if upright is None else rgb.transpose(upright)
     except ImageError:
         raise
     except Exception as error:  # on damaged data the decoders raise almost anything
+        if "closed" in str(error) or getattr(image, "fp", image) is None:
+            raise ImageError(
+                f"The file of {what} was closed before its pixels were read; give it inside of the "
+                "with block, call image.load() there, or give the path of the file."
+            ) from error
         raise _damaged(what, error) from error
 
 
@@ -297,22 +313,6 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # damaged metadata is no reason to refuse the pixels
         return 1
-
-
-def _to_8_bit(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """The high byte of 16-bit values, which takes every 257 v back to v."""
-    if pixels.dtype.kind == "f":
-        raise ImageError(
-            f"The pixels of {what} are floating-point numbers, whose range is not agreed on; scale "
-            "them to 0..255 and convert to uint8 (x * 255 if they are in [0, 1]), or give a torch "
-            "tensor (3, H, W) in [-1, 1]."
-        )
-    if pixels.dtype != np.uint16 and (pixels.min() < 0 or pixels.max() > 0xFFFF):
-        raise ImageError(
-            f"The pixels of {what} reach from {pixels.min()} to {pixels.max()}, beyond 16 bits; "
-            "scale them to 0..255 and convert to uint8."
-        )
-    return (pixels >> 8).astype(np.uint8)
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
@@ -339,38 +339,8 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
                 f"The array holds {array.dtype}; expected uint8 in 0..255 (or uint16 in 0..65535): "
                 "array.astype(np.uint8), scaled before if need be."
             )
-        array = _to_8_bit(array, "the array")
+        array = to_8_bit(array, "the array")
     return _to_rgb(Image.fromarray(np.ascontiguousarray(array)), "the array")
-
-
-def _checked_tensor(image: Tensor, dimensions: int) -> Tensor:
-    shape = tuple(image.shape)
-    expected = "(3, H, W)" if dimensions == 3 else "(N, 3, H, W)"
-    if not image.is_floating_point():
-        raise ImageError(
-            f"The image tensor holds {image.dtype}; expected floating-point numbers in [-1, 1]: "
-            "x.float() / 127.5 - 1 for values in 0..255."
-        )
-    if len(shape) != dimensions or shape[-3] != 3 or 0 in shape:
-        hint = " (channels come first: x.permute(2, 0, 1))" if shape[-1:] == (3,) else ""
-        raise ImageError(
-            f"The image tensor has the shape {shape}; expected {expected}, RGB, at least one "
-            f"pixel{hint}."
-        )
-    image = image.detach().clone()
-    low, high = (float(bound) for bound in torch.aminmax(image))
-    if not max(-low, high) <= 1 + _TOLERANCE:  # so written, NaN is refused too
-        if math.isnan(low):
-            raise ImageError(
-                "The image tensor contains NaN; expected numbers in [-1, 1]: see where they "
-                "arose, or replace them with x.nan_to_num()."
-            )
-        raise ImageError(
-            f"The image tensor reaches from {low:.4g} to {high:.4g}; expected [-1, 1]: "
-            "x / 127.5 - 1 for values in 0..255, x * 2 - 1 for [0, 1], x.clamp(-1, 1) for small "
-            "excess."
-        )
-    return image
 
 
 def _too_large(what: str, size: tuple[int, int] | None = None) -> ImageError:

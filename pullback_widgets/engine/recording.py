@@ -28,6 +28,7 @@ from .held import Held
 from .layer import Layer, unknown_layer
 from .model import Model
 from .operations import find_held, find_weighted_sum, with_held_factor
+from .output import OutputError, probabilities_of
 from .rectifier import find_max_pool, find_rectifier
 from .scale import ScaleMap, channel_deviation
 from .softening import Softening
@@ -159,9 +160,9 @@ class Recording:
     """One forward pass of a model over a batch, and any number of backward passes through it.
 
     Attributes:
-        x: The images, (N, 3, H, W) in [-1, 1], on the model's device.
+        x: The images, (N, C, H, W) in [-1, 1], on the model's device.
         logits: The network's output, (N, K) of a classifier; None if the forward was stopped at a
-            layer.
+            layer, or what the network returns cannot be taken for logits, which :meth:`value` says.
     """
 
     def __init__(
@@ -179,7 +180,7 @@ class Recording:
 
         Args:
             model: The network.
-            x: Images, (N, 3, H, W) in [-1, 1].
+            x: Images, (N, C, H, W) in [-1, 1].
             layers: Whether layers may be targets, or have factors of their own.
             until: Names of layers after which nothing more is computed; all of them must be met.
             grad: Whether backward passes will follow.
@@ -187,11 +188,12 @@ class Recording:
             scales_of: The model whose calibration gives the scales; by default the network itself.
 
         Raises:
-            ValueError: If a layer of ``until`` was not met, or the network returns no tensor.
+            ValueError: If a layer of ``until`` was not met.
             Exception: Whatever the network raises.
         """
         self.model = model
         self.logits: Tensor | None = None
+        self._no_logits = ""
         scales = _scale_lookup(scales_of or model, x.shape[-2], x.shape[-1])
         self._settings = Settings(Softening.hard(), scales)
         self._lock = threading.RLock()
@@ -221,14 +223,22 @@ class Recording:
             self._trace.axes.put(seen, FIRST)
             try:
                 with noting, recorder:
-                    output = model.module(seen)
-                self.logits = logits_of(output)
+                    returned = model.run(seen)
+                    self._find_logits(returned)
             except Stop:
                 pass
         # What is left of the forward pass alone is not needed any more.
         self._trace.by_storage.clear()
         self._trace.kept.clear()
         self._trace.axes = Axes()
+
+    def _find_logits(self, returned: Any) -> None:
+        # Only targets that read the output need to know what it is, so nothing is raised here. The
+        # reason is kept as text: an error would keep its frames, and with them this recording.
+        try:
+            self.logits = self.model.logits(returned, len(self.x))
+        except OutputError as error:
+            self._no_logits = str(error)
 
     @property
     def layers(self) -> list[Layer]:
@@ -259,15 +269,12 @@ class Recording:
         """What a target reads: a layer's pre-activation or output, (N, C, ...), with its graph.
 
         Raises:
-            ValueError: For a layer that did not run, with the nearest names.
+            ValueError: For a layer that did not run, with the nearest names; for the logits if they
+                cannot be found in what the network returned.
         """
+        if layer == LOGITS and self._no_logits:
+            raise OutputError(self._no_logits)
         if layer == LOGITS and self.logits is not None:
-            if self.logits.dim() != 2:
-                raise ValueError(
-                    f"The network's output has shape {tuple(self.logits.shape)}; expected logits "
-                    "(N, K). Choose a hidden layer, or wrap the network in a module whose forward "
-                    "returns logits."
-                )
             return self.logits
         if layer not in self._trace.entries:
             raise unknown_layer(layer, self._trace.entries)
@@ -281,6 +288,36 @@ class Recording:
             entry = self._trace.entries[layer]
         assert entry.tensor is not None
         return channels_first(entry.tensor, entry.axis, len(self.x))
+
+    def class_logits(self) -> Tensor:
+        """The logits of classes, (N, K), with their graph.
+
+        Raises:
+            ValueError: If the network's output is none, or has places.
+        """
+        logits = self.value(LOGITS)
+        if logits.dim() != 2:
+            raise OutputError(
+                f"The network's output has the shape {tuple(logits.shape)}; expected logits (N, K) "
+                "for classes and predictions. Its channels are targets: pw.Channel('logits', k), "
+                "or pw.Unit('logits', k, (y, x)) at a place; so are hidden layers."
+            )
+        return logits
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None if the network's output is none of a classifier."""
+        logits = self.logits
+        return logits.shape[1] if logits is not None and logits.dim() == 2 else None
+
+    def probabilities(self) -> Tensor | None:
+        """The classes' probabilities, (N, K), as ``pw.Model(probability=...)`` has them.
+
+        None if there are none: for a network without classes, or with ``"none"``.
+        """
+        if self.logits is None or self.classes is None:
+            return None
+        return probabilities_of(self.logits, self.model.probability)
 
     def gate_scale(self, layer: str) -> Tensor | None:
         """Scale of the channels of a layer that feeds a rectifier, (C,); None for other layers."""
@@ -410,20 +447,3 @@ def calibrated_scales(model: Model, height: int, width: int) -> Mapping[int, Ten
             scales = measured
             _calibrated[model] = key, scales
         return scales
-
-
-def logits_of(output: Any) -> Tensor:
-    """The (N, K) logits in whatever a network returns."""
-    if isinstance(output, Mapping):
-        output = output.get("logits", output.get("out", next(iter(output.values()), None)))
-    elif hasattr(output, "logits") and not isinstance(output, Tensor):
-        output = output.logits
-    elif isinstance(output, Sequence) and output:
-        output = output[0]
-    if not isinstance(output, Tensor) or output.dim() < 2:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(
-            f"The network returned {shape}; expected logits of shape (N, K). Wrap the network in a "
-            "module whose forward returns them."
-        )
-    return output

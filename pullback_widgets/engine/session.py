@@ -7,11 +7,11 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from .ascent import Step, ascend
-from .image import to_batch
+from .dependence import tell_independent
+from .image import Range
 from .layer import Layer
 from .model import Model
 from .recording import Recording
@@ -31,13 +31,13 @@ class Prediction:
     Attributes:
         index: Class index.
         name: Class name.
-        probability: Softmax probability, 0 to 1.
+        probability: 0 to 1, as ``pw.Model(probability=...)`` has it; None where it has none.
         logit: The network's output.
     """
 
     index: int
     name: str
-    probability: float
+    probability: float | None
     logit: float
 
 
@@ -46,25 +46,30 @@ class Session:
 
     Attributes:
         model: The network.
-        image: What the network was shown, (3, H, W), or (N, 3, H, W) for a batch; values in
+        image: What the network was shown, (C, H, W), or (N, C, H, W) for a batch; values in
             [-1, 1], on the CPU.
         recording: The forward pass, as a batch on the model's device; for those who build on it.
     """
 
-    def __init__(self, model: Model | nn.Module, image: Any) -> None:
+    def __init__(self, model: Model | nn.Module, image: Any, *, range: Range | None = None) -> None:
         """Run and record the forward pass.
 
         Args:
             model: A ``Model``, or a bare module with ImageNet preprocessing at 224 px.
             image: A sample's name, path, PIL image, uint8 array (H, W, 3), or float tensor
-                (3, H, W) in [-1, 1]; for a batch a list of these or a tensor (N, 3, H, W).
+                (3, H, W) in [-1, 1]; for a batch a list of these or a tensor (N, 3, H, W). A
+                network of C channels takes tensors (C, H, W).
+            range: What the values of the tensors mean: ``(0, 1)`` makes them ``2 x - 1``. It stands
+                here and not in ``Model``, since it is a property of the tensors: images that this
+                package gives back are in [-1, 1] for every network. By default [-1, 1], with a
+                warning if a tensor looks like [0, 1].
 
         Raises:
             ImageError: If the image cannot be read.
             Exception: Whatever the network itself raises.
         """
         self.model = Model.of(model)
-        batch, self._single = to_batch(image, self.model.size)
+        batch, self._single = self.model.batch(image, range)
         self.recording = Recording(self.model, batch)
 
     def __repr__(self) -> str:
@@ -79,8 +84,17 @@ class Session:
 
     @property
     def logits(self) -> Tensor:
-        """The network's output, (K,), or (N, K) for a batch."""
-        return self.unbatched(self._logits().detach().clone())
+        """The network's output, (K,), or (N, K) for a batch; (K, H, W) where it is a map.
+
+        Raises:
+            ValueError: If what the network returns cannot be taken for logits.
+        """
+        return self.unbatched(self.recording.value(LOGITS).detach().clone())
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None of a network that has none, such as a detector."""
+        return self.recording.classes
 
     @property
     def layers(self) -> list[Layer]:
@@ -97,14 +111,25 @@ class Session:
 
         Returns:
             A list of ``Prediction``, most probable first; for a batch, a list of such lists.
+
+        Raises:
+            ValueError: If the network has no classes; see :attr:`classes`.
         """
+        every = self.recording.class_logits().detach().cpu()
+        known = self.recording.probabilities()
+        shares = [None] * len(every) if known is None else known.cpu()
         result = []
-        for logits in self._logits().detach().cpu():
-            probabilities = logits.softmax(0)
-            best = probabilities.topk(min(k, len(probabilities))).indices.tolist()
+        for logits, probabilities in zip(every, shares, strict=True):
+            # Probabilities grow with their logits, and of two that are rounded to 1 one is larger.
+            best = logits.topk(min(k, len(logits))).indices.tolist()
             result.append(
                 [
-                    Prediction(i, self.model.label(i), float(probabilities[i]), float(logits[i]))
+                    Prediction(
+                        i,
+                        self.model.label(i),
+                        None if probabilities is None else float(probabilities[i]),
+                        float(logits[i]),
+                    )
                     for i in best
                 ]
             )
@@ -145,20 +170,33 @@ class Session:
     def value(self, target: TargetLike = None) -> float:
         """The target of a session of one image: its class's probability, 0 to 1, or its score."""
         (one,) = self.resolve(target)
-        if isinstance(one, Logit):
-            return float(self.logits.softmax(0)[int(one.label)])
-        return float(self.score(one))
+        probability = self.probability(one)
+        return float(self.score(one)) if probability is None else probability
+
+    def probability(self, target: TargetLike = None) -> float | None:
+        """The probability of a class in a session of one image, 0 to 1; None if it has none.
+
+        Hidden targets have none, and no class has one with ``pw.Model(probability="none")``.
+        """
+        (one,) = self.resolve(target)
+        probabilities = self.recording.probabilities() if isinstance(one, Logit) else None
+        if probabilities is None or not isinstance(one, Logit):
+            return None
+        self.score(one)  # an index out of range raises here, in our words
+        return float(probabilities[0, int(one.label)])
 
     def stages(self) -> list[str]:
         """The last layer of each resolution that enters a rectifier, in forward order; the logits.
 
+        A network without classes ends with its last map.
         A network none of whose layers enters a rectifier has the last layer of each resolution.
         """
         maps = [one for one in self.layers if len(one.shape) == 3 and max(one.shape[1:]) > 1]
         gated = [one for one in maps if self.recording.gate_scale(one.name) is not None]
         last = {layer.shape[1:]: layer.name for layer in gated or maps}
         order = {layer.name: n for n, layer in enumerate(maps)}
-        return [*sorted(last.values(), key=order.__getitem__), LOGITS]
+        end = [] if self.classes is None else [LOGITS]
+        return [*sorted(last.values(), key=order.__getitem__), *end]
 
     def pullback(
         self,
@@ -175,13 +213,16 @@ class Session:
             Same shape as ``image``, on the model's device; units of the target per unit of image.
 
         Raises:
-            ValueError: For an unknown layer or class, or indices out of range.
+            ValueError: For an unknown layer or class, indices out of range, or an output that does
+                not depend on the image.
             TypeError: If the target is none of the known kinds.
         """
         softening = Softening.checked(softening)
         targets = self.resolve(target)
         tell(self.recording, softening)
-        return self.unbatched(self.recording.pull(targets, softening))
+        pulled = self.recording.pull(targets, softening)
+        tell_independent(self.recording, targets, pulled)
+        return self.unbatched(pulled)
 
     def ascend(
         self,
@@ -248,9 +289,6 @@ class Session:
         """One concrete target per image: names looked up, None replaced by the top class."""
         return resolved(one_each(target, len(self)), self.recording)
 
-    def _logits(self) -> Tensor:
-        return self.recording.value(LOGITS)
-
     def unbatched(self, batch: Tensor) -> Tensor:
         """What a batch holds, (N, ...), as it is seen from outside: without N for one image."""
         return batch[0] if self._single else batch
@@ -261,11 +299,16 @@ def pullback(
     image: Any,
     target: TargetLike | Sequence[TargetLike] = None,
     softening: Softening | None = None,
+    *,
+    range: Range | None = None,
 ) -> Tensor:
-    """The excitation pullback of a target in one line; see :meth:`Session.pullback`."""
+    """The excitation pullback of a target in one line; see :meth:`Session.pullback`.
+
+    ``range`` is that of :class:`Session`.
+    """
     model = Model.of(model)
     softening = Softening.checked(softening)
-    batch, single = to_batch(image, model.size)
+    batch, single = model.batch(image, range)
     wanted = one_each(target, len(batch))
     # Where only logits are asked for, layers need not be told apart, which makes it faster.
     logits = all(one is None or isinstance(as_target(one), Logit) for one in wanted)
@@ -273,20 +316,20 @@ def pullback(
     targets = resolved(wanted, recording)
     tell(recording, softening)
     pulled = recording.pull(targets, softening, last=True)
+    tell_independent(recording, targets, pulled)
     return pulled[0] if single else pulled
 
 
 def layers(model: Model | nn.Module) -> list[Layer]:
     """The layers of a network in forward order, with the shapes that one image gives them."""
     model = Model.of(model)
-    grey = torch.zeros(1, 3, model.size, model.size)
-    return Recording(model, grey, grad=False).layers
+    return Recording(model, model.blank(), grad=False).layers
 
 
 def report(model: Model | nn.Module) -> Report:
     """Which gates of a network are softened, and which nonlinearities keep their own derivative."""
     model = Model.of(model)
-    return Session(model, torch.zeros(3, model.size, model.size)).report
+    return Session(model, model.blank()).report
 
 
 def with_indices(target: Target, model: Model) -> Target:
@@ -315,7 +358,7 @@ def one_each(target: TargetLike | Sequence[TargetLike], images: int) -> list[Tar
 
 def resolved(wanted: Sequence[TargetLike], recording: Recording) -> list[Target]:
     """Concrete targets: names looked up, None replaced by the image's top class."""
-    top = recording.value(LOGITS).argmax(1).tolist() if None in wanted else []
+    top = recording.class_logits().argmax(1).tolist() if None in wanted else []
     return [
         Logit(top[n]) if one is None else with_indices(as_target(one), recording.model)
         for n, one in enumerate(wanted)

@@ -62,15 +62,25 @@ class Logit(Target):
     def terms(self) -> Iterator[Term]:
         if isinstance(self.label, str):
             raise TypeError(f"The class name {self.label!r} needs a network to be looked up in.")
-        yield Term(LOGITS, 1.0, lambda value: _one_hot(value, self.label, None, "class"))
+        yield Term(LOGITS, 1.0, self._seed)
+
+    def _seed(self, value: Tensor) -> Tensor:
+        if value.dim() != 1:
+            raise ValueError(
+                f"The network's output has the shape (N, {', '.join(map(str, value.shape))}), a "
+                f"map and no classes, and the target is class {self.label}; give "
+                f'pw.Channel("logits", {self.label}) for the mean over its places, or '
+                f'pw.Unit("logits", {self.label}, (y, x)) for one place.'
+            )
+        return _one_hot(value, self.label, None, "class")
 
 
 @dataclass(frozen=True)
 class Channel(Target):
-    """A channel of a hidden layer, reduced over positions.
+    """A channel of a layer, reduced over positions.
 
     Attributes:
-        layer: Dotted layer name.
+        layer: Dotted layer name; ``"logits"`` for the output, such as a map (K, H, W).
         channel: Index of the channel (the first dimension after the batch).
         reduce: ``"mean"`` over positions, or ``"max"``.
     """
@@ -100,10 +110,10 @@ class Channel(Target):
 
 @dataclass(frozen=True)
 class Unit(Target):
-    """One unit of a hidden layer: a channel at one position.
+    """One unit of a layer: a channel at one position.
 
     Attributes:
-        layer: Dotted layer name.
+        layer: Dotted layer name; ``"logits"`` for the output, such as a map (K, H, W).
         channel: Index of the channel.
         position: ``(y, x)`` in the layer's own grid; leave out for layers without positions.
     """

@@ -23,14 +23,15 @@ from torch import Tensor, nn
 from ..drawing import expression, files, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
-from ..engine.image import SAMPLES, ImageError, one_size, to_tensor
+from ..engine.dependence import tell_independent
+from ..engine.image import SAMPLES, ImageError, one_size
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.recording import Recording
 from ..engine.report import is_known, tell
 from ..engine.session import Session
 from ..engine.softening import Softening
-from ..engine.target import Channel
+from ..engine.target import LOGITS, Channel
 from . import folder as folders
 from . import thumbnail
 from .declared import Request, computed, viewed
@@ -408,7 +409,7 @@ def compute(
         earlier, sources = None, photographs(images)
         digest, size = _examined(sources, model, in_folder=is_folder(images))
         if not softening.is_hard and not is_known(model.module):
-            tell(Recording(model, torch.zeros(1, 3, *size)), softening)
+            tell(Recording(model, model.blank(*size)), softening)
         layer, box = thumbnail.layer_and_box(model, name, size)
         of_survey = {
             **provenance(model),
@@ -442,7 +443,8 @@ def middle_layer(model: Model) -> str:
 
     Of the last layers of each resolution that enter a rectifier, the middle one.
     """
-    stages = Session(model, torch.zeros(3, model.size, model.size)).stages()[:-1]
+    stages = Session(model, model.blank()).stages()
+    stages = [one for one in stages if one != LOGITS]
     if not stages:
         raise ValueError(f"{model.name} has no layer with positions; name a layer.")
     return stages[len(stages) // 2]
@@ -465,7 +467,7 @@ def _examined(
         if in_folder:
             digest.update(f"{name} {Path(source).stat().st_size}".encode())
             continue
-        pixels = to_tensor(source, model.size)
+        pixels = model.image(source)
         sizes.add((pixels.shape[1], pixels.shape[2]))
         digest.update(f"{name} {pixels.dtype}".encode() + pixels.cpu().double().numpy().tobytes())
     return digest.hexdigest(), one_size(sizes)
@@ -534,7 +536,7 @@ def _readable(atlas: Atlas, indices: Sequence[int]) -> tuple[list[int], list[Ten
 
 
 def _pixels(atlas: Atlas, index: int) -> Tensor:
-    return to_tensor(atlas.sources[atlas.names[index]], atlas.model.size)
+    return atlas.model.image(atlas.sources[atlas.names[index]])
 
 
 def _pull(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atlas]:
@@ -556,6 +558,7 @@ def _pull(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atl
             recording, recorded = Recording(atlas.model, batch, until={name}), examples
         targets = [Channel(name, int(atlas.channels[row]), reduce="max") for row in filled]
         pulled = recording.pull(targets, atlas.softening).cpu()
+        tell_independent(recording, targets, pulled)
         for n, row in enumerate(rows):
             _check_finite(pulled[n].numpy(), atlas, examples[n])
             _put(atlas, row, pulled[n], pixels[examples[n]])

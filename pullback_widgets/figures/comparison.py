@@ -362,7 +362,7 @@ def compute(
             of the same network and image, maps of the same target and column.
         load: Loads a network.
     """
-    to_tensor(request.image, 32)  # raises ImageError with the reason
+    to_tensor(request.image, 32, None)  # raises ImageError with the reason
     if columns is None:
         columns = columns_of(request.softenings, request.methods)
     result = Comparison(request, list(columns), [Row(model) for model in request.models])
@@ -439,8 +439,8 @@ def _open(
     row.maps = torch.zeros(len(result.columns), *row.image.shape)
     row.target = _translated(result.target, reference or row.session, row.session)
     row.score = row.session.score(row.target)
-    if isinstance(row.target, Logit):
-        row.probability = float(row.session.logits.softmax(0)[int(row.target.label)])
+    probability = row.session.probability(row.target)
+    row.probability = math.nan if probability is None else probability
 
 
 def _take_over(result: Comparison, row: Row, last: Comparison, old: Row) -> None:
@@ -502,7 +502,7 @@ def _translated(target: TargetLike, reference: Session, session: Session) -> Tar
     if not isinstance(wanted, Logit) or isinstance(wanted.label, str):
         found = with_indices(wanted, own)
     elif known.categories == own.categories or known.categories is None or own.categories is None:
-        classes, others = (one.logits.shape[-1] for one in (reference, session))
+        classes, others = (one.classes for one in (reference, session))
         if classes != others:
             raise ValueError(
                 f"Class {wanted.label} is of {known.name}, which has {classes} classes, and "

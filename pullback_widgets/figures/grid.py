@@ -16,7 +16,6 @@ from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
 from ..drawing.words import describe
-from ..engine.image import to_batch
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike, with_indices
 from ..engine.softening import Softening
@@ -97,8 +96,9 @@ class Grid(Result):
 
     @property
     def by_class(self) -> bool:
-        """Whether all targets are classes, so that there are probabilities."""
-        return all(isinstance(target, Logit) for target in self.targets)
+        """Whether there are probabilities: all targets are classes, of a network that has them."""
+        known = self.model.probability != "none"
+        return known and all(isinstance(target, Logit) for target in self.targets)
 
     @property
     def perturbed(self) -> Tensor:
@@ -243,7 +243,7 @@ def compute(request: GridRequest) -> Iterator[Grid]:
     model = request.model
     batch_size = request.batch_size or default_batch(model)
     named = photographs(request.images)
-    pixels, _ = to_batch(list(named.values()), model.size)
+    pixels, _ = model.batch(list(named.values()))
     targets = request.targets
     if targets is None:
         targets = _own_classes(model, pixels, batch_size)
@@ -263,7 +263,7 @@ def _fill(grid: Grid, batch_size: int) -> Iterator[Grid]:
     columns = range(len(grid.targets))
     for rows in torch.arange(len(grid.names)).split(batch_size):
         together = max(1, min(batch_size // len(rows), len(columns)))  # columns in one batch
-        session = Session(grid.model, grid.images[rows.repeat(together)])
+        session = Session(grid.model, grid.images[rows.repeat(together)], range=(-1, 1))
         for start in range(0, len(columns), together):
             # The last columns may be fewer than the batch holds; then they stand in it twice.
             some = [columns[(start + n) % len(columns)] for n in range(together)]
@@ -286,7 +286,8 @@ def _values(grid: Grid, session: Session, targets: list[Target]) -> list[float]:
     scores = session.score(targets)
     if not grid.by_class:
         return [float(score) for score in scores]
-    probabilities = session.logits.softmax(1).cpu()
+    probabilities = session.recording.probabilities()
+    assert probabilities is not None  # of classes whose scores were just read
     labels = [int(target.label) for target in targets if isinstance(target, Logit)]
     return [float(probabilities[n, label]) for n, label in enumerate(labels)]
 
@@ -295,7 +296,7 @@ def _own_classes(model: Model, pixels: Tensor, batch_size: int) -> list[TargetLi
     """Each image's top class, each once, in the images' order."""
     own: list[TargetLike] = []
     for some in pixels.split(batch_size):
-        for best in Session(model, some).predictions(1):
+        for best in Session(model, some, range=(-1, 1)).predictions(1):
             if best[0].index not in own:
                 own.append(best[0].index)
     return own

@@ -17,7 +17,6 @@ from ..checks import is_whole
 from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
-from ..engine.image import to_tensor
 from ..engine.layer import Layer, unknown_layer
 from ..engine.model import Model
 from ..engine.session import Session
@@ -300,7 +299,7 @@ def compute(request: JourneyRequest, earlier: Journey | None = None) -> Iterator
 
     Stages that are walked in an ``earlier`` journey are taken over where nothing changed.
     """
-    session = Session(request.model, to_tensor(request.image, request.model.size))
+    session = Session(request.model, request.model.image(request.image), range=(-1, 1))
     names = session.stages() if request.layers is None else request.layers
     stages, maps = [], []
     for name, channel in zip(names, one_each(request.channels, names), strict=True):
@@ -374,7 +373,7 @@ def _fill(journey: Journey, session: Session) -> Iterator[Journey]:
 def _stage(session: Session, name: str, channel: int | None) -> tuple[Column, Tensor]:
     """A column, and its channel's values on the image as a map."""
     if name == LOGITS:
-        values = session.logits.cpu()
+        values = session.recording.class_logits()[0].detach().cpu()
         layer = Layer(LOGITS, "", tuple(values.shape))
     else:
         known = {one.name: one for one in session.layers}

@@ -288,7 +288,7 @@ class Image(Kind):
         return value
 
     def verify(self, value: Any) -> None:
-        to_tensor(value, 32)  # raises ImageError with the reason
+        to_tensor(value, 32, None)  # raises ImageError with the reason
 
     def code(self, value: Any) -> str:
         text = expression.of_image(value)
@@ -305,7 +305,7 @@ class Image(Kind):
             path = Path(value).expanduser().resolve()
             written = {"file": str(path), "sha256": _digest(path)}
         if size is not None:
-            written |= packed_image(to_tensor(value, size))
+            written |= packed_image(to_tensor(value, size, None))
         return written
 
     def read(self, written: Any, notes: list[str]) -> Any:
@@ -339,7 +339,7 @@ class Images(Image):
         found = photographs(value)  # raises where there are none
         if not is_folder(value):
             for image in found.values():
-                to_tensor(image, 32)
+                to_tensor(image, 32, None)
 
     def code(self, value: Any) -> str:
         if is_folder(value):

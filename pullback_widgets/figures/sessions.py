@@ -19,7 +19,7 @@ from torch import Tensor
 from ..engine.model import Model
 from ..engine.report import shown
 from ..engine.session import Session, with_indices
-from ..engine.target import LOGITS, Channel, Logit, Target, Unit, as_target, same_target
+from ..engine.target import LOGITS, Channel, Target, Unit, as_target, same_target
 from ..networks.loaded import loaded
 from .layer_view import LayerView, layer_view
 from .snapshot import Snapshot, SnapshotRequest
@@ -76,7 +76,8 @@ class Sessions:
         start = time.perf_counter()
         model = self.model(request.model)
         session = self.session(model, request.image)
-        _check_finite(session.logits, "network's output")
+        if session.classes is not None:
+            _check_finite(session.logits, "network's output")
         target = self._target(session, request)
         last = self._last
         same = last is not None and same_target(last.target, target)
@@ -94,9 +95,9 @@ class Sessions:
             target,
             pulled,
             session.score(target),
-            _probability(session, target),
-            session.predictions(5),
-            session.logits.shape[-1],
+            session.probability(target),
+            [] if session.classes is None else session.predictions(5),
+            session.classes or 0,
             session.layers,
             view,
             session.report,
@@ -145,12 +146,6 @@ class Sessions:
                 if idle is not None:
                     idle._session = None
             del Sessions._recent[2:]
-
-
-def _probability(session: Session, target: Target) -> float | None:
-    if not isinstance(target, Logit):
-        return None
-    return float(session.logits.softmax(0)[int(target.label)])
 
 
 def _same_ascent(first: SnapshotRequest, second: SnapshotRequest) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -98,9 +99,9 @@ class Snapshot(Result):
         target: What was pulled back, all names resolved.
         pullback: (3, H, W), on the CPU.
         score: Value of the target.
-        probability: Of the target's class, None for hidden targets.
-        predictions: The network's top classes.
-        classes: Number of logits.
+        probability: Of the target's class, None for hidden targets, and where there is none.
+        predictions: The network's top classes; none of a network that has no classes.
+        classes: Number of classes; 0 of such a network.
         layers: The network's layers in forward order.
         view: The chosen layer on this image.
         report: Which of the network's nonlinearities are softened.
@@ -157,7 +158,9 @@ class Snapshot(Result):
         numbers = {
             "score": self.score,
             "top_classes": [one.index for one in self.predictions],
-            "top_probabilities": [one.probability for one in self.predictions],
+            "top_probabilities": [
+                math.nan if one.probability is None else one.probability for one in self.predictions
+            ],
         }
         return {
             **{name: np.asarray(tensor.float().numpy()) for name, tensor in tensors.items()},
@@ -169,7 +172,9 @@ class Snapshot(Result):
         request = self.request
         view = request.view if request.view in ASCENDED else "perturbed"
         walk = request.walk | ({} if self.step is None else {"steps": self.step.index})
-        steps = Session(self.model, self.image).ascend(self.target, request.softening, **walk)
+        steps = Session(self.model, self.image, range=(-1, 1)).ascend(
+            self.target, request.softening, **walk
+        )
         pictures = [replace(self, step=step).picture(view, request.colour) for step in steps]
         return [self.picture("photograph"), *pictures]
 

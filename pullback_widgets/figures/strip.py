@@ -17,7 +17,6 @@ from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
 from ..drawing.words import describe
-from ..engine.image import to_tensor
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike
 from ..engine.softening import Softening, Units
@@ -144,7 +143,8 @@ class Strip(Result):
     @property
     def measure(self) -> str:
         """What ``before`` and ``outcome`` are: ``"probability"`` or ``"score"``."""
-        return "probability" if isinstance(self.target, Logit) else "score"
+        known = isinstance(self.target, Logit) and self.model.probability != "none"
+        return "probability" if known else "score"
 
     def softening(self, row: int, column: int) -> Softening:
         """Of one tile."""
@@ -407,7 +407,7 @@ def temperature_strip(
 def compute(request: StripRequest) -> Iterator[Strip]:
     """The strip after each pullback, then after each step."""
     model, units, given = request.model, request.units, request.temperatures
-    session = Session(model, to_tensor(request.image, model.size))
+    session = Session(model, model.image(request.image), range=(-1, 1))
     target = session.resolve(request.target)[0]
     before = session.value(target)  # an unknown layer raises here, not at a step
     scale = typical_scale(session) if given is None and "absolute" in units else 1.0

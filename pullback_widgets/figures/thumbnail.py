@@ -25,7 +25,7 @@ WHOLE = 0.75
 
 def layer_and_box(model: Model, name: str, size: tuple[int, int]) -> tuple[Layer, int]:
     """The layer, and the side of the box that most of its units' pullbacks fit into."""
-    recording = Recording(model, torch.zeros(1, 3, *size), until={name})
+    recording = Recording(model, model.blank(*size), until={name})
     layer = next(one for one in recording.layers if one.name == name)
     whole = min(size)
     if len(layer.shape) < 2:

@@ -24,9 +24,10 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 
 from .. import checks
+from ..engine.dependence import tell_independent
 from ..engine.layer import unknown_layer
 from ..engine.model import Model
-from ..engine.recording import Recording, Trace, layer_hooks, logits_of, overwritten_by
+from ..engine.recording import Recording, Trace, layer_hooks, overwritten_by
 from ..engine.rectifier import find_rectifier
 from ..engine.report import tell
 from ..engine.session import Session, TargetLike
@@ -202,7 +203,9 @@ def _smooth_pullback(
             until=until,
         )
         tell(recording, softening)
-        total += recording.pull([target] * copies, softening, last=True).sum(0)
+        pulled = recording.pull([target] * copies, softening, last=True)
+        tell_independent(recording, [target] * copies, pulled)
+        total += pulled.sum(0)
     return total / samples
 
 
@@ -370,7 +373,11 @@ class _Scores(nn.Module):
             self._passing(module),
             _Rerouting(trace, self.rectifier),
         ):
-            logits = logits_of(module(self.model.normalise(x)))
+            returned = self.model.run(self.model.normalise(x))
+        terms = [term for target in self._targets for term in target.terms()]
+        logits = None
+        if any(term.layer == LOGITS for term in terms):
+            logits = self.model.logits(returned, len(x))
         scores = []
         for n in range(len(x)):
             score = x.new_zeros(())

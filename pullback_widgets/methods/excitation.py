@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import checks
+from ..engine.dependence import tell_independent
 from ..engine.model import Model
 from ..engine.recording import Recording
 from ..engine.report import tell
@@ -78,7 +79,7 @@ class ExcitationPullback:
         """The pullback of a target for each input, or the difference that ascent makes.
 
         Args:
-            inputs: A floating-point tensor (N, 3, H, W) in the network's own normalised space, or
+            inputs: A floating-point tensor (N, C, H, W) in the network's own normalised space, or
                 a tuple of one such tensor.
             target: A class index for all inputs, or a tensor or list of N class indices; one of
                 our targets or class names, or a list of these; None for each input's top class.
@@ -115,7 +116,7 @@ class ExcitationPullback:
         wanted = one_each(_as_ours(target), len(x))
         if steps:
             images = self._images(x.to(self.model.device, self.model.dtype))
-            walk = Session(self.model, images).ascend(
+            walk = Session(self.model, images, range=(-1, 1)).ascend(
                 wanted, softening, steps=steps, step_size=step_size, radius=radius
             )
             *_, last = walk
@@ -123,7 +124,9 @@ class ExcitationPullback:
         recording = Recording(self._inner, x, scales_of=self.model)
         targets = resolved(wanted, recording)
         tell(recording, softening)
-        return recording.pull(targets, softening, last=True).to(x)
+        pulled = recording.pull(targets, softening, last=True)
+        tell_independent(recording, targets, pulled)
+        return pulled.to(x)
 
     def _images(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] from what the network sees of them."""
@@ -147,10 +150,10 @@ def _checked(inputs: Any) -> Tensor:
             f"The inputs are {type(inputs).__name__}; expected a torch tensor (N, 3, H, W), "
             "normalised as the network takes it."
         )
-    if inputs.dim() != 4 or inputs.shape[1] != 3 or not inputs.numel():
+    if inputs.dim() != 4 or not inputs.numel():
         raise ValueError(
-            f"The inputs have the shape {tuple(inputs.shape)}; expected (N, 3, H, W): for one "
-            "image x.unsqueeze(0)."
+            f"The inputs have the shape {tuple(inputs.shape)}; expected (N, C, H, W), such as "
+            "(N, 3, H, W): for one image x.unsqueeze(0)."
         )
     if not inputs.is_floating_point():
         raise ValueError(
@@ -169,5 +172,5 @@ def _as_ours(target: Any) -> Any:
 
 
 def _column(values: Any, like: Tensor) -> Tensor:
-    """Three numbers, one for each colour channel of ``like``."""
-    return torch.tensor(values, dtype=like.dtype, device=like.device).view(3, 1, 1)
+    """One number for each channel of ``like``."""
+    return torch.tensor(values, dtype=like.dtype, device=like.device).view(-1, 1, 1)

@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 import torch
 
-from ..engine.model import Model, get_device
+from ..engine.device import get_device
+from ..engine.model import Model
 from .download import Progress
 from .embedded import Embedded
 from .source import Entry, Source

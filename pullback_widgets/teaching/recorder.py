@@ -18,7 +18,7 @@ from ..engine.model import Direct, Model
 from ..engine.recording import Recording
 from ..engine.report import tell
 from ..engine.softening import Softening
-from ..engine.target import LOGITS, Logit, Target
+from ..engine.target import Logit, Target
 from ..figures.result import Progress, to_numpy
 from .fit import by_channel, fit, losses, soft_gate, spread
 from .interval import Interval, bootstrap
@@ -261,7 +261,7 @@ class PathRecorder:
     def _targets(self, recording: Recording) -> list[Target]:
         if self._target is not None:
             return [Logit(self._target)] * len(self._inputs)
-        return [Logit(index) for index in recording.value(LOGITS).argmax(1).tolist()]
+        return [Logit(index) for index in recording.class_logits().argmax(1).tolist()]
 
 
 def _checked_inputs(inputs: Any) -> Tensor:

@@ -25,7 +25,7 @@ from ..engine.model import Direct
 from ..engine.recording import Recording
 from ..engine.report import tell
 from ..engine.softening import Softening
-from ..engine.target import Difference, Logit, Target
+from ..engine.target import LOGITS, Difference, Logit, Target
 from ..figures.declared import Request, computed, viewed
 from ..figures.kinds import OneOf, Positive, Whole
 from ..figures.result import Result, completed, to_numpy
@@ -305,8 +305,7 @@ def _check_gates(gates: list[Gate]) -> None:
 
 
 def _score(recording: Recording) -> Tensor:
-    logits = recording.logits
-    assert logits is not None
+    logits = recording.value(LOGITS)
     if logits.dim() != 2 or logits.shape[1] not in (1, 2):
         raise ValueError(
             f"The network returned {tuple(logits.shape)} for {len(recording.x)} points; expected "
@@ -317,8 +316,7 @@ def _score(recording: Recording) -> Tensor:
 
 
 def _target(recording: Recording) -> Target:
-    assert recording.logits is not None
-    return Logit(0) if recording.logits.shape[1] == 1 else Difference(Logit(1), Logit(0))
+    return Logit(0) if recording.value(LOGITS).shape[1] == 1 else Difference(Logit(1), Logit(0))
 
 
 def _distinct(pattern: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -148,7 +148,13 @@ def test_the_diverging_colours_show_the_mean_of_the_channels() -> None:
 
 
 @pytest.mark.parametrize("draw", [pixels.photograph, pixels.signed_map])
-@pytest.mark.parametrize("shape", [(8, 8), (1, 3, 8, 8), (1, 8, 8), (8, 8, 3), ()])
+def test_one_channel_is_grey(draw: Callable[[Tensor], RGB]) -> None:
+    one = torch.rand(1, 8, 8) * 2 - 1
+    assert np.array_equal(draw(one), draw(one.expand(3, 8, 8)))
+
+
+@pytest.mark.parametrize("draw", [pixels.photograph, pixels.signed_map])
+@pytest.mark.parametrize("shape", [(8, 8), (1, 3, 8, 8), (2, 8, 8), (8, 8, 3), ()])
 def test_another_shape_is_refused(draw: Callable[[Tensor], RGB], shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"shape {re.escape(str(shape))}; expected \(3, H, W\)"):
         draw(torch.zeros(shape))

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
+import pullback_widgets as pw
 from pullback_widgets.engine import image as image_module
 from pullback_widgets.engine.image import (
     CENTRE,
@@ -512,3 +513,165 @@ def test_tensor_of_four_dimensions_is_a_batch(count: int) -> None:
 def test_bad_batches(source: Any, says: str) -> None:
     with pytest.raises(ImageError, match=says):
         to_batch(source, 16)
+
+
+# The range of tensors
+
+
+def between(low: float, high: float, *shape: int) -> torch.Tensor:
+    spread = torch.rand(shape or (3, 8, 8), generator=torch.Generator().manual_seed(0))
+    spread.view(-1)[:2] = torch.tensor([0.0, 1.0])
+    return spread * (high - low) + low
+
+
+def test_a_tensor_that_looks_like_0_to_1_is_told_of_once() -> None:
+    given = between(0, 1)
+    with pytest.warns(UserWarning, match=r"from 0 to 1 .*x \* 2 - 1 .*range=\(0, 1\)") as told:
+        assert torch.equal(to_tensor(given, 8), given)
+    assert len(told) == 1 and told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_tensor(given, 8)
+        for fine in (between(-0.1, 1), torch.zeros(3, 8, 8), torch.full((3, 8, 8), 0.5)):
+            to_tensor(fine, 8)
+        to_tensor(between(0, 1), 8, range=(-1, 1))
+
+
+@pytest.mark.parametrize("span", [(0, 1), [0.0, 1.0], (0, 255), (-3, 3), (-1, 1)])
+def test_a_range_says_what_black_and_white_are(span: Any) -> None:
+    low, high = span
+    expected = between(-1, 1)
+    given = (expected + 1) / 2 * (high - low) + low
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for source in (given, [given], given[None]):
+            batch, _ = to_batch(source, 8, range=span)
+            torch.testing.assert_close(batch[0], expected, rtol=0, atol=1e-6)
+    assert torch.equal(to_batch("coffee", 8, range=span)[0], to_batch("coffee", 8)[0])
+
+
+def test_a_session_reads_a_range() -> None:
+    model = pw.Model(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)), size=8)
+    given = between(0, 1)
+    session = pw.Session(model, given, range=(0, 1))
+    assert torch.equal(session.image, given * 2 - 1)
+    pulled = pw.pullback(model, given, 1, range=(0, 1))
+    assert torch.equal(pulled, session.pullback(1))
+
+
+@pytest.mark.parametrize("span", [(1, 0), (0, 0), (0, 1, 2), 1, "ab", (0, float("inf")), (0, None)])
+def test_a_range_is_two_numbers(span: Any) -> None:
+    with pytest.raises(ValueError, match="expected the two numbers that mean black and white"):
+        to_batch(torch.zeros(3, 8, 8), 8, range=span)
+
+
+def test_a_tensor_outside_of_its_range_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"from -1 to 1; expected the range .*\[0, 1\]"):
+        to_batch(between(-1, 1), 8, range=(0, 1))
+
+
+# Colours
+
+
+def swapped_profile() -> bytes:
+    """SRGB with red and blue exchanged, by the same name."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (count,) = struct.unpack(">I", profile[128:132])
+    places = [132 + 12 * n for n in range(count)]
+    red, blue = (
+        next(at for at in places if profile[at : at + 4] == tag) + 4 for tag in (b"rXYZ", b"bXYZ")
+    )
+    profile[red : red + 8], profile[blue : blue + 8] = (
+        profile[blue : blue + 8],
+        profile[red : red + 8],
+    )
+    return bytes(profile)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"), ("RGBA", "TIFF")],
+)
+def test_colours_of_a_profile_become_srgb(mode: str, kind: str) -> None:
+    picture = Image.new("RGB", (16, 16), (20, 40, 200))
+    picture = picture.quantize(4) if mode == "P" else picture.convert(mode)
+    file = io.BytesIO()
+    picture.save(file, kind, icc_profile=swapped_profile())
+    got = load_photograph(file.getvalue()).getpixel((3, 3))
+    assert np.abs(np.subtract(got, (200, 40, 20))).max() <= 6
+
+
+def test_srgb_profiles_change_nothing_whatever_they_are_called() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for mode in ("RGB", "L"):
+        file = io.BytesIO()
+        picture = Image.fromarray(pixels).convert(mode)
+        picture.save(file, "PNG", icc_profile=profile)
+        assert np.array_equal(load_photograph(file.getvalue()), picture.convert("RGB"))
+
+
+def test_a_damaged_profile_does_not_matter() -> None:
+    file = io.BytesIO()
+    photograph().save(file, "PNG", icc_profile=b"nonsense")
+    assert np.array_equal(load_photograph(file.getvalue()), np.asarray(photograph().convert("RGB")))
+
+
+def test_the_samples_are_taken_as_they_are() -> None:
+    """One of them has another profile; scales are measured on its pixels as they are."""
+    with Image.open(SAMPLES["rocket"].path) as file:
+        assert "icc_profile" in file.info
+        raw = np.asarray(file.convert("RGB"))
+    assert np.array_equal(load_photograph("rocket"), raw)
+    assert not np.array_equal(load_photograph(SAMPLES["rocket"].path), raw)
+
+
+def png_of_16_bits(kind: int, values: list[int], clear: list[int]) -> bytes:
+    """A PNG of 4 x 4 equal pixels with a transparent colour, which Pillow cannot write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, kind, 0, 0, 0)
+    rows = (b"\0" + struct.pack(f">{len(values)}H", *values) * 4) * 4
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"tRNS", struct.pack(f">{len(clear)}H", *clear))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "clear", "expected"),
+    [
+        (0, [30000], [30000], (255, 255, 255)),
+        (0, [30001], [30000], (117, 117, 117)),  # the same in 8 bits
+        (2, [51400, 10280, 5140], [51400, 10280, 5140], (255, 255, 255)),
+        (2, [51400, 10280, 5140], [51400, 10280, 0], (200, 40, 20)),
+    ],
+)
+def test_transparency_of_16_bits_is_kept(
+    kind: int, values: list[int], clear: list[int], expected: tuple[int, ...]
+) -> None:
+    got = load_photograph(png_of_16_bits(kind, values, clear)).getpixel((1, 1))
+    assert got == expected
+
+
+@pytest.mark.parametrize("load_first", [True, False])
+def test_a_closed_picture(load_first: bool, tmp_path: Path) -> None:
+    photograph().save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as inside:
+        if load_first:
+            inside.load()
+    closed = Image.open(tmp_path / "a.png")
+    closed.close()
+    for picture in (inside, closed):
+        if load_first and picture is inside:
+            assert load_photograph(picture).size == photograph().size
+            continue
+        with pytest.raises(ImageError, match="PIL image was closed before .*inside of the with"):
+            load_photograph(picture)

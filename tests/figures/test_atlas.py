@@ -367,18 +367,18 @@ def test_a_folder_of_images_is_never_in_memory_as_a_whole(
 ) -> None:
     alive: list[Any] = []
     most = 0
-    kept = atlas_module.to_tensor
+    kept = pw.Model.image
 
-    def counted(source: Any, size: int) -> Tensor:
+    def counted(model: pw.Model, source: Any) -> Tensor:
         nonlocal most
         import weakref
 
-        pixels = kept(source, size)
+        pixels = kept(model, source)
         alive.append(weakref.ref(pixels))
         most = max(most, sum(ref() is not None for ref in alive))
         return pixels
 
-    monkeypatch.setattr(atlas_module, "to_tensor", counted)
+    monkeypatch.setattr(pw.Model, "image", counted)
     (folder / "broken.jpg").unlink()
     pw.layer_atlas(pw.Model(model.module.float(), size=SIZE), LAYER, folder, side=8, batch_size=2)
     assert len(alive) >= 7 and most <= 4  # a batch, and the one before until it is let go

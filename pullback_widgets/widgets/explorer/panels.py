@@ -125,7 +125,7 @@ class NeuronPanel:
             if self._models is not frame.model:
                 self._models = frame.model
                 self.layer.options = [
-                    (f"logits  {frame.classes} classes", LOGITS),
+                    *([(f"logits  {frame.classes} classes", LOGITS)] if frame.classes else []),
                     *((f"{one.name}  {one.size}", one.name) for one in frame.layers),
                 ]
                 self.search.options = class_options(frame.model)

@@ -1,0 +1,65 @@
+"""Whether a target depends on the image: a pullback of zeros is never given without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from .caller import warn_caller
+from .recording import Recording
+from .target import LOGITS, Target
+
+
+def tell_independent(recording: Recording, targets: Sequence[Target], pulled: Tensor) -> None:
+    """Say where pullbacks are zero because no gradient leads from their target to the image.
+
+    Of a hidden layer it is a warning, since networks have constant layers by design; a network
+    whose output is cut off has nothing to pull back at all.
+
+    Args:
+        recording: The forward pass.
+        targets: One for each image.
+        pulled: Their pullbacks, (N, C, H, W).
+
+    Raises:
+        ValueError: If such a target reads the network's output.
+    """
+    zero = (pulled.detach().flatten(1) == 0).all(1).tolist()
+    for target, is_zero in zip(targets, zero, strict=True):
+        layers = list(dict.fromkeys(term.layer for term in target.terms()))
+        if not is_zero or any(depends(recording.value(one), recording.x) for one in layers):
+            continue
+        cuts = ", ".join(f"{number} {name}" for name, number in recording.cut.items())
+        by = f"was cut by {cuts}" if cuts else "was never there"
+        if LOGITS in layers:
+            raise ValueError(
+                f"The output of {recording.model.name} does not depend on the image: the gradient "
+                f"{by}, as under torch.no_grad or by detach; run the network without that, or "
+                "choose a layer before it."
+            )
+        named = " and ".join(map(repr, layers))
+        warn_caller(
+            f"{recording.model.name}: layer {named} does not depend on the image, the gradient "
+            f"{by}, so its pullback is zero; choose a layer before that, or run the network "
+            "without torch.no_grad and detach."
+        )
+        return
+
+
+def depends(value: Tensor, x: Tensor) -> bool:
+    """Whether autograd's graph leads from a value to the image."""
+    if value is x:
+        return True
+    waiting: list[Any] = [value.grad_fn]
+    seen: set[Any] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if getattr(node, "variable", None) is x:
+            return True
+        waiting += [one for one, _ in node.next_functions]
+    return False

@@ -1,0 +1,125 @@
+"""Where networks run, and in which type: chosen, or found from what the images meet."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+_chosen: torch.device | None = None
+
+
+def get_device() -> torch.device:
+    """The device that networks of the catalogue run on: CUDA, then MPS, then the CPU.
+
+    Chosen once; :func:`set_device` changes it.
+    """
+    global _chosen
+    if _chosen is None:
+        if torch.cuda.is_available():
+            _chosen = torch.device("cuda")
+        elif torch.backends.mps.is_available():
+            _chosen = torch.device("mps")
+        else:
+            _chosen = torch.device("cpu")
+    return _chosen
+
+
+def set_device(device: str | torch.device | None) -> None:
+    """Choose the device for networks loaded from now on; ``None`` chooses again.
+
+    Raises:
+        ValueError: If torch cannot use that device here.
+    """
+    global _chosen
+    _chosen = None if device is None else usable(device)
+
+
+def usable(device: str | torch.device) -> torch.device:
+    """The device with its index, as tensors name it.
+
+    Raises:
+        ValueError: If torch cannot use it here.
+    """
+    try:
+        found = torch.device(device)
+        found = torch.empty(1, device=found).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"The device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); "
+            'try "cpu", or None to let pullback_widgets choose.'
+        ) from error
+    return found
+
+
+def device_of(module: nn.Module) -> torch.device | None:
+    """Where the first parameter or buffer is; None without any."""
+    for tensor in itertools.chain(module.parameters(), module.buffers()):
+        return tensor.device
+    return None
+
+
+def type_of(module: nn.Module) -> torch.dtype:
+    """The floating-point type of the first parameter or buffer that has one."""
+    for tensor in itertools.chain(module.parameters(), module.buffers()):
+        if tensor.is_floating_point():
+            return tensor.dtype
+    return torch.get_default_dtype()
+
+
+def is_mixed(module: nn.Module) -> bool:
+    """Whether floating-point parameters have several types, or lie on several devices."""
+    kinds = {(one.device, one.dtype) for one in module.parameters() if one.is_floating_point()}
+    return len(kinds) > 1
+
+
+def met_by(
+    image: Tensor, module: nn.Module, run: Callable[[], object]
+) -> tuple[torch.device, torch.dtype] | None:
+    """Device and type of the parameters that an image meets first.
+
+    A network casts what it is given, or takes it as it is. Which one, only a forward pass tells:
+    what counts is the innermost module that is called with the image itself and has parameters.
+
+    Args:
+        image: A batch as the network takes it.
+        module: The network.
+        run: Runs the network on ``image``; whatever it raises is ignored here.
+
+    Returns:
+        None if no such module is called.
+    """
+    inside = {id(child) for child in module.modules()}
+    thread = threading.get_ident()
+    met: list[tuple[torch.device, torch.dtype]] = []
+
+    def before(child: nn.Module, args: tuple[Any, ...]) -> None:
+        if id(child) not in inside or threading.get_ident() != thread:
+            return
+        if not any(one is image for one in args):
+            if met:  # what comes from here on is called with something else
+                raise _Known
+            return
+        own = [one for one in child.parameters(recurse=False) if one.is_floating_point()]
+        met.extend((one.device, one.dtype) for one in own[:1])
+        if own and not any(child.children()):
+            raise _Known
+
+    handle = register_module_forward_pre_hook(before)
+    try:
+        with torch.no_grad():
+            run()
+    except (_Known, Exception):  # a type that does not fit, too, is what we want to know
+        pass
+    finally:
+        handle.remove()
+    return met[-1] if met else None
+
+
+class _Known(BaseException):
+    """The image has met its parameters; not an Exception, so that no network swallows it."""
