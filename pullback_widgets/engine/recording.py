@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import CheckpointError
 
 from .axes import FIRST, Axes
@@ -163,6 +164,7 @@ class Recording:
         x: The images, (N, C, H, W) in [-1, 1], on the model's device.
         logits: The network's output, (N, K) of a classifier; None if the forward was stopped at a
             layer, or what the network returns cannot be taken for logits, which :meth:`value` says.
+        ends: The output; where there are no logits, all tensors that the network returned.
     """
 
     def __init__(
@@ -193,6 +195,7 @@ class Recording:
         """
         self.model = model
         self.logits: Tensor | None = None
+        self.ends: list[Tensor] = []
         self._no_logits = ""
         scales = _scale_lookup(scales_of or model, x.shape[-2], x.shape[-1])
         self._settings = Settings(Softening.hard(), scales)
@@ -237,8 +240,10 @@ class Recording:
         # reason is kept as text: an error would keep its frames, and with them this recording.
         try:
             self.logits = self.model.logits(returned, len(self.x))
+            self.ends = [self.logits]
         except OutputError as error:
             self._no_logits = str(error)
+            self.ends = [one for one in tree_leaves(returned) if isinstance(one, Tensor)]
 
     @property
     def layers(self) -> list[Layer]:

@@ -144,7 +144,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def report_of(recording: Recording, softening: Softening | None = None) -> Report:
-    """What a recording's backward pass does, from the logits back to the image.
+    """What a recording's backward pass does, from the output back to the image.
 
     Args:
         recording: The forward pass.
@@ -155,7 +155,7 @@ def report_of(recording: Recording, softening: Softening | None = None) -> Repor
     kept: Counter[str] = Counter()
     held: Counter[str] = Counter()
     slices = 0
-    for node, varying in _nodes(recording.logits, recording.x, softening):
+    for node, varying in _nodes(recording.ends, recording.x, softening):
         gate = getattr(node, "gate", None) or getattr(node, "pool", None)
         operation = getattr(node, "held", None)
         if isinstance(gate, Gate | Pool):
@@ -213,7 +213,7 @@ def is_known(module: nn.Module) -> bool:
 def tell(recording: Recording, softening: Softening) -> None:
     """Warn of what a pullback will not soften, once for each network."""
     known = softening.is_hard or is_known(recording.model.module)
-    if known or recording.logits is None:
+    if known or not recording.ends:
         return
     shown(recording.model.module)
     text = report_of(recording, softening).exceptions
@@ -235,7 +235,9 @@ def _in_place(gate: Gate | Pool) -> bool:
     return isinstance(gate, Gate) and gate.in_place
 
 
-def _nodes(end: Tensor | None, x: Tensor, softening: Softening) -> Iterable[tuple[Any, list[bool]]]:
+def _nodes(
+    ends: Iterable[Tensor], x: Tensor, softening: Softening
+) -> Iterable[tuple[Any, list[bool]]]:
     """Autograd's nodes between the image and the end, and which inputs of each vary with it.
 
     What is held constant does not vary, and nothing behind it is looked at.
@@ -250,10 +252,10 @@ def _nodes(end: Tensor | None, x: Tensor, softening: Softening) -> Iterable[tupl
             None if place in constant else one for place, (one, _) in enumerate(node.next_functions)
         ]
 
-    if end is None or end.grad_fn is None:
-        return
     varies: dict[Any, bool] = {}
-    waiting: list[tuple[Any, bool]] = [(end.grad_fn, False)]
+    waiting: list[tuple[Any, bool]] = [
+        (end.grad_fn, False) for end in ends if end.grad_fn is not None
+    ]
     while waiting:
         node, seen = waiting.pop()
         if node in varies:

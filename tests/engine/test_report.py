@@ -261,6 +261,20 @@ def test_nothing_is_said_where_all_is_softened_or_nothing_should_be() -> None:
     assert not warned(lambda: pw.pullback(model, image(), 1, pw.Softening.hard()))
 
 
+def test_the_report_of_a_network_that_returns_no_logits() -> None:
+    class Detector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> list[dict[str, Tensor]]:
+            h = F.gelu(self.conv(x)).flatten(1)
+            return [{"boxes": one[:4].view(1, 4), "scores": one[4:5]} for one in h]
+
+    report = pw.Session(wrap(seeded(Detector())), image()).report
+    assert [gate.operation for gate in report.gates] == ["gelu"] and not report.kept
+
+
 def test_a_report_keeps_no_forward_pass_alive() -> None:
     module = network("residual")
     session = pw.Session(wrap(module), image(size=SIZE))
