@@ -97,7 +97,11 @@ class Result:
 
     def how(self, softening: Softening) -> str:
         """A softening in a few words: what was asked for, or what became of it."""
-        return in_words(softening if self.softens else Softening.hard())
+        if not self.softens:
+            reports = [softened(network) for network in self.networks()]
+            constant = not softening.is_hard and any(one and one.held for one in reports)
+            softening = Softening.held() if constant else Softening.hard()
+        return in_words(softening)
 
     @property
     def exceptions(self) -> list[str]:

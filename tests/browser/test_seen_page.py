@@ -36,7 +36,7 @@ def network(name, activation):
     return pw.Model(nn.Sequential(parts).eval(), size=64, categories=names, name=name)
 
 soft = network("small_relu", nn.ReLU)
-smooth = network("small_gelu", nn.GELU)
+smooth = network("small_elu", nn.ELU)
 place = w.VBox()
 place
 """
@@ -102,7 +102,7 @@ def states(lab: LabPage) -> Iterator[str]:
         lab.python("view.attempt('channel', 6); view.wait()")
         lab.wait_until(lambda: not lab.visible_errors(), "no error")
     lab.python("view.model = smooth; view.wait()")
-    lab.page.locator(".pullback-caption", has_text="GELU").wait_for()
+    lab.page.locator(".pullback-caption", has_text="ELU").wait_for()
     yield "where nothing is softened"
     nothing_is_softened(lab)
     lab.python("view.model = soft; view.wait()")

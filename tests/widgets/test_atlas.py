@@ -304,8 +304,8 @@ def test_a_choice_that_makes_no_sense_is_explained(
 def test_what_is_not_softened_is_said_under_the_figure(make: Make) -> None:
     class Gated(Wide):
         def forward(self, x: Tensor) -> Tensor:
-            return super().forward(F.silu(x))
+            return super().forward(F.elu(x))
 
     assert "keep" not in make()._kept.value
     view = make(wrap(seeded(Gated()), size=SIZE))
-    assert "1 SiLU keeps its own derivative" in text_with(view, "SiLU")
+    assert "1 ELU keeps its own derivative" in text_with(view, "ELU")

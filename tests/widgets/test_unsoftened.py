@@ -20,7 +20,7 @@ Make = Callable[..., Any]
 
 def smooth() -> pw.Model:
     """A network without a ReLU."""
-    parts = nn.Conv2d(3, 4, 3, padding=1), nn.GELU(), nn.Conv2d(4, 4, 3, padding=1), nn.GELU()
+    parts = nn.Conv2d(3, 4, 3, padding=1), nn.ELU(), nn.Conv2d(4, 4, 3, padding=1), nn.ELU()
     return wrap(seeded(nn.Sequential(*parts, nn.Flatten(), nn.Linear(4 * SIZE**2, CLASSES))))
 
 
@@ -135,3 +135,11 @@ def _texts(figure: Any) -> str:
     from matplotlib.text import Text
 
     return " ".join(one.get_text().replace("\n", " ") for one in figure.findobj(Text))
+
+
+def test_where_only_constants_are_held_the_title_says_so() -> None:
+    parts = nn.Conv2d(3, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Flatten()
+    model = wrap(seeded(nn.Sequential(*parts, nn.Linear(4 * SIZE**2, CLASSES))))
+    grid = pw.counterfactual_grid(model, image(), [1], extra=None, steps=1)
+    assert not grid.softens and grid.how(pw.Softening.relative()) == "held gates"
+    assert grid.how(pw.Softening.hard()) == "plain gradient"
