@@ -16,7 +16,7 @@ from ..engine.target import LOGITS
 STRONGEST = 12
 BINS = 60
 CONSTANT = 1e-3
-"""Below this share of the median scale, a channel is taken for constant."""
+"""Below this share of the largest scale, a channel is taken for constant."""
 
 
 class Histogram(NamedTuple):
@@ -37,7 +37,8 @@ class LayerView:
         gated: The layer whose pre-activations the histograms count.
         absolute: Histogram of its pre-activations.
         relative: Histogram of its pre-activations in units of each channel's scale, without
-            channels that are constant on the image.
+            constant channels.
+        constant: How many channels that leaves out: those with nearly no scale.
         form: Which activation they enter, such as ``"relu"`` or ``"gelu"``.
         scale: The median of the channels' scales.
     """
@@ -47,6 +48,7 @@ class LayerView:
     gated: str
     absolute: Histogram
     relative: Histogram
+    constant: int
     form: str
     scale: float
 
@@ -65,13 +67,14 @@ def layer_view(session: Session, layer: str) -> LayerView:
             strongest.append((channel, _as_map(activations[channel])))
     values = values.float().cpu()
     scale = scale.float().cpu()
-    # A channel that is constant here has no scale: it alone would be a million units wide.
-    varies = ~(scale < CONSTANT * scale.median())
+    # A constant channel has no scale: it alone would be a million units wide.
+    varies = ~(scale < CONSTANT * scale.max())
     units = scale[varies].view(-1, *[1] * (values.dim() - 1))
     relative = histogram(values[varies] / units)
-    form = session.recording.gate_form(gated)
+    constant = int((~varies).sum())
     absolute, middle = histogram(values), float(scale.median())
-    return LayerView(found, strongest, gated, absolute, relative, form, middle)
+    form = session.recording.gate_form(gated)
+    return LayerView(found, strongest, gated, absolute, relative, constant, form, middle)
 
 
 def histogram(values: Tensor) -> Histogram:

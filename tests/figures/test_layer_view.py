@@ -52,14 +52,17 @@ def test_a_histogram_of_odd_values_has_room_around_zero(values: list[float]) -> 
     assert math.isfinite(found.high - found.low)
 
 
-def test_a_constant_channel_does_not_widen_the_histogram() -> None:
+@pytest.mark.parametrize("constant", [1, 4])
+def test_constant_channels_do_not_widen_the_histogram(constant: int) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).double()
     with torch.no_grad():
         net(image(1, 1))
-        net[0].weight[2] = 0  # on every image the same
-        net[0].bias[2] = 5
+        net[0].weight[:constant] = 0  # on every image the same
+        net[0].bias[:constant] = 5
     view = layer_view(pw.Session(wrap(net), image(1)), "1")
     assert max(-view.relative.low, view.relative.high) < 20
     assert view.absolute.high > 4.9  # it counts as it is
-    assert view.absolute.counts.sum() == pytest.approx(view.relative.counts.sum() * 6 / 5, rel=0.05)
+    assert view.constant == constant
+    counted = view.relative.counts.sum() * 6 / (6 - constant)
+    assert view.absolute.counts.sum() == pytest.approx(counted, rel=0.05)

@@ -403,7 +403,7 @@ def test_numbers_that_stop_being_finite_during_an_ascent() -> None:
     assert len(list(studio.frames(asked))) == 5
 
 
-# What is asked ---------------------------------------------------------------------------------
+# What is asked -----------------------------------------------------------------------------------
 
 
 def test_requests_are_frozen() -> None:

@@ -7,6 +7,7 @@ import html
 import numpy as np
 import torch
 
+from ...drawing import words
 from ...engine.gate import gate_values
 from ...engine.smooth import SMOOTH
 from ...engine.softening import Softening
@@ -100,5 +101,10 @@ class GateCurve:
         canvas.text_align = "left"
         unit = "in units of each channel's scale" if relative else "as they are"
         canvas.fill_text(f"pre-activations of {view.gated}, {unit}", 2, base + 44, width)
+        if relative and view.constant:
+            canvas.text_align = "right"
+            flat = words.counted(view.constant, "flat channel")
+            canvas.fill_text(f"without {flat}", width - 2, 14)
+            canvas.text_align = "left"
         canvas.fill_style = CURVE
         canvas.fill_text("share of the gradient that passes", 2, 14)
