@@ -5,6 +5,7 @@ from .course.exercise import hint as hint
 from .drawing.pixels import photograph as photograph
 from .drawing.pixels import signed_map as signed_map
 from .engine.ascent import Step as Step
+from .engine.completeness import Completeness as Completeness
 from .engine.device import get_device as get_device
 from .engine.device import set_device as set_device
 from .engine.image import SAMPLES as SAMPLES
@@ -17,6 +18,7 @@ from .engine.session import Session as Session
 from .engine.session import layers as layers
 from .engine.session import pullback as pullback
 from .engine.session import report as report
+from .engine.softened import softened as softened
 from .engine.softening import Softening as Softening
 from .engine.target import Channel as Channel
 from .engine.target import Difference as Difference

@@ -35,11 +35,12 @@ from .scale import ScaleMap, channel_deviation
 from .softening import Softening
 from .target import LOGITS, Target
 from .trace import Stop, Trace, channels_first, layer_hooks, matters, overwritten_by
+from .values import Values
 
 ACTIVATED_VALUE = Mark(ACTIVATED)
 
 
-class _Recorder(TorchFunctionMode):
+class Recorder(TorchFunctionMode):
     """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
 
     def __init__(
@@ -165,6 +166,7 @@ class Recording:
         logits: The network's output, (N, K) of a classifier; None if the forward was stopped at a
             layer, or what the network returns cannot be taken for logits, which :meth:`value` says.
         ends: The output; where there are no logits, all tensors that the network returned.
+        values: What the network's calls returned, if that was asked for.
     """
 
     def __init__(
@@ -177,6 +179,7 @@ class Recording:
         grad: bool = True,
         measured: dict[int, Tensor] | None = None,
         scales_of: Model | None = None,
+        values: bool = False,
     ) -> None:
         """Run the forward pass.
 
@@ -188,6 +191,7 @@ class Recording:
             grad: Whether backward passes will follow.
             measured: Filled with the deviation of the channels entering gates of unknown scale.
             scales_of: The model whose calibration gives the scales; by default the network itself.
+            values: Whether everything that the network's calls return is kept; see ``values``.
 
         Raises:
             ValueError: If a layer of ``until`` was not met.
@@ -197,12 +201,13 @@ class Recording:
         self.logits: Tensor | None = None
         self.ends: list[Tensor] = []
         self._no_logits = ""
-        scales = _scale_lookup(scales_of or model, x.shape[-2], x.shape[-1])
+        scales = scale_lookup(scales_of or model, x.shape[-2], x.shape[-1])
         self._settings = Settings(Softening.hard(), scales)
         self._lock = threading.RLock()
         with torch.inference_mode(False):
             self.x = x.detach().to(model.device, model.dtype, copy=True).requires_grad_(grad)
         self._trace = Trace()
+        self.values = Values(self._trace) if values else None
         self._forward(set(until), measured, layers)
         missing = [name for name in until if name not in self._trace.entries]
         if missing:
@@ -221,11 +226,11 @@ class Recording:
             model.evaluating(),
         ):
             self._trace.images = len(self.x)
-            recorder = _Recorder(self._trace, self._settings, measured, self.x)
+            recorder = Recorder(self._trace, self._settings, measured, self.x)
             seen = model.normalise(self.x)
             self._trace.axes.put(seen, FIRST)
             try:
-                with noting, recorder:
+                with noting, recorder, self.values or contextlib.nullcontext():
                     returned = model.run(seen)
                     self._find_logits(returned)
             except Stop:
@@ -407,7 +412,7 @@ class Recording:
         return seeds
 
 
-def _scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:
+def scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:
     """Where the gates of a recording find calibrated scales."""
     scales: Mapping[int, Tensor] | None = None  # measured on the first question
 

@@ -38,10 +38,20 @@ _LINEAR_NAMES = """
 """
 _LINEAR = frozenset(_LINEAR_NAMES.split())
 # Linear in each of two factors, whose places among the inputs these are: a product of two values
-# that both come from the image is not.
+# that both come from the image is not. Autograd's names for the factors are behind them.
 _FACTORS = {
-    **dict.fromkeys(("Mul", "Mm", "Bmm", "Mv", "Dot", "Convolution", "Linear"), (0, 1)),
-    **dict.fromkeys(("Addmm", "Addmv", "Addbmm", "Baddbmm", "Addcmul"), (1, 2)),
+    "Mul": {0: "self", 1: "other"},
+    "Mm": {0: "self", 1: "mat2"},
+    "Bmm": {0: "self", 1: "mat2"},
+    "Mv": {0: "self", 1: "vec"},
+    "Dot": {0: "self", 1: "tensor"},
+    "Convolution": {0: "input", 1: "weight"},
+    "Linear": {0: "input", 1: "weight"},
+    "Addmm": {1: "mat1", 2: "mat2"},
+    "Addmv": {1: "mat", 2: "vec"},
+    "Addbmm": {1: "batch1", 2: "batch2"},
+    "Baddbmm": {1: "batch1", 2: "batch2"},
+    "Addcmul": {1: "tensor1", 2: "tensor2"},
 }
 # Linear in everything but the input at this place.
 _DIVISOR = {"Div": 1, "Addcdiv": 2}
@@ -155,7 +165,7 @@ def report_of(recording: Recording, softening: Softening | None = None) -> Repor
     kept: Counter[str] = Counter()
     held: Counter[str] = Counter()
     slices = 0
-    for node, varying in _nodes(recording.ends, recording.x, softening):
+    for node, varying in graph_nodes(recording.ends, recording.x, softening):
         gate = getattr(node, "gate", None) or getattr(node, "pool", None)
         operation = getattr(node, "held", None)
         if isinstance(gate, Gate | Pool):
@@ -166,7 +176,7 @@ def report_of(recording: Recording, softening: Softening | None = None) -> Repor
                 (held if holds else kept)[operation.kind] += 1
         elif type(node).__name__ == "CopySlices":
             slices += 1
-        elif (name := _nonlinear(node, varying)) is not None:
+        elif (name := nonlinear(node, varying)) is not None:
             kept[name] += 1
     # What changes a part of a tensor in place is hidden from here; it may be a gate of ours.
     hidden = [gate for gate in recording.gates if gate.key.turn not in passed and _in_place(gate)]
@@ -235,7 +245,7 @@ def _in_place(gate: Gate | Pool) -> bool:
     return isinstance(gate, Gate) and gate.in_place
 
 
-def _nodes(
+def graph_nodes(
     ends: Iterable[Tensor], x: Tensor, softening: Softening
 ) -> Iterable[tuple[Any, list[bool]]]:
     """Autograd's nodes between the image and the end, and which inputs of each vary with it.
@@ -271,9 +281,18 @@ def _nodes(
             yield node, varying
 
 
-def _nonlinear(node: Any, varying: list[bool]) -> str | None:
+def _kind(node: Any) -> str:
+    return re.sub(r"Backward\d*$", "", type(node).__name__)
+
+
+def factors_of(node: Any) -> dict[int, str]:
+    """Places of a product's two factors among its inputs, and where autograd has their values."""
+    return {place: f"_saved_{name}" for place, name in _FACTORS.get(_kind(node), {}).items()}
+
+
+def nonlinear(node: Any, varying: list[bool]) -> str | None:
     """What a node is called if it is not linear in what comes from the image."""
-    kind = re.sub(r"Backward\d*$", "", type(node).__name__)
+    kind = _kind(node)
     if isinstance(node, BackwardCFunction):
         return f"{kind} of the network's own"
     if kind in _FACTORS:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .ascent import Step, ascend
+from .completeness import Completeness, completeness
 from .dependence import tell_independent
 from .image import Range
 from .layer import Layer
@@ -223,6 +224,33 @@ class Session:
         pulled = self.recording.pull(targets, softening)
         tell_independent(self.recording, targets, pulled)
         return self.unbatched(pulled)
+
+    def completeness(
+        self, target: TargetLike = None, softening: Softening | None = None
+    ) -> Completeness:
+        """How much of a target's value the pullback accounts for, and what makes up the rest.
+
+        For ``Softening.held()`` the value is the pullback times the image, and constants. Softened
+        gates, and operations that keep their own derivative, leave a residual.
+
+        Args:
+            target: What is pulled back.
+            softening: ``Softening.relative(0.85)`` by default.
+
+        Returns:
+            The parts; see :class:`Completeness`. It takes a forward pass of its own.
+
+        Raises:
+            ValueError: For a session of several images, and as :meth:`pullback`.
+        """
+        if not self._single:
+            raise ValueError(
+                f"This session has {len(self)} images; expected one, so make a pw.Session of the "
+                "image that is taken apart."
+            )
+        softening = Softening.checked(softening)
+        (one,) = self.resolve(target)
+        return completeness(Recording(self.model, self.recording.x, values=True), one, softening)
 
     def ascend(
         self,
