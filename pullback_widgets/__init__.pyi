@@ -24,6 +24,8 @@ from .engine.target import Channel as Channel
 from .engine.target import Difference as Difference
 from .engine.target import Direction as Direction
 from .engine.target import Logit as Logit
+from .engine.target import Region as Region
+from .engine.target import Rivals as Rivals
 from .engine.target import Target as Target
 from .engine.target import Unit as Unit
 from .figures.atlas import layer_atlas as layer_atlas

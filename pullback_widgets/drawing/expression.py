@@ -10,7 +10,17 @@ import torch
 
 from ..engine.model import Model
 from ..engine.softening import Softening
-from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+from ..engine.target import (
+    Channel,
+    Difference,
+    Direction,
+    Logit,
+    Region,
+    Rivals,
+    Target,
+    Unit,
+    as_target,
+)
 
 ALWAYS = ("temperature", "gate", "units", "pool", "pool_temperature", "factors")
 """What is written of every softening that is no preset."""
@@ -74,13 +84,18 @@ def of_target(target: Target) -> str:
     """A target as an expression."""
     if isinstance(target, Logit):
         return repr(target.label)
-    if isinstance(target, Channel | Unit):
+    if isinstance(target, Channel | Unit | Rivals):
         return f"pw.{target!r}"
-    if isinstance(target, Direction):
-        vector = torch.as_tensor(target.vector)
-        values = f"{vector.tolist()}, dtype={vector.dtype}"
-        place = f", position={target.position}" if target.position is not None else ""
-        return f"pw.Direction({target.layer!r}, torch.tensor({values}){place})"
+    if isinstance(target, Region | Direction):
+        values = [f"{target.layer!r}"]
+        for one in dataclasses.fields(target)[1:]:
+            value = getattr(target, one.name)
+            if isinstance(value, torch.Tensor):
+                value = f"torch.tensor({value.tolist()}, dtype={value.dtype})"
+                values.append(f"{one.name}={value}")
+            elif value != one.default:
+                values.append(f"{one.name}={value!r}")
+        return f"pw.{type(target).__name__}({', '.join(values)})"
     if isinstance(target, Difference):
         first, second = as_target(target.first), as_target(target.second)
         return f"pw.Difference({of_target(first)}, {of_target(second)})"

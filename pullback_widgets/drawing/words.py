@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from ..engine.model import Model
 from ..engine.softening import Softening
-from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+from ..engine.target import (
+    Channel,
+    Difference,
+    Direction,
+    Logit,
+    Region,
+    Rivals,
+    Target,
+    Unit,
+    as_target,
+)
 
 
 def describe(target: Target, model: Model) -> str:
@@ -13,13 +23,18 @@ def describe(target: Target, model: Model) -> str:
         index = target.label if isinstance(target.label, int) else model.class_index(target.label)
         name = model.label(index)
         return name if name == f"class {index}" else f"{name} (class {index})"
+    if isinstance(target, Rivals):
+        return f"{describe(Logit(target.label), model)} against its {target.count} strongest rivals"
+    if isinstance(target, Region):
+        part = "masked" if target.box is None else f"in the box {target.box}"
+        return f"{target.layer}, channel {target.channel}, {part}"
     if isinstance(target, Unit):
         place = "" if target.position is None else f" at {target.position}"
         return f"{target.layer}, channel {target.channel}{place}"
     if isinstance(target, Channel):
         return f"{target.layer}, channel {target.channel}, {target.reduce}"
     if isinstance(target, Direction):
-        return f"{target.layer}, a direction"
+        return f"{target.layer}, {target.name}"
     if isinstance(target, Difference):
         first, second = as_target(target.first), as_target(target.second)
         return f"{describe(first, model)} minus {describe(second, model)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from .recording import Recording
 from .report import Report, report_of, tell
 from .scale import channel_deviation
 from .softening import Softening
-from .target import LOGITS, Difference, Logit, Target, as_target
+from .target import LOGITS, Difference, Logit, Rivals, Target, as_target
 
 TargetLike = Target | int | str | None
 """A target, a class index, (a part of) a class name, or None for the image's own top class."""
@@ -339,7 +339,7 @@ def pullback(
     batch, single = model.batch(image, range)
     wanted = one_each(target, len(batch))
     # Where only logits are asked for, layers need not be told apart, which makes it faster.
-    logits = all(one is None or isinstance(as_target(one), Logit) for one in wanted)
+    logits = all(one is None or isinstance(as_target(one), Logit | Rivals) for one in wanted)
     recording = Recording(model, batch, layers=not logits or bool(softening.factors))
     targets = resolved(wanted, recording)
     tell(recording, softening)
@@ -362,8 +362,8 @@ def report(model: Model | nn.Module) -> Report:
 
 def with_indices(target: Target, model: Model) -> Target:
     """The target with every class name replaced by its index."""
-    if isinstance(target, Logit) and isinstance(target.label, str):
-        return Logit(model.class_index(target.label))
+    if isinstance(target, Logit | Rivals) and isinstance(target.label, str):
+        return replace(target, label=model.class_index(target.label))
     if isinstance(target, Difference):
         return Difference(
             with_indices(as_target(target.first), model),

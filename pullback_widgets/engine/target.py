@@ -21,6 +21,9 @@ LOGITS = "logits"
 """Name under which the network's output stands among the layers."""
 
 
+KINDS_IN_WORDS = "Logit, Rivals, Channel, Unit, Region, Direction or Difference"
+
+
 class Term(NamedTuple):
     """One layer's share in a target: ``weight * <seed(value), value>``."""
 
@@ -73,6 +76,41 @@ class Logit(Target):
                 f'pw.Unit("logits", {self.label}, (y, x)) for one place.'
             )
         return _one_hot(value, self.label, None, "class")
+
+
+@dataclass(frozen=True)
+class Rivals(Target):
+    """A class against its rivals.
+
+    Its logit minus the softmax-weighted mean of the strongest other logits. What a class has in
+    common with its rivals cancels. The weights are those at the image, and constant.
+
+    Attributes:
+        label: Class index, or its name, or a part of the name that fits one class only.
+        count: How many other classes, the strongest first; as many as there are if there are fewer.
+    """
+
+    label: int | str
+    count: int = 5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", Logit(self.label).label)
+        object.__setattr__(self, "count", checks.whole("count", self.count, least=1))
+
+    def terms(self) -> Iterator[Term]:
+        yield Term(LOGITS, 1.0, self._seed)
+
+    def _seed(self, value: Tensor) -> Tensor:
+        (own,) = Logit(self.label).terms()
+        seed = own.seed(value)
+        if len(value) == 1:
+            raise ValueError("The network has one output, which has no rivals; give its Logit.")
+        label = int(self.label)
+        others = value.clone()
+        others[label] = -torch.inf
+        strongest = others.topk(min(self.count, len(value) - 1))
+        seed[strongest.indices] = -strongest.values.softmax(0)
+        return seed
 
 
 @dataclass(frozen=True)
@@ -133,18 +171,86 @@ class Unit(Target):
 
 
 @dataclass(frozen=True, eq=False)
+class Region(Target):
+    """The mean of a channel over a part of its map, such as an object that was segmented.
+
+    Attributes:
+        layer: Dotted layer name; ``"logits"`` for the output, such as a map (K, H, W).
+        channel: Index of the channel.
+        box: ``(top, left, bottom, right)`` in the layer's own grid, bottom and right not
+            included.
+        mask: Instead of a box: the places, of the grid's shape, true or false; or their weights,
+            from 0 up, of which the mean is weighted.
+    """
+
+    layer: str
+    channel: int
+    box: tuple[int, int, int, int] | None = None
+    mask: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channel", checks.whole("channel", self.channel, least=0))
+        if (self.box is None) == (self.mask is None):
+            raise ValueError("Region got both or none of box and mask; expected one of them.")
+        if self.box is not None:
+            box = _as_position(self.box) or ()
+            if len(box) != 4 or box[0] >= box[2] or box[1] >= box[3]:
+                raise ValueError(
+                    f"box is {self.box!r}; expected (top, left, bottom, right), four whole numbers "
+                    "from 0 up, top less than bottom and left less than right."
+                )
+            object.__setattr__(self, "box", box)
+        else:
+            mask = torch.as_tensor(self.mask).detach().clone()
+            if mask.is_complex() or not bool((mask >= 0).all()) or not bool((mask > 0).any()):
+                raise ValueError(
+                    f"mask has shape {tuple(mask.shape)} and type {mask.dtype}; expected true and "
+                    "false, or weights from 0 up, of which at least one is not 0."
+                )
+            object.__setattr__(self, "mask", mask)
+
+    def terms(self) -> Iterator[Term]:
+        yield Term(self.layer, 1.0, self._seed)
+
+    def _seed(self, value: Tensor) -> Tensor:
+        _check_channel(value, self.channel, self.layer)
+        seed = torch.zeros_like(value)
+        plane = seed[self.channel]
+        grid = tuple(plane.shape)
+        if self.mask is not None:
+            if tuple(self.mask.shape) != grid:
+                raise ValueError(
+                    f"The mask has the shape {tuple(self.mask.shape)} and layer {self.layer!r} the "
+                    f"grid {grid}; give a mask of this shape."
+                )
+            plane.copy_(self.mask.to(plane))
+        else:
+            assert self.box is not None
+            top, left, bottom, right = self.box
+            if len(grid) != 2 or bottom > grid[0] or right > grid[1]:
+                raise ValueError(
+                    f"The box {self.box} does not fit layer {self.layer!r}, whose grid is {grid}."
+                )
+            plane[top:bottom, left:right] = 1.0
+        plane /= plane.sum()
+        return seed
+
+
+@dataclass(frozen=True, eq=False)
 class Direction(Target):
     """A direction in a layer's channel space: ``<vector, value>`` at a position, or its mean.
 
     Attributes:
-        layer: Dotted layer name.
+        layer: Dotted layer name; ``"logits"`` for the output, such as an embedding.
         vector: One weight per channel, shape (C,).
         position: ``(y, x)``; without it the mean over all positions.
+        name: What captions call it, such as the text whose embedding it is.
     """
 
     layer: str
     vector: Any
     position: tuple[int, ...] | None = None
+    name: str = "a direction"
 
     def __post_init__(self) -> None:
         vector = torch.as_tensor(self.vector).detach().clone()
@@ -157,6 +263,8 @@ class Direction(Target):
             raise ValueError(
                 "The vector of a Direction holds NaN or infinite values; expected finite numbers."
             )
+        if not isinstance(self.name, str):
+            raise TypeError(f"name is {self.name!r}; expected a text.")
         object.__setattr__(self, "vector", vector)
         object.__setattr__(self, "position", _as_position(self.position))
 
@@ -215,19 +323,19 @@ def as_target(value: object) -> Target:
         return Logit(value)
     raise TypeError(
         f"The target is {value!r} ({type(value).__name__}); expected a class index, a class name, "
-        "or a Logit, Channel, Unit, Direction or Difference."
+        f"or a {KINDS_IN_WORDS}."
     )
 
 
 def same_target(first: Target, second: Target) -> bool:
-    """Whether two targets ask for the same; directions only if they are the same object."""
+    """Whether two targets ask for the same; those with tensors only if they are the same object."""
     if isinstance(first, Difference) and isinstance(second, Difference):
         return same_target(as_target(first.first), as_target(second.first)) and same_target(
             as_target(first.second), as_target(second.second)
         )
     return first is second or (
         type(first) is type(second)
-        and isinstance(first, (Logit, Channel, Unit))
+        and isinstance(first, Logit | Rivals | Channel | Unit)
         and first == second
     )
 

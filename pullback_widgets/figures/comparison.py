@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..engine.image import to_tensor
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike, with_indices
 from ..engine.softening import Softening
-from ..engine.target import Difference, Logit, Target, as_target, same_target
+from ..engine.target import Difference, Logit, Rivals, Target, as_target, same_target
 from ..methods import captum_methods as method
 from ..methods.captum_methods import METHODS, NOISE, attribute
 from ..networks.loaded import loaded
@@ -498,6 +498,10 @@ def _translated(target: TargetLike, reference: Session, session: Session) -> Tar
             _translated(wanted.first, reference, session),
             _translated(wanted.second, reference, session),
         )
+    if isinstance(wanted, Rivals):
+        logit = _translated(Logit(wanted.label), reference, session)
+        assert isinstance(logit, Logit)
+        return replace(wanted, label=logit.label)
     known, own = reference.model, session.model
     if not isinstance(wanted, Logit) or isinstance(wanted.label, str):
         found = with_indices(wanted, own)

@@ -16,7 +16,18 @@ from ..drawing import expression
 from ..engine.image import SAMPLES, to_tensor
 from ..engine.model import Model
 from ..engine.softening import Softening
-from ..engine.target import Channel, Difference, Direction, Logit, Target, Unit, as_target
+from ..engine.target import (
+    KINDS_IN_WORDS,
+    Channel,
+    Difference,
+    Direction,
+    Logit,
+    Region,
+    Rivals,
+    Target,
+    Unit,
+    as_target,
+)
 from ..methods.captum_methods import METHODS
 from ..methods.captum_methods import checked as method_of
 from ..networks.catalogue import entry
@@ -204,7 +215,7 @@ class Softenings(Softened):
 
 
 _TARGETS: Mapping[str, type[Any]] = {
-    kind.__name__: kind for kind in (Logit, Channel, Unit, Direction, Difference)
+    kind.__name__: kind for kind in (Logit, Rivals, Channel, Unit, Region, Direction, Difference)
 }
 
 
@@ -229,8 +240,8 @@ class Aimed(Kind):
         kind = type(value).__name__
         if _TARGETS.get(kind) is not type(value):
             raise TypeError(
-                f"The target is a {kind}, which no recipe can hold; choose a class, or a Logit, "
-                "Channel, Unit, Direction or Difference."
+                f"The target is a {kind}, which no recipe can hold; choose a class, or a "
+                f"{KINDS_IN_WORDS}."
             )
         if isinstance(value, Difference):
             first, second = (
@@ -238,9 +249,10 @@ class Aimed(Kind):
             )
             return {"kind": kind, "first": first, "second": second}
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-        if isinstance(value, Direction):
-            vector = torch.as_tensor(value.vector)
-            fields |= {"vector": vector.tolist(), "dtype": str(vector.dtype).removeprefix("torch.")}
+        for name, tensor in fields.items():
+            if isinstance(tensor, torch.Tensor):
+                kept = {name: tensor.tolist(), "dtype": str(tensor.dtype).removeprefix("torch.")}
+                return {"kind": kind, **fields, **kept}
         return {"kind": kind, **fields}
 
     def read(self, written: Any, notes: list[str]) -> Target | int | str:
@@ -250,9 +262,10 @@ class Aimed(Kind):
         fields = {name: value for name, value in written.items() if name != "kind"}
         if written["kind"] == "Difference":
             fields = {name: Aimed.read(self, value, notes) for name, value in fields.items()}
-        if written["kind"] == "Direction":
+        if "dtype" in fields:  # of the one that is a tensor
             dtype = getattr(torch, fields.pop("dtype"))
-            fields["vector"] = torch.tensor(fields["vector"], dtype=dtype)
+            name = "vector" if written["kind"] == "Direction" else "mask"
+            fields[name] = torch.tensor(fields[name], dtype=dtype)
         target: Target = _TARGETS[written["kind"]](**fields)
         return target
 

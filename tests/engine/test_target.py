@@ -360,3 +360,96 @@ def test_scores_and_ascents_refuse_the_same(make: Callable[[], Any]) -> None:
 
 def test_names_of_categories_are_the_models() -> None:
     assert tuple(wrap(network("chain")).categories or ()) == CATEGORIES
+
+
+# Against rivals, and parts of maps ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 100])
+def test_a_class_against_its_rivals(count: int) -> None:
+    session = session_of()
+    logits = session.logits
+    others = [k for k in logits.argsort(descending=True).tolist() if k != 2][:count]
+    weights = logits[others].softmax(0)
+    by_hand = session.pullback(2) - sum(
+        float(weight) * session.pullback(k) for weight, k in zip(weights, others, strict=True)
+    )
+    target = pw.Rivals("tabby cat", count)
+    assert torch.allclose(session.pullback(target), by_hand, rtol=1e-10, atol=1e-14)
+    expected = float(logits[2] - (weights * logits[others]).sum())
+    assert session.score(target) == pytest.approx(expected, rel=1e-10)
+    assert torch.equal(pw.pullback(session.model, image(1), target), session.pullback(target))
+
+
+def test_rivals_of_each_image_in_a_batch() -> None:
+    session = session_of(batch=3)
+    found = session.pullback(pw.Rivals(1, 2))
+    for n in range(3):
+        alone = pw.Session(session.model, session.image[n]).pullback(pw.Rivals(1, 2))
+        assert torch.allclose(found[n], alone, rtol=1e-9, atol=1e-12)
+
+
+def test_what_rivals_refuse() -> None:
+    with pytest.raises(ValueError, match="count"):
+        pw.Rivals(1, 0)
+    with pytest.raises(TypeError, match="expected a class index"):
+        pw.Rivals(1.5)  # type: ignore[arg-type]
+    single = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 1)).double()
+    with pytest.raises(ValueError, match="one output, which has no rivals"):
+        pw.pullback(wrap(single), image(1), pw.Rivals(0))
+    with pytest.raises(ValueError, match="out of range"):
+        session_of().pullback(pw.Rivals(CLASSES))
+
+
+def test_a_region_is_the_mean_of_its_units() -> None:
+    session = session_of()
+    rows, columns = session.activations("layer1").shape[1:]
+    box = (1, 0, 3, 2)
+    units = [pw.Unit("layer1", 1, (y, x)) for y in (1, 2) for x in (0, 1)]
+    by_hand = sum(session.pullback(one) for one in units) / 4
+    mask = torch.zeros(rows, columns, dtype=torch.bool)
+    mask[1:3, 0:2] = True
+    for region in (pw.Region("layer1", 1, box), pw.Region("layer1", 1, mask=mask)):
+        assert torch.allclose(session.pullback(region), by_hand, rtol=1e-10, atol=1e-14)
+    whole = pw.Region("layer1", 1, mask=torch.full((rows, columns), 7))
+    expected = session.pullback(pw.Channel("layer1", 1))
+    assert torch.allclose(session.pullback(whole), expected, rtol=1e-10, atol=1e-14)
+    weighted = torch.zeros(rows, columns)
+    weighted[1, 0], weighted[2, 1] = 3.0, 1.0
+    expected = 0.75 * session.pullback(units[0]) + 0.25 * session.pullback(units[3])
+    found = session.pullback(pw.Region("layer1", 1, mask=weighted))
+    assert torch.allclose(found, expected, rtol=1e-10, atol=1e-14)
+
+
+def test_a_region_of_a_dense_output() -> None:
+    dense = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).double()
+    session = pw.Session(wrap(dense), image(1))
+    found = session.pullback(pw.Region("logits", 2, (0, 0, 1, 1)))
+    assert torch.allclose(found, session.pullback(pw.Unit("logits", 2, (0, 0))))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "both or none"),
+        ({"box": (0, 0, 1, 1), "mask": [[1]]}, "both or none"),
+        ({"box": (0, 0, 0, 1)}, "top less than bottom"),
+        ({"box": (0, 1)}, "four whole numbers"),
+        ({"mask": [[0, 0]]}, "at least one is not 0"),
+        ({"mask": [[-1, 2]]}, "at least one is not 0"),
+    ],
+    ids=str,
+)
+def test_what_a_region_refuses(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        pw.Region("layer1", 1, **options)
+
+
+def test_a_region_must_fit_its_layer() -> None:
+    session = session_of()
+    with pytest.raises(ValueError, match="does not fit layer 'layer1', whose grid is"):
+        session.pullback(pw.Region("layer1", 1, (0, 0, 99, 1)))
+    with pytest.raises(ValueError, match=r"mask has the shape \(1, 1\)"):
+        session.pullback(pw.Region("layer1", 1, mask=[[1]]))
+    with pytest.raises(ValueError, match="out of range"):
+        session.pullback(pw.Region("layer1", 99, (0, 0, 1, 1)))

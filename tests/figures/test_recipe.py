@@ -84,6 +84,8 @@ CHOICES: dict[str, dict[str, Any]] = {
             LAYER, torch.tensor([0.1, -1 / 3, 0.0, 2.0, 7.0], dtype=torch.float64)
         )
     },
+    "rivals": {"target": pw.Rivals("spoon", 2)},
+    "box": {"target": pw.Region(LAYER, 3, (0, 0, 1, 1))},
     "difference": {"target": pw.Logit(0) - pw.Channel(LAYER, 3)},
     "softening": {
         "softening": pw.Softening(0.4, "normal", "absolute", "differentiated", 2.0, {"conv1": 0.5})

@@ -15,7 +15,17 @@ import traitlets as t
 
 from ...engine.layer import unknown_layer
 from ...engine.session import with_indices
-from ...engine.target import LOGITS, Channel, Difference, Direction, Logit, Unit, as_target
+from ...engine.target import (
+    LOGITS,
+    Channel,
+    Difference,
+    Direction,
+    Logit,
+    Region,
+    Rivals,
+    Unit,
+    as_target,
+)
 from ...figures.snapshot import ASCENDED, Snapshot, SnapshotRequest
 from ...networks.catalogue import entry
 from ..kit.live import ComputingWidget
@@ -40,7 +50,7 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
             for name in ("layer", "channel", "position")
             if choices.get(name) not in (None, LOGITS)
         ]
-        if hidden and isinstance(choices.get("target"), int | str | Logit):
+        if hidden and isinstance(choices.get("target"), int | str | Logit | Rivals):
             raise ValueError(
                 f"The target {choices['target']!r} is a class, but {' and '.join(hidden)} choose a "
                 "hidden neuron; give one or the other."
@@ -95,9 +105,9 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
         self.assign(layer=LOGITS, channel=None, position=None)
         while isinstance(target, Difference):
             target = as_target(target.first)
-        if isinstance(target, Channel | Unit | Direction):
+        if isinstance(target, Channel | Unit | Region | Direction):
             self.assign(layer=target.layer)
-        if isinstance(target, Channel | Unit):
+        if isinstance(target, Channel | Unit | Region):
             self.assign(channel=target.channel)
         if isinstance(target, Unit):
             self.assign(position=target.position)
