@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from .gate import Gate, Pool, Settings
 from .held import Factor, Gradients, Held, Norm
 from .recording import Recording
-from .report import factors_of, graph_nodes, nonlinear
+from .report import Report, factors_of, graph_nodes, nonlinear
 from .softening import Softening
 from .target import Logit, Target
 from .values import Values
@@ -65,14 +65,8 @@ class Completeness:
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence: "The picture accounts for 62 % of the logit 8.1, ..."."""
-        largest = max(abs(self.picture), abs(self.constants))
-        in_percent = 0 < largest <= LARGEST * abs(self.value)
-
-        def share(part: float) -> str:
-            text = f"{100 * part / self.value:.0f} %" if in_percent else f"{part:.3g}"
-            return text.replace("-0 ", "0 ").replace("-", "\N{MINUS SIGN}")
-
+        """All of it in one sentence, such as "The picture accounts for 62 % of the logit 8.1"."""
+        share = _shares(self.value, self.picture, self.constants)
         hidden = "".join(f" and {number} {name}" for name, number in self.unknown.items())
         parts = [
             f"the picture accounts for {share(self.picture)} of the {self.what} {self.value:.3g}",
@@ -85,6 +79,43 @@ class Completeness:
             )
         text = ", ".join(parts)
         return f"{text[0].upper()}{text[1:]}."
+
+
+def _shares(value: float, *parts: float) -> Callable[[float], str]:
+    """How parts of a value are written: in percent, where that is not more than confusing."""
+    largest = max(map(abs, parts))
+    in_percent = 0 < largest <= LARGEST * abs(value)
+
+    def share(part: float) -> str:
+        text = f"{100 * part / value:.0f} %" if in_percent else f"{part:.3g}"
+        return text.replace("-0 ", "0 ").replace("-", "\N{MINUS SIGN}")
+
+    return share
+
+
+def in_short(
+    value: float, pullback: Tensor, image: Tensor, softening: Softening, report: Report, what: str
+) -> str:
+    """What a picture accounts for in a few words, from what is there already.
+
+    Args:
+        value: The target's value.
+        pullback: Its pullback at the image.
+        image: The image, of the same shape.
+        softening: How it was made.
+        report: What of the network is softened.
+        what: What the value is: ``"logit"`` or ``"value"``.
+    """
+    picture = _product(pullback, image)
+    share = _shares(value, picture, value - picture)
+    rest = "constants"
+    if not report.is_linear(softening):
+        soft = softening.has_temperature and bool(report.gates)
+        rest += " and what is softened" if soft else " and what is not linear"
+    return (
+        f"the pullback accounts for {share(picture)} of the {what} {value:.3g}, "
+        f"{rest} for {share(value - picture)}"
+    )
 
 
 def completeness(recording: Recording, target: Target, softening: Softening) -> Completeness:

@@ -238,7 +238,7 @@ class Model:
         """The output in what the network returned for N images; see ``output.logits_in``.
 
         Raises:
-            OutputError: If it cannot be found without a guess.
+            ValueError: If it cannot be found without a guess.
         """
         names = None if self.categories is None else len(self.categories)
         found = logits_in(picked(returned, self.output), self.output, images, names)

@@ -12,7 +12,7 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch.autograd.function import BackwardCFunction
 from .gate import Gate, Pool
 from .held import Held
 from .recording import Recording
+from .smooth import SMOOTH
 from .softening import Softening
 
 # Autograd's names of what is linear in its input, without "Backward" and the number behind it.
@@ -106,6 +107,17 @@ class Report:
     def count(self, scale: str) -> int:
         """How many gates have their scale from there."""
         return sum(gate.scale == scale for gate in self.gates)
+
+    def is_linear(self, softening: Softening) -> bool:
+        """Whether a softening makes the network a linear map and constants, with no rest."""
+        if self.kept:
+            return False
+        if softening.is_hard:
+            smooth = {form.partition(" ")[0] for form in SMOOTH}
+            return not self.held and all(one.operation not in smooth for one in self.gates)
+        if softening.norms == "deviation held":
+            softening = replace(softening, norms="held")
+        return softening == Softening.held()
 
     @property
     def sentence(self) -> str:

@@ -17,12 +17,13 @@ from ..drawing.paper import side_by_side
 from ..drawing.pixels import RGB
 from ..drawing.words import describe
 from ..engine.ascent import Step
+from ..engine.completeness import in_short
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.report import Report
 from ..engine.session import Prediction, Session, TargetLike
 from ..engine.softening import Softening
-from ..engine.target import LOGITS, Target
+from ..engine.target import LOGITS, Logit, Target
 from . import recipe
 from .declared import Request, Walked, computed, viewed
 from .kinds import OneOf, Share, Whole, Words
@@ -198,7 +199,7 @@ class Snapshot(Result):
             views.append(view)
         pictures = {f"{one}\n{self.legend(one)}": self.picture(one, colour) for one in views}
         what = f"{self.summary()}, {self.how(self.request.softening)}"
-        title = f"{what}\n{self.outcome}\n{self.report.exceptions}".rstrip()
+        title = f"{what}\n{self.outcome}; {self.account}\n{self.report.exceptions}".rstrip()
         return side_by_side(pictures, title)
 
     def legend(self, view: str) -> str:
@@ -270,6 +271,13 @@ class Snapshot(Result):
     def title(self) -> str:
         """The target in words."""
         return describe(self.target, self.model)
+
+    @property
+    def account(self) -> str:
+        """Which part of the target's value the pullback accounts for."""
+        what = "logit" if isinstance(self.target, Logit) else "value"
+        softening = self.request.softening
+        return in_short(self.score, self.pullback, self.image, softening, self.report, what)
 
     @property
     def outcome(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from operations import HELD, UNCENTRED, Around
 from torch import Tensor, nn
 
 import pullback_widgets as pw
+from pullback_widgets.engine.completeness import in_short
 
 S = pw.Softening
 SOFTENINGS = {
@@ -191,3 +194,33 @@ def test_nothing_stays_behind_when_it_fails(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(RuntimeError, match="in the middle"):
         session.completeness(Raising())
     assert torch.equal(session.pullback(1), wanted)
+
+
+@pytest.mark.parametrize(
+    ("net", "softening", "rest"),
+    [
+        (relu_network, S.hard(), "constants for"),
+        (relu_network, S.held(), "constants for"),
+        (relu_network, S.relative(), "constants and what is softened for"),
+        (lambda: seeded(Around(F.gelu)), S.hard(), "constants and what is not linear for"),
+        (lambda: seeded(Around(F.gelu)), S.held(), "constants for"),
+        (lambda: seeded(Around(HELD["RMS norm"][0])), S.hard(), "what is not linear for"),
+        (lambda: seeded(Around(HELD["RMS norm"][0])), S(0.5, norms="own"), "what is not linear"),
+        (lambda: seeded(Around(F.elu)), S.held(), "constants and what is not linear for"),
+        (lambda: seeded(Around(F.elu)), S.relative(), "constants and what is not linear for"),
+    ],
+)
+def test_in_short(net: Callable[[], nn.Module], softening: pw.Softening, rest: str) -> None:
+    session = pw.Session(wrap(net()), image(3))
+    found = session.completeness(1, softening)
+    words = in_short(
+        found.value,
+        session.pullback(1, softening),
+        session.image,
+        softening,
+        session.report,
+        "logit",
+    )
+    assert rest in words
+    share = f"{100 * found.picture / found.value:.0f} %".replace("-", "\N{MINUS SIGN}")
+    assert words.startswith(f"the pullback accounts for {share} of the logit {found.value:.3g}, ")

@@ -243,6 +243,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         exceptions = html.escape(result.report.exceptions)
         return (
             f"<div>{self._title(result)}</div><div>{result.legend(self.view)}</div>"
+            f"<div>{result.account}</div>"
             f"{exceptions and f'<div>{exceptions}</div>'}"
         )
 
