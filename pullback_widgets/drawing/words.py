@@ -15,10 +15,11 @@ from ..engine.target import (
     Unit,
     as_target,
 )
+from ..engine.tokens import Tokens
 
 
-def describe(target: Target, model: Model) -> str:
-    """A target in a few words."""
+def describe(target: Target, model: Model, tokens: Tokens | None = None) -> str:
+    """A target in a few words; ``tokens`` are those of its layer."""
     if isinstance(target, Logit):
         index = target.label if isinstance(target.label, int) else model.class_index(target.label)
         name = model.label(index)
@@ -29,7 +30,7 @@ def describe(target: Target, model: Model) -> str:
         part = "masked" if target.box is None else f"in the box {target.box}"
         return f"{target.layer}, channel {target.channel}, {part}"
     if isinstance(target, Unit):
-        place = "" if target.position is None else f" at {target.position}"
+        place = "" if target.position is None else f" at {_place(target.position, tokens)}"
         return f"{target.layer}, channel {target.channel}{place}"
     if isinstance(target, Channel):
         return f"{target.layer}, channel {target.channel}, {target.reduce}"
@@ -39,6 +40,12 @@ def describe(target: Target, model: Model) -> str:
         first, second = as_target(target.first), as_target(target.second)
         return f"{describe(first, model)} minus {describe(second, model)}"
     return type(target).__name__
+
+
+def _place(position: tuple[int, ...], tokens: Tokens | None) -> str:
+    if tokens is None or len(position) != 1:
+        return str(position)
+    return f"the {tokens.name(position[0])}"
 
 
 def counted(number: int, noun: str) -> str:

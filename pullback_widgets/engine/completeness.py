@@ -111,11 +111,10 @@ def in_short(
     rest = "constants"
     if not report.is_linear(softening):
         soft = softening.has_temperature and bool(report.gates)
-        rest += " and what is softened" if soft else " and what is not linear"
-    return (
-        f"the pullback accounts for {share(picture)} of the {what} {value:.3g}, "
-        f"{rest} for {share(value - picture)}"
-    )
+        rest += " and softening" if soft else " and what is not linear"
+    whole = what if share(picture).endswith("%") else f"{what} {value:.3g}"
+    parts = share(picture), share(value - picture)
+    return f"pullback accounts for {parts[0]} of the {whole}, {rest} for {parts[1]}"
 
 
 def completeness(recording: Recording, target: Target, softening: Softening) -> Completeness:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from torch import nn
+
+from .tokens import Tokens, own_tokens, recognised
 
 
 class Layer(NamedTuple):
@@ -14,11 +19,16 @@ class Layer(NamedTuple):
         name: Dotted module name; the second call of the same module is ``name:2``, and so on.
         kind: Class name of the module.
         shape: Shape of one image's activation, without the batch: ``(C, H, W)``, ``(C,)``...
+        windows: Whether the network cut the image into windows, so that places in the shape are
+            (window, place in it), and no places of the image.
+        tokens: Of a layer (C, L) whose tokens are patches of the image: which.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
+    windows: bool = False
+    tokens: Tokens | None = None
 
     @property
     def size(self) -> str:
@@ -27,6 +37,31 @@ class Layer(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name}  {self.kind}  {self.size}"
+
+
+def with_tokens(
+    layers: Iterable[Layer], image: tuple[int, int], module: nn.Module
+) -> Iterator[Layer]:
+    """The layers of a network in forward order, those of tokens with what these are.
+
+    Tokens are recognised by their number: that of the places of a map before them, and no more than
+    a few others, which stand in front in the networks that have such.
+
+    Args:
+        layers: In forward order.
+        image: Height and width; maps have the same proportions.
+        module: The network, whose parameters tell what the tokens in front are called.
+    """
+    names = functools.cache(lambda: own_tokens(module))
+    maps: dict[tuple[int, int], None] = {}
+    for layer in layers:
+        grid = layer.shape[1:]
+        if not layer.windows and len(grid) == 2 and min(grid) > 1:
+            if abs(grid[0] * image[1] - grid[1] * image[0]) <= max(image):
+                maps[grid[0], grid[1]] = None
+        elif not layer.windows and len(grid) == 1:
+            layer = layer._replace(tokens=recognised(grid[0], maps, names))
+        yield layer
 
 
 def unknown_layer(name: str, known: Iterable[str]) -> ValueError:

@@ -26,7 +26,7 @@ from .axes import FIRST, Axes
 from .factors import ACTIVATED, Factors, Mark, concerns_factors
 from .gate import Gate, GateKey, Kept, Pool, Settings
 from .held import Held
-from .layer import Layer, unknown_layer
+from .layer import Layer, unknown_layer, with_tokens
 from .model import Model
 from .operations import find_held, find_weighted_sum, with_held_factor
 from .output import OutputError, probabilities_of
@@ -253,7 +253,9 @@ class Recording:
     @property
     def layers(self) -> list[Layer]:
         """The layers that ran, in forward order."""
-        return [entry.layer for entry in self._trace.entries.values()]
+        found = (entry.layer for entry in self._trace.entries.values())
+        height, width = self.x.shape[-2:]
+        return list(with_tokens(found, (height, width), self.model.module))
 
     @property
     def gates(self) -> list[Gate | Pool]:

@@ -19,7 +19,7 @@ from .recording import Recording
 from .report import Report, report_of, tell
 from .scale import channel_deviation
 from .softening import Softening
-from .target import LOGITS, Difference, Logit, Rivals, Target, as_target
+from .target import LOGITS, Difference, Direction, Logit, Rivals, Target, Unit, as_target
 
 TargetLike = Target | int | str | None
 """A target, a class index, (a part of) a class name, or None for the image's own top class."""
@@ -388,6 +388,29 @@ def resolved(wanted: Sequence[TargetLike], recording: Recording) -> list[Target]
     """Concrete targets: names looked up, None replaced by the image's top class."""
     top = recording.class_logits().argmax(1).tolist() if None in wanted else []
     return [
-        Logit(top[n]) if one is None else with_indices(as_target(one), recording.model)
+        Logit(top[n])
+        if one is None
+        else _with_token(with_indices(as_target(one), recording.model), recording)
         for n, one in enumerate(wanted)
     ]
+
+
+def _with_token(target: Target, recording: Recording) -> Target:
+    """The target with a patch (row, column) replaced by the number of its token."""
+    if isinstance(target, Difference):
+        first, second = as_target(target.first), as_target(target.second)
+        return Difference(_with_token(first, recording), _with_token(second, recording))
+    if not isinstance(target, Unit | Direction) or len(target.position or ()) != 2:
+        return target
+    assert target.position is not None
+    patch = (target.position[0], target.position[1])
+    for layer in recording.layers:
+        tokens = layer.tokens
+        if layer.name == target.layer and tokens is not None:
+            if not all(i < n for i, n in zip(patch, tokens.grid, strict=True)):
+                raise ValueError(
+                    f"Patch {patch} is not in layer {layer.name!r}, whose tokens are "
+                    f"{tokens.grid[0]} x {tokens.grid[1]} patches; choose (row, column) inside."
+                )
+            return replace(target, position=(tokens.number(patch),))
+    return target

@@ -153,7 +153,8 @@ class Unit(Target):
     Attributes:
         layer: Dotted layer name; ``"logits"`` for the output, such as a map (K, H, W).
         channel: Index of the channel.
-        position: ``(y, x)`` in the layer's own grid; leave out for layers without positions.
+        position: ``(y, x)`` in the layer's own grid; of tokens ``(n,)``, or row and column of the
+            patch that a token stands for. Leave out for layers without positions.
     """
 
     layer: str

@@ -140,7 +140,8 @@ class Trace:
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
         axis = self.axes.get(tensor)
         shape = channels_first(tensor, axis, self.images).shape[1:]
-        entry = Entry(Layer(name, kind, tuple(shape)), tensor, axis=axis)
+        windows = tensor.dim() > 1 and len(tensor) != self.images
+        entry = Entry(Layer(name, kind, tuple(shape), windows), tensor, axis=axis)
         self.entries[name] = entry
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
 

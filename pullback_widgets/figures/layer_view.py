@@ -12,6 +12,7 @@ from torch import Tensor
 from ..engine.layer import Layer
 from ..engine.session import Session
 from ..engine.target import LOGITS
+from ..engine.tokens import Tokens
 
 STRONGEST = 12
 BINS = 60
@@ -64,7 +65,7 @@ def layer_view(session: Session, layer: str) -> LayerView:
         activations = session.activations(layer).float().cpu()
         strength = activations.clamp_min(0).reshape(len(activations), -1).mean(1)
         for channel in strength.topk(min(STRONGEST, len(strength))).indices.tolist():
-            strongest.append((channel, _as_map(activations[channel])))
+            strongest.append((channel, _as_map(activations[channel], found.tokens)))
     values = values.float().cpu()
     scale = scale.float().cpu()
     # A constant channel has no scale: it alone would be a million units wide.
@@ -88,8 +89,10 @@ def histogram(values: Tensor) -> Histogram:
     return Histogram(counts, low, high)
 
 
-def _as_map(values: Tensor) -> NDArray[np.float32]:
+def _as_map(values: Tensor, tokens: Tokens | None) -> NDArray[np.float32]:
     """One channel as a two-dimensional map, whatever dimensions the layer has."""
+    if tokens is not None:  # the patches alone
+        return values[len(tokens.prefix) :].reshape(tokens.grid).numpy()
     if values.dim() >= 2:
         return values.reshape(-1, values.shape[-1]).numpy()
     return values.reshape(1, -1).numpy()

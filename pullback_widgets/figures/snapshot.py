@@ -270,7 +270,7 @@ class Snapshot(Result):
     @property
     def title(self) -> str:
         """The target in words."""
-        return describe(self.target, self.model)
+        return describe(self.target, self.model, self.view.layer.tokens)
 
     @property
     def account(self) -> str:

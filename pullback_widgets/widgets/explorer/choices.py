@@ -26,6 +26,7 @@ from ...engine.target import (
     Unit,
     as_target,
 )
+from ...engine.tokens import Tokens
 from ...figures.snapshot import ASCENDED, Snapshot, SnapshotRequest
 from ...networks.catalogue import entry
 from ..kit.live import ComputingWidget
@@ -178,6 +179,9 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
         if position is None:
             return None
         shape = self._grid()
+        tokens = self._tokens()
+        if tokens is not None and len(position) == 2 and _inside(position, tokens.grid):
+            return (tokens.number((position[0], position[1])),)
         if self.layer == LOGITS or (shape is not None and not _inside(position, shape[1:])):
             grid = "no positions" if not shape or len(shape) < 2 else f"the grid {shape[1:]}"
             raise ValueError(
@@ -185,6 +189,11 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
                 "hidden layer and (y, x) inside its grid."
             )
         return position
+
+    def _tokens(self) -> Tokens | None:
+        """What the tokens of the chosen layer are, if that is known."""
+        layers = () if self.known is None else self.known.layers
+        return next((one.tokens for one in layers if one.name == self.layer), None)
 
     def _require_layer(self, layer: str) -> None:
         if layer != LOGITS and self.known is not None:

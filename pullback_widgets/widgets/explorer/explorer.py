@@ -251,19 +251,32 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         frame = self.known
         if frame is None or self.layer == LOGITS:
             return
-        grid = frame.view.layer.shape[1:]
-        if frame.view.layer.name == self.layer and len(grid) == 2:
+        grid = _grid(frame)
+        if frame.view.layer.name == self.layer and grid is not None:
             position = (min(int(y * grid[0]), grid[0] - 1), min(int(x * grid[1]), grid[1] - 1))
             self.attempt("position", position)
 
 
+def _grid(frame: Snapshot) -> tuple[int, int] | None:
+    """Rows and columns of the chosen layer's places on the photograph; None if it has none."""
+    layer = frame.view.layer
+    if layer.tokens is not None:
+        return layer.tokens.grid
+    grid = layer.shape[1:]
+    return None if layer.windows or len(grid) != 2 else (grid[0], grid[1])
+
+
 def _cell(frame: Snapshot) -> tuple[float, float, float, float] | None:
     """Where the chosen unit's cell lies on the picture: left, top, width, height as shares."""
-    grid = frame.view.layer.shape[1:]
-    target = frame.target
-    if not isinstance(target, Unit) or target.position is None or len(grid) != 2:
+    grid, tokens, target = _grid(frame), frame.view.layer.tokens, frame.target
+    if not isinstance(target, Unit) or target.position is None or grid is None:
         return None
-    (y, x), (rows, columns) = target.position, grid
+    place: tuple[int, ...] | None = target.position
+    if tokens is not None:
+        place = tokens.patch(target.position[0])
+    if place is None:  # a token of the whole image
+        return None
+    (y, x), (rows, columns) = place, grid
     return x / columns, y / rows, 1 / columns, 1 / rows
 
 
