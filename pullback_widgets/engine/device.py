@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 _chosen: torch.device | None = None
 
@@ -94,12 +93,11 @@ def met_by(
     Returns:
         None if no such module is called.
     """
-    inside = {id(child) for child in module.modules()}
     thread = threading.get_ident()
     met: list[tuple[torch.device, torch.dtype]] = []
 
     def before(child: nn.Module, args: tuple[Any, ...]) -> None:
-        if id(child) not in inside or threading.get_ident() != thread:
+        if threading.get_ident() != thread:
             return
         if not any(one is image for one in args):
             if met:  # what comes from here on is called with something else
@@ -110,14 +108,15 @@ def met_by(
         if own and not any(child.children()):
             raise _Known
 
-    handle = register_module_forward_pre_hook(before)
+    handles = [child.register_forward_pre_hook(before) for child in module.modules()]
     try:
         with torch.no_grad():
             run()
     except (_Known, Exception):  # a type that does not fit, too, is what we want to know
         pass
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     return met[-1] if met else None
 
 

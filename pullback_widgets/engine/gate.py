@@ -19,6 +19,7 @@ from .axes import FIRST
 from .scale import Scale
 from .smooth import NOISE, OWN, SMOOTH
 from .softening import Softening
+from .versions import version_of
 
 
 @dataclass
@@ -67,13 +68,13 @@ class Kept:
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor: Tensor | None = tensor.detach()
-        self._version = tensor._version
+        self._version = version_of(tensor)
 
     def copy(self) -> None:
         """Keep a copy, because the value is about to be overwritten."""
         if self._tensor is not None:
             self._tensor = self._tensor.clone()
-            self._version = self._tensor._version
+            self._version = version_of(self._tensor)
 
     def get(self, last: bool) -> Tensor:
         """The value; with ``last`` it is not kept any longer.
@@ -82,7 +83,7 @@ class Kept:
             RuntimeError: If it was overwritten unseen, or asked for again after the last time.
         """
         tensor = self._tensor
-        if tensor is None or tensor._version != self._version:
+        if tensor is None or version_of(tensor) != self._version:
             raise RuntimeError(
                 "A value that the backward pass needs was overwritten in place where "
                 "pullback_widgets could not see it, or is gone; let the network's own operations "

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import checks
+from .buffers import copies_of_buffers
 from .caller import warn_caller
 from .category import looked_up, names_of, unnamed
 from .channels import mean_and_std, wrong_channels
 from .copies import copied
 from .device import device_of, get_device, is_mixed, met_by, type_of, usable
+from .eager import eagerly
 from .image import SAMPLES, Range, to_batch, to_tensor
 from .inputs import further, wrong_arguments
 from .output import (
@@ -278,14 +280,19 @@ class Model:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """The module in evaluation mode; every flag is put back, whatever happens inside."""
+        """The module in evaluation mode, not compiled, writing to copies of its buffers.
+
+        Every flag and buffer is put back, whatever happens inside.
+        """
         with self.lock:
-            training = [module for module in modules_inside(self.module) if module.training]
+            modules = modules_inside(self.module)
+            training = [module for module in modules if module.training]
             try:
                 for module in training:
                     # The flag itself: train() may be overridden, or touch more than the flag.
                     module.training = False
-                yield
+                with eagerly(), copies_of_buffers(modules):
+                    yield
             finally:
                 for module in training:
                     module.training = True

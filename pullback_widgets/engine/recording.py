@@ -34,7 +34,8 @@ from .rectifier import find_max_pool, find_rectifier
 from .scale import ScaleMap, channel_deviation
 from .softening import Softening
 from .target import LOGITS, Target
-from .trace import Stop, Trace, channels_first, layer_hooks, matters, overwritten_by
+from .trace import Stop, Trace, channels_first, layer_hooks, matters, note_written, overwritten_by
+from .versions import version_of
 
 ACTIVATED_VALUE = Mark(ACTIVATED)
 
@@ -127,6 +128,8 @@ class _Recorder(TorchFunctionMode):
         out = func(*args, **kwargs)
         if self.grad:
             self.trace.note_cut(func, args, out)
+            if overwritten is not None:
+                note_written(func, args)
         self.scales.follow(func, args, kwargs, out)
         self._follow(func, args, kwargs, out)
         return out
@@ -443,7 +446,7 @@ def calibrated_scales(model: Model, height: int, width: int) -> Mapping[int, Ten
     with model.lock:
         tensors = itertools.chain(model.module.parameters(), model.module.buffers())
         # Every write to a tensor counts its version up.
-        key = (height, width, *((id(one), one._version) for one in tensors))
+        key = (height, width, *((id(one), version_of(one)) for one in tensors))
         known, scales = _calibrated.get(model, (None, {}))
         if known != key:
             measured: dict[int, Tensor] = {}

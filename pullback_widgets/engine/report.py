@@ -7,22 +7,21 @@ Whatever is not known to be linear is named.
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
+from .caller import warn_caller
 from .gate import Gate, Pool
 from .held import Held
 from .recording import Recording
 from .softening import Softening
+from .trace import LINEAR
 
 # Autograd's names of what is linear in its input, without "Backward" and the number behind it.
 _LINEAR_NAMES = """
@@ -165,7 +164,7 @@ def report_of(recording: Recording, softening: Softening | None = None) -> Repor
             if holds or operation.kind != "product":  # the product itself is a node of its own
                 (held if holds else kept)[operation.kind] += 1
         elif type(node).__name__ == "CopySlices":
-            slices += 1
+            slices += LINEAR not in node.metadata
         elif (name := _nonlinear(node, varying)) is not None:
             kept[name] += 1
     # What changes a part of a tensor in place is hidden from here; it may be a gate of ours.
@@ -220,15 +219,7 @@ def tell(recording: Recording, softening: Softening) -> None:
     if text:
         name = recording.model.name
         message = f"{name}: {text} pw.report tells more."
-        warnings.warn(message, stacklevel=_levels_to_the_user())
-
-
-def _levels_to_the_user() -> int:
-    """How far the calling code is from the first frame outside of this package."""
-    ours, level, frame = str(Path(__file__).parents[1]), 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
-        level, frame = level + 1, frame.f_back
-    return level
+        warn_caller(message)
 
 
 def _in_place(gate: Gate | Pool) -> bool:
