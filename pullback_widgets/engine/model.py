@@ -34,6 +34,12 @@ from .output import (
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+INFERENCE = (
+    "The network computes with tensors that were made under torch.inference_mode, through which "
+    "torch gives no gradient; where these are its weights, give copy.deepcopy(network), and where "
+    "its forward makes them, use torch.no_grad there."
+)
+
 # One lock for each module, since several models may wrap the same one.
 _locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 
@@ -107,6 +113,11 @@ class Model:
             ValueError: If another of the arguments makes no sense.
         """
         if not isinstance(module, nn.Module):
+            if type(module).__name__ == "ExportedProgram":
+                raise TypeError(
+                    "The network is an ExportedProgram; expected a torch.nn.Module, which its "
+                    "module() is."
+                )
             raise TypeError(
                 f"The network is {type(module).__name__}; expected a torch.nn.Module. For a "
                 "network of the catalogue use pw.load_model(name)."
@@ -231,6 +242,8 @@ class Model:
                 raise
             raise TypeError(problem) from error
         except RuntimeError as error:
+            if "Inference tensors cannot be saved" in str(error):
+                raise RuntimeError(INFERENCE) from error
             problem = wrong_channels(str(error), seen)
             if problem is None:
                 raise

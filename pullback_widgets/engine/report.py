@@ -25,15 +25,17 @@ from .trace import LINEAR
 
 # Autograd's names of what is linear in its input, without "Backward" and the number behind it.
 _LINEAR_NAMES = """
-    AccumulateGrad Add AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D Alias AsStrided
-    AvgPool2D AvgPool3D BroadcastTensors Cat Chunk Clone Col2Im ConstantPadNd Contiguous Copy Cumsum
-    CudnnBatchNorm Detach Diagonal Expand Flip FusedDropout Gather Im2Col Index IndexSelect Mean
-    MiopenBatchNorm NativeBatchNorm NativeDropout Narrow Neg Permute PixelShuffle PixelUnshuffle
-    ReflectionPad1D ReflectionPad2D ReflectionPad3D Repeat ReplicationPad1D ReplicationPad2D
-    ReplicationPad3D ReshapeAlias Roll Rsub Select Slice Split SplitWithSizes Squeeze Stack Sub Sum
-    T ToCopy Transpose Tril Triu Unbind Unfold UnsafeSplit UnsafeView Unsqueeze UpsampleBicubic2D
+    AccumulateGrad AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D Add Alias AsStrided
+    AvgPool2D AvgPool3D BroadcastTensors Cat Chunk Clone Col2Im Complex Conj ConjPhysical
+    ConstantPadNd Contiguous Copy CudnnBatchNorm Cumsum Detach Diagonal Expand FftC2C FftC2R FftR2C
+    Flip FusedDropout Gather Im2Col Imag Index IndexSelect Mean MiopenBatchNorm Narrow
+    NativeBatchNorm NativeDropout Neg Permute PixelShuffle PixelUnshuffle Real ReflectionPad1D
+    ReflectionPad2D ReflectionPad3D Repeat ReplicationPad1D ReplicationPad2D ReplicationPad3D
+    ReshapeAlias Roll Rsub Select Slice Split SplitWithSizes Squeeze Stack Sub Sum T ToCopy
+    Transpose Tril Triu Unbind Unfold UnsafeSplit UnsafeView Unsqueeze UpsampleBicubic2D
     UpsampleBicubic2DAa UpsampleBilinear2D UpsampleBilinear2DAa UpsampleLinear1D UpsampleNearest1D
     UpsampleNearest2D UpsampleNearest3D UpsampleNearestExact2D UpsampleTrilinear3D View
+    ViewAsComplex ViewAsReal
 """
 _LINEAR = frozenset(_LINEAR_NAMES.split())
 # Linear in each of two factors, whose places among the inputs these are: a product of two values
@@ -265,6 +267,10 @@ def _nodes(
 def _nonlinear(node: Any, varying: list[bool]) -> str | None:
     """What a node is called if it is not linear in what comes from the image."""
     kind = re.sub(r"Backward\d*$", "", type(node).__name__)
+    if kind == "CheckpointFunction":
+        return "part that is computed again (use_reentrant=True)"
+    if kind == "BackwardHookFunction":  # of register_full_backward_hook
+        return None
     if isinstance(node, BackwardCFunction):
         return f"{kind} of the network's own"
     if kind in _FACTORS:

@@ -70,12 +70,13 @@ _SUM = {
     Tensor.__radd__,
     Tensor.__iadd__,
 }
+_BATCH_NORMS = {F.batch_norm, torch.batch_norm}
 _CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
 
 
 def follows_scale(func: Callable[..., Any]) -> bool:
     """Whether ``ScaleMap.follow`` can know the scale of what ``func`` returns."""
-    return func is F.batch_norm or func in _PASS or func in _SUM or func in _CONCATENATE
+    return func in _BATCH_NORMS or func in _PASS or func in _SUM or func in _CONCATENATE
 
 
 class Scale:
@@ -142,6 +143,9 @@ class ScaleMap:
             return
         if func is F.batch_norm:
             self.put(out, _batch_norm_scale(*args, **kwargs))
+        elif func is torch.batch_norm:
+            values, weight, bias, mean, var, training, *_ = args
+            self.put(out, _batch_norm_scale(values, mean, var, weight, bias, training))
         elif func in _PASS:
             source = args[0] if args else kwargs["input"]
             # Flattening may fold the images into the channels; then the scale is lost.

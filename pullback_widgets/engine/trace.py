@@ -184,10 +184,20 @@ class Trace:
                 return
         elif func not in _NUMBERS:
             return
+        if self.stack and self.stack[-1].apart:
+            return
         inputs = [one for arg in args for one in (arg if isinstance(arg, list | tuple) else [arg])]
-        if any(isinstance(one, Tensor) and one.requires_grad for one in inputs):
+        if any(
+            isinstance(one, Tensor) and one.requires_grad and not isinstance(one, nn.Parameter)
+            for one in inputs
+        ):
             name = func.__name__.strip("_")
-            self.cut["value read out" if func in _NUMBERS or name == "get" else name] += 1
+            name = "value read out" if func in _NUMBERS or name == "get" else name
+            if torch.is_inference_mode_enabled():
+                name += " under torch.inference_mode"
+            elif not torch.is_grad_enabled():
+                name += " under torch.no_grad"
+            self.cut[name] += 1
 
     def enters(self, tensor: Tensor, gate: Gate) -> None:
         """Note that a layer's value goes into a rectifier."""
@@ -243,7 +253,7 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
     awaited = set(until)
 
     def note(name: str, child: nn.Module, tensor: object) -> None:
-        if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor) or is_transformed():
             return
         with torch._C.DisableTorchFunction():
             images = tensor.dim() > 0 and len(tensor) % trace.images == 0
@@ -331,12 +341,18 @@ def channels_first(tensor: Tensor, axis: int, images: int) -> Tensor:
     return tensor if axis == FIRST else tensor.movedim(axis, FIRST)
 
 
+def is_transformed() -> bool:
+    """Whether ``torch.func`` or ``torch.vmap`` runs: tensors there are of its own kind."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def note_written(func: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """Note a linear change of a part of a tensor at its node, which hides what the change was."""
     if func in _WRITING and args and isinstance(args[0], Tensor):
         base = args[0] if args[0]._base is None else args[0]._base
         if type(base.grad_fn).__name__ == "CopySlices":
-            base.grad_fn.metadata[LINEAR] = True  # type: ignore[index]
+            node: Any = base.grad_fn
+            node.metadata[LINEAR] = True
 
 
 def _storage(tensor: Tensor) -> int:
