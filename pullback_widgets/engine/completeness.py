@@ -25,6 +25,7 @@ from .recording import Recording
 from .report import Report, factors_of, graph_nodes, nonlinear
 from .softening import Softening
 from .target import Logit, Target
+from .trace import LINEAR
 from .values import Values
 
 NOTHING = 0.005
@@ -173,6 +174,8 @@ def _left_over(
         wanted = [before is not None for before, _ in node.next_functions]
         return operation.kind, functools.partial(_of_held, operation, wanted)
     if type(node).__name__ == "CopySlices":
+        if LINEAR in node.metadata:
+            return None
         return "in-place change of a part", lambda inputs, outputs: None
     name = nonlinear(node, varying)
     if name is None:

@@ -31,13 +31,13 @@ def tell_independent(recording: Recording, targets: Sequence[Target], pulled: Te
         layers = list(dict.fromkeys(term.layer for term in target.terms()))
         if not is_zero or any(depends(recording.value(one), recording.x) for one in layers):
             continue
-        cuts = ", ".join(f"{number} {name}" for name, number in recording.cut.items())
+        cuts = " and ".join(f"{number} {name}" for name, number in recording.cut.items())
         by = f"was cut by {cuts}" if cuts else "was never there"
         if LOGITS in layers:
             raise ValueError(
                 f"The output of {recording.model.name} does not depend on the image: the gradient "
-                f"{by}, as under torch.no_grad or by detach; run the network without that, or "
-                "choose a layer before it."
+                f"{by}; run the network without what cuts it, such as torch.no_grad and detach, "
+                "or choose a layer before it."
             )
         named = " and ".join(map(repr, layers))
         warn_caller(

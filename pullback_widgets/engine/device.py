@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 _chosen: torch.device | None = None
 
@@ -58,23 +57,39 @@ def usable(device: str | torch.device) -> torch.device:
 
 
 def device_of(module: nn.Module) -> torch.device | None:
-    """Where the first parameter or buffer is; None without any."""
+    """Where the first parameter or buffer is; None without any.
+
+    Weights that are loaded only while a module runs lie on the device "meta" until then. What
+    Hugging Face's accelerate offloads says where it computes.
+    """
+    first: torch.device | None = None
     for tensor in itertools.chain(module.parameters(), module.buffers()):
-        return tensor.device
-    return None
+        if tensor.device.type != "meta":
+            return tensor.device
+        first = first or tensor.device
+    if first is not None:
+        for child in module.modules():
+            place = getattr(getattr(child, "_hf_hook", None), "execution_device", None)
+            if place is not None:
+                return usable(f"cuda:{place}" if isinstance(place, int) else place)
+    return first
 
 
 def type_of(module: nn.Module) -> torch.dtype:
-    """The floating-point type of the first parameter or buffer that has one."""
+    """The floating-point type of the first parameter or buffer that has one, or of its parts."""
     for tensor in itertools.chain(module.parameters(), module.buffers()):
-        if tensor.is_floating_point():
-            return tensor.dtype
+        if tensor.is_floating_point() or tensor.is_complex():
+            return tensor.dtype.to_real()
     return torch.get_default_dtype()
 
 
 def is_mixed(module: nn.Module) -> bool:
     """Whether floating-point parameters have several types, or lie on several devices."""
-    kinds = {(one.device, one.dtype) for one in module.parameters() if one.is_floating_point()}
+    kinds = {
+        (one.device, one.dtype)
+        for one in module.parameters()
+        if one.is_floating_point() and one.device.type != "meta"
+    }
     return len(kinds) > 1
 
 
@@ -94,30 +109,30 @@ def met_by(
     Returns:
         None if no such module is called.
     """
-    inside = {id(child) for child in module.modules()}
     thread = threading.get_ident()
     met: list[tuple[torch.device, torch.dtype]] = []
 
     def before(child: nn.Module, args: tuple[Any, ...]) -> None:
-        if id(child) not in inside or threading.get_ident() != thread:
+        if threading.get_ident() != thread:
             return
         if not any(one is image for one in args):
             if met:  # what comes from here on is called with something else
                 raise _Known
             return
         own = [one for one in child.parameters(recurse=False) if one.is_floating_point()]
-        met.extend((one.device, one.dtype) for one in own[:1])
+        met.extend((one.device, one.dtype) for one in own[:1] if one.device.type != "meta")
         if own and not any(child.children()):
             raise _Known
 
-    handle = register_module_forward_pre_hook(before)
+    handles = [child.register_forward_pre_hook(before) for child in module.modules()]
     try:
         with torch.no_grad():
             run()
     except (_Known, Exception):  # a type that does not fit, too, is what we want to know
         pass
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     return met[-1] if met else None
 
 

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .versions import version_of
+
 ACTIVATED, BOUNDED = 1, 2
 """How much a value is a gate; of two factors the one with more of it is the constant."""
 
@@ -79,13 +81,13 @@ class Factors:
         """What is known of a tensor; None if it is no factor, or was overwritten since."""
         entry = self._known.get(id(tensor))
         found = None if entry is None else entry[0]()
-        if entry is None or found is None or found is not tensor or entry[1] != found._version:
+        if entry is None or found is None or found is not tensor or entry[1] != version_of(found):
             return None
         return entry[2]
 
     def put(self, tensor: Tensor, mark: Mark) -> None:
         """Note a factor."""
-        self._known[id(tensor)] = (weakref.ref(tensor), tensor._version, mark)
+        self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), mark)
 
     def follow(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], out: Any

@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .axes import FIRST
+from .precision import autocast_around, resumed
 from .scale import Scale
 from .smooth import NOISE, OWN, SMOOTH
 from .softening import Softening
+from .versions import version_of
 
 
 @dataclass
@@ -67,13 +69,13 @@ class Kept:
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor: Tensor | None = tensor.detach()
-        self._version = tensor._version
+        self._version = version_of(tensor)
 
     def copy(self) -> None:
         """Keep a copy, because the value is about to be overwritten."""
         if self._tensor is not None:
             self._tensor = self._tensor.clone()
-            self._version = self._tensor._version
+            self._version = version_of(self._tensor)
 
     def get(self, last: bool) -> Tensor:
         """The value; with ``last`` it is not kept any longer.
@@ -82,7 +84,7 @@ class Kept:
             RuntimeError: If it was overwritten unseen, or asked for again after the last time.
         """
         tensor = self._tensor
-        if tensor is None or tensor._version != self._version:
+        if tensor is None or version_of(tensor) != self._version:
             raise RuntimeError(
                 "A value that the backward pass needs was overwritten in place where "
                 "pullback_widgets could not see it, or is gone; let the network's own operations "
@@ -363,7 +365,25 @@ def own_derivative(function: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor
     """The gradient that autograd itself gives through ``function`` at ``x``, bit for bit."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        return torch.autograd.grad(function(x), x, grad)[0]
+        # A network that takes gradients while it runs may take gradients of these.
+        again = grad.requires_grad
+        return torch.autograd.grad(function(x), x, grad, create_graph=again)[0]
+
+
+def refuse_second_derivatives(operation: str) -> None:
+    """Raise where a graph of gradients is wanted: what a gate keeps has no graph.
+
+    The derivative of a rectifier is constant nearly everywhere, so only others come here.
+
+    Raises:
+        RuntimeError: If gradients are taken with ``create_graph=True``.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            f"The network takes a gradient of {operation} with create_graph=True while it runs, "
+            "and the pullback would need second derivatives, which a recording does not have; "
+            "give a network that returns its output without that, for instance by a wrapper."
+        )
 
 
 def _shaped(temperature: float | Tensor, like: Tensor, channel_dim: int) -> float | Tensor:
@@ -378,7 +398,7 @@ def _shaped(temperature: float | Tensor, like: Tensor, channel_dim: int) -> floa
 class _RectifierFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, gate: Gate) -> Tensor:
-        ctx.gate = gate
+        ctx.gate, ctx.autocast = gate, autocast_around(z)
         run = gate.run
         del gate.run  # it holds tensors of the graph that will refer to this gate
         if gate.in_place:
@@ -388,7 +408,11 @@ class _RectifierFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         gate = ctx.gate
-        return gate.backward(gate.input.get(gate.settings.last), grads[0]), None
+        z = gate.input.get(gate.settings.last)
+        if gate.is_smooth:
+            refuse_second_derivatives(gate.operation)
+        with resumed(ctx.autocast):
+            return gate.backward(z, grads[0]), None
 
 
 class _PoolFunction(torch.autograd.Function):

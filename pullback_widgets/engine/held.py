@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from .attention import held_multihead, tempered
-from .gate import Kept, Settings
+from .gate import Kept, Settings, refuse_second_derivatives
+from .precision import autocast_around, resumed
 from .softening import Softening
 
 Gradients = Sequence[Tensor | None]
@@ -236,7 +237,7 @@ def own_derivatives(
 class _HeldFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, held: Held, *inputs: Tensor) -> Any:
-        ctx.held = held
+        ctx.held, ctx.autocast = held, autocast_around(inputs[0])
         ctx.set_materialize_grads(False)
         run = held.run
         del held.run  # it holds tensors of the graph that will refer to this call
@@ -249,4 +250,7 @@ class _HeldFunction(torch.autograd.Function):
         if all(grad is None for grad in grads):
             return (None,) * len(ctx.needs_input_grad)
         wanted = list(ctx.needs_input_grad[1:])
-        return (None, *held.backward(inputs, grads, wanted))
+        if not isinstance(held, Factor):
+            refuse_second_derivatives(held.kind)
+        with resumed(ctx.autocast):
+            return (None, *held.backward(inputs, grads, wanted))

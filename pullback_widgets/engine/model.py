@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import checks
+from .buffers import copies_of_buffers
 from .caller import warn_caller
 from .category import looked_up, names_of, unnamed
 from .channels import mean_and_std, wrong_channels
 from .copies import copied
 from .device import device_of, get_device, is_mixed, met_by, type_of, usable
+from .eager import eagerly
 from .image import SAMPLES, Range, to_batch, to_tensor
 from .inputs import further, wrong_arguments
 from .output import (
@@ -31,6 +33,12 @@ from .output import (
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+INFERENCE = (
+    "The network computes with tensors that were made under torch.inference_mode, through which "
+    "torch gives no gradient; where these are its weights, give copy.deepcopy(network), and where "
+    "its forward makes them, use torch.no_grad there."
+)
 
 # One lock for each module, since several models may wrap the same one.
 _locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
@@ -105,6 +113,11 @@ class Model:
             ValueError: If another of the arguments makes no sense.
         """
         if not isinstance(module, nn.Module):
+            if type(module).__name__ == "ExportedProgram":
+                raise TypeError(
+                    "The network is an ExportedProgram; expected a torch.nn.Module, which its "
+                    "module() is."
+                )
             raise TypeError(
                 f"The network is {type(module).__name__}; expected a torch.nn.Module. For a "
                 "network of the catalogue use pw.load_model(name)."
@@ -229,6 +242,8 @@ class Model:
                 raise
             raise TypeError(problem) from error
         except RuntimeError as error:
+            if "Inference tensors cannot be saved" in str(error):
+                raise RuntimeError(INFERENCE) from error
             problem = wrong_channels(str(error), seen)
             if problem is None:
                 raise
@@ -278,14 +293,19 @@ class Model:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """The module in evaluation mode; every flag is put back, whatever happens inside."""
+        """The module in evaluation mode, not compiled, writing to copies of its buffers.
+
+        Every flag and buffer is put back, whatever happens inside.
+        """
         with self.lock:
-            training = [module for module in modules_inside(self.module) if module.training]
+            modules = modules_inside(self.module)
+            training = [module for module in modules if module.training]
             try:
                 for module in training:
                     # The flag itself: train() may be overridden, or touch more than the flag.
                     module.training = False
-                yield
+                with eagerly(), copies_of_buffers(modules):
+                    yield
             finally:
                 for module in training:
                     module.training = True

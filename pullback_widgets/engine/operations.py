@@ -256,6 +256,29 @@ def _batch_norm(
     return norm, (input, *_computed(weight, bias))
 
 
+def _in_aten_order(read: Callable[..., Any]) -> Callable[..., Any]:
+    """A reader of ``torch.batch_norm`` and its kind, which have the weights first."""
+
+    def reader(
+        settings: Settings,
+        path: str,
+        run: Callable[[], Any],
+        input: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        training: bool,
+        momentum: float,
+        eps: float,
+        cudnn_enabled: bool,
+    ) -> Any:
+        rest = (weight, bias, training, momentum, eps)
+        return read(settings, path, run, input, running_mean, running_var, *rest)
+
+    return reader
+
+
 def _plain(weight: Tensor | None) -> Tensor | None:
     return None if weight is None else weight.detach()
 
@@ -339,8 +362,10 @@ _READERS: dict[Callable[..., Any], Callable[..., Call | None]] = {
     **dict.fromkeys((F.rms_norm, torch.rms_norm), _rms_norm),
     **dict.fromkeys((F.group_norm, torch.group_norm), _group_norm),
     F.instance_norm: _instance_norm,
+    torch.instance_norm: _in_aten_order(_instance_norm),
     F.batch_norm: _batch_norm,
+    torch.batch_norm: _in_aten_order(_batch_norm),
     F.scaled_dot_product_attention: _attention,
     F.multi_head_attention_forward: _multihead,
-    F.glu: _glu,
+    **dict.fromkeys((F.glu, torch._C._nn.glu), _glu),
 }

@@ -22,7 +22,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import CheckpointError
 
+from .aten import namesake
 from .axes import FIRST, Axes
+from .checkpointing import REENTRANT, is_checkpointed, kept_values
 from .factors import ACTIVATED, Factors, Mark, concerns_factors
 from .gate import Gate, GateKey, Kept, Pool, Settings
 from .held import Held
@@ -30,12 +32,23 @@ from .layer import Layer, unknown_layer, with_tokens
 from .model import Model
 from .operations import find_held, find_weighted_sum, with_held_factor
 from .output import OutputError, probabilities_of
+from .precision import without_autocast
 from .rectifier import find_max_pool, find_rectifier
 from .scale import ScaleMap, channel_deviation
 from .softening import Softening
 from .target import LOGITS, Target
-from .trace import Stop, Trace, channels_first, layer_hooks, matters, overwritten_by
+from .trace import (
+    Stop,
+    Trace,
+    channels_first,
+    is_transformed,
+    layer_hooks,
+    matters,
+    note_written,
+    overwritten_by,
+)
 from .values import Values
+from .versions import version_of
 
 ACTIVATED_VALUE = Mark(ACTIVATED)
 
@@ -62,6 +75,18 @@ class Recorder(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if is_transformed():  # where no gate could be put; the report says what keeps its own
+            return func(*args, **kwargs)
+        if self.grad and is_checkpointed():
+            with kept_values():
+                return self._call(func, args, kwargs)
+        return self._call(func, args, kwargs)
+
+    def _call(
+        self, called: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """What a call of the network returns, with a gate behind it if it is one."""
+        func = namesake(called)
         if self.grad:
             held = self._held(func, args, kwargs)
             if held is not None:
@@ -69,7 +94,7 @@ class Recorder(TorchFunctionMode):
                 return held
             args = with_held_factor(func, args, self.factors, self.settings, self.trace)
         if not matters(func) and "out" not in kwargs:
-            out = func(*args, **kwargs)
+            out = called(*args, **kwargs)
             if self.grad:
                 self.trace.note_cut(func, args, out)
             self._follow(func, args, kwargs, out)
@@ -100,7 +125,7 @@ class Recorder(TorchFunctionMode):
                     gate.input = Kept(z.detach().clone() if copy is None else copy)
             elif self.grad:
                 gate.input = self.trace.keep_for_backward(z)
-            out = gate(z)
+            out = gate(z) if self.grad else gate.run()
             if self.grad:
                 self.trace.note_cut(func, args, out)
             self.scales.put(out, gate.scale)
@@ -117,17 +142,23 @@ class Recorder(TorchFunctionMode):
                 self.measured[key.turn] = channel_deviation(found.x, channel_dim)
             if self.grad:
                 pool.input = self.trace.keep_for_backward(found.x)
-            out = pool(found.x)
             if self.grad:
+                out = pool(found.x)
                 pool.output = self.trace.keep_for_backward(out)
+            else:
+                out = pool.own(found.x, pool.return_indices)
+                if pool.return_indices:
+                    out, pool.indices = out
             self.scales.put(out, self.scales.get(found.x))
             return (out, pool.indices) if pool.return_indices else out
         overwritten = overwritten_by(func, args, kwargs)
         if overwritten is not None:
             self.trace.rescue(overwritten, by_gate=False)
-        out = func(*args, **kwargs)
+        out = called(*args, **kwargs)
         if self.grad:
             self.trace.note_cut(func, args, out)
+            if overwritten is not None:
+                note_written(func, args)
         self.scales.follow(func, args, kwargs, out)
         self._follow(func, args, kwargs, out)
         return out
@@ -201,6 +232,11 @@ class Recording:
         self.logits: Tensor | None = None
         self.ends: list[Tensor] = []
         self._no_logits = ""
+        if grad and model.device.type == "meta":
+            raise ValueError(
+                f'The weights of {model.name} are on the device "meta", where tensors have no '
+                "values; load them first, for instance by load_state_dict(..., assign=True)."
+            )
         scales = scale_lookup(scales_of or model, x.shape[-2], x.shape[-1])
         self._settings = Settings(Softening.hard(), scales)
         self._lock = threading.RLock()
@@ -226,6 +262,9 @@ class Recording:
             model.evaluating(),
         ):
             self._trace.images = len(self.x)
+            # Gradients that the network itself takes while it runs are its own.
+            self._settings.softening, self._settings.last = Softening.hard(), False
+            self._settings.states = None
             recorder = Recorder(self._trace, self._settings, measured, self.x)
             seen = model.normalise(self.x)
             self._trace.axes.put(seen, FIRST)
@@ -373,7 +412,7 @@ class Recording:
         seeds = self._seeds(targets)
         # A target that no gradient leads to, such as a constant layer, pulls back to zero.
         reached = [layer for layer in seeds if self.value(layer).requires_grad]
-        with self._lock, torch.inference_mode(False):
+        with self._lock, torch.inference_mode(False), without_autocast(self.x):
             self._settings.softening, self._settings.last = softening, last
             self._settings.states = states
             pullback = None
@@ -386,7 +425,11 @@ class Recording:
                         retain_graph=not last,
                         allow_unused=True,
                     )
-                except CheckpointError as error:
+                except RuntimeError as error:
+                    if "use_reentrant" in str(error):
+                        raise RuntimeError(REENTRANT) from error
+                    if not isinstance(error, CheckpointError):
+                        raise
                     raise RuntimeError(
                         "The network recomputes parts of its forward pass (gradient "
                         "checkpointing), where soft gates cannot be put in; switch that off, for "
@@ -450,7 +493,7 @@ def calibrated_scales(model: Model, height: int, width: int) -> Mapping[int, Ten
     with model.lock:
         tensors = itertools.chain(model.module.parameters(), model.module.buffers())
         # Every write to a tensor counts its version up.
-        key = (height, width, *((id(one), one._version) for one in tensors))
+        key = (height, width, *((id(one), version_of(one)) for one in tensors))
         known, scales = _calibrated.get(model, (None, {}))
         if known != key:
             measured: dict[int, Tensor] = {}

@@ -150,10 +150,10 @@ _SMOOTH = {form: _smooth_reader(form) for form in ("silu", "hardswish", "mish")}
 _READERS: dict[Callable[..., Any], Callable[..., Rectifier | None]] = {
     **dict.fromkeys((F.relu, torch.relu, Tensor.relu), _relu),
     **dict.fromkeys((F.relu_, torch.relu_, Tensor.relu_), _relu_),
-    F.relu6: _relu6,
-    F.hardtanh: _hardtanh,
+    **dict.fromkeys((F.relu6, torch._C._nn.relu6), _relu6),
+    **dict.fromkeys((F.hardtanh, torch._C._nn.hardtanh), _hardtanh),
     F.hardtanh_: _hardtanh_,
-    F.leaky_relu: _leaky_relu,
+    **dict.fromkeys((F.leaky_relu, torch._C._nn.leaky_relu), _leaky_relu),
     F.leaky_relu_: _leaky_relu_,
     **dict.fromkeys((F.prelu, torch.prelu, Tensor.prelu), _prelu),
     **dict.fromkeys((F.threshold, torch.threshold), _threshold),

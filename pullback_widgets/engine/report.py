@@ -7,35 +7,36 @@ Whatever is not known to be linear is named.
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
+from .caller import warn_caller
 from .gate import Gate, Pool
 from .held import Held
 from .recording import Recording
 from .smooth import SMOOTH
 from .softening import Softening
+from .trace import LINEAR
 
 # Autograd's names of what is linear in its input, without "Backward" and the number behind it.
 _LINEAR_NAMES = """
-    AccumulateGrad Add AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D Alias AsStrided
-    AvgPool2D AvgPool3D BroadcastTensors Cat Chunk Clone Col2Im ConstantPadNd Contiguous Copy Cumsum
-    CudnnBatchNorm Detach Diagonal Expand Flip FusedDropout Gather Im2Col Index IndexSelect Mean
-    MiopenBatchNorm NativeBatchNorm NativeDropout Narrow Neg Permute PixelShuffle PixelUnshuffle
-    ReflectionPad1D ReflectionPad2D ReflectionPad3D Repeat ReplicationPad1D ReplicationPad2D
-    ReplicationPad3D ReshapeAlias Roll Rsub Select Slice Split SplitWithSizes Squeeze Stack Sub Sum
-    T ToCopy Transpose Tril Triu Unbind Unfold UnsafeSplit UnsafeView Unsqueeze UpsampleBicubic2D
+    AccumulateGrad AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D Add Alias AsStrided
+    AvgPool2D AvgPool3D BroadcastTensors Cat Chunk Clone Col2Im Complex Conj ConjPhysical
+    ConstantPadNd Contiguous Copy CudnnBatchNorm Cumsum Detach Diagonal Expand FftC2C FftC2R FftR2C
+    Flip FusedDropout Gather Im2Col Imag Index IndexSelect Mean MiopenBatchNorm Narrow
+    NativeBatchNorm NativeDropout Neg Permute PixelShuffle PixelUnshuffle Real ReflectionPad1D
+    ReflectionPad2D ReflectionPad3D Repeat ReplicationPad1D ReplicationPad2D ReplicationPad3D
+    ReshapeAlias Roll Rsub Select Slice Split SplitWithSizes Squeeze Stack Sub Sum T ToCopy
+    Transpose Tril Triu Unbind Unfold UnsafeSplit UnsafeView Unsqueeze UpsampleBicubic2D
     UpsampleBicubic2DAa UpsampleBilinear2D UpsampleBilinear2DAa UpsampleLinear1D UpsampleNearest1D
     UpsampleNearest2D UpsampleNearest3D UpsampleNearestExact2D UpsampleTrilinear3D View
+    ViewAsComplex ViewAsReal
 """
 _LINEAR = frozenset(_LINEAR_NAMES.split())
 # Linear in each of two factors, whose places among the inputs these are: a product of two values
@@ -187,7 +188,7 @@ def report_of(recording: Recording, softening: Softening | None = None) -> Repor
             if holds or operation.kind != "product":  # the product itself is a node of its own
                 (held if holds else kept)[operation.kind] += 1
         elif type(node).__name__ == "CopySlices":
-            slices += 1
+            slices += LINEAR not in node.metadata
         elif (name := nonlinear(node, varying)) is not None:
             kept[name] += 1
     # What changes a part of a tensor in place is hidden from here; it may be a gate of ours.
@@ -242,15 +243,7 @@ def tell(recording: Recording, softening: Softening) -> None:
     if text:
         name = recording.model.name
         message = f"{name}: {text} pw.report tells more."
-        warnings.warn(message, stacklevel=_levels_to_the_user())
-
-
-def _levels_to_the_user() -> int:
-    """How far the calling code is from the first frame outside of this package."""
-    ours, level, frame = str(Path(__file__).parents[1]), 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
-        level, frame = level + 1, frame.f_back
-    return level
+        warn_caller(message)
 
 
 def _in_place(gate: Gate | Pool) -> bool:
@@ -305,6 +298,10 @@ def factors_of(node: Any) -> dict[int, str]:
 def nonlinear(node: Any, varying: list[bool]) -> str | None:
     """What a node is called if it is not linear in what comes from the image."""
     kind = _kind(node)
+    if kind == "CheckpointFunction":
+        return "part that is computed again (use_reentrant=True)"
+    if kind == "BackwardHookFunction":  # of register_full_backward_hook
+        return None
     if isinstance(node, BackwardCFunction):
         return f"{kind} of the network's own"
     if kind in _FACTORS:

@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from .versions import version_of
+
 FLOOR = 1e-6
 """Smallest scale, in units of the pre-activation, so that every temperature is above 0."""
 
@@ -68,12 +70,13 @@ _SUM = {
     Tensor.__radd__,
     Tensor.__iadd__,
 }
+_BATCH_NORMS = {F.batch_norm, torch.batch_norm}
 _CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
 
 
 def follows_scale(func: Callable[..., Any]) -> bool:
     """Whether ``ScaleMap.follow`` can know the scale of what ``func`` returns."""
-    return func is F.batch_norm or func in _PASS or func in _SUM or func in _CONCATENATE
+    return func in _BATCH_NORMS or func in _PASS or func in _SUM or func in _CONCATENATE
 
 
 class Scale:
@@ -122,13 +125,13 @@ class ScaleMap:
         if entry is None or entry[0]() is not tensor:
             return None
         # Overwritten since, perhaps through a view, it has another scale.
-        overwritten = _version(tensor) - entry[1] > (tensor is result)
+        overwritten = version_of(tensor) - entry[1] > (tensor is result)
         return None if overwritten else entry[2]
 
     def put(self, tensor: Tensor, scale: Scale | None) -> None:
         """Note the scale of a tensor; ``None`` or one that does not fit forgets it."""
         if scale is not None and tensor.dim() > 1 and tensor.shape[1] == scale.channels:
-            self._known[id(tensor)] = (weakref.ref(tensor), _version(tensor), scale)
+            self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), scale)
         else:
             self._known.pop(id(tensor), None)
 
@@ -140,6 +143,9 @@ class ScaleMap:
             return
         if func is F.batch_norm:
             self.put(out, _batch_norm_scale(*args, **kwargs))
+        elif func is torch.batch_norm:
+            values, weight, bias, mean, var, training, *_ = args
+            self.put(out, _batch_norm_scale(values, mean, var, weight, bias, training))
         elif func in _PASS:
             source = args[0] if args else kwargs["input"]
             # Flattening may fold the images into the channels; then the scale is lost.
@@ -175,11 +181,6 @@ class ScaleMap:
         return Scale(channels, lambda: torch.cat([scale() for scale in scales]), origin)
 
 
-def _version(tensor: Tensor) -> int:
-    """How often a tensor was overwritten; tensors made in inference mode do not count."""
-    return 0 if tensor.is_inference() else tensor._version
-
-
 def _quadrature(first: Scale, second: Scale) -> Scale:
     return Scale(first.channels, lambda: torch.hypot(first(), second()), "sum")
 
@@ -209,9 +210,9 @@ _equal = WeakTensorKeyDictionary()
 def _all_equal(weight: Tensor) -> bool:
     """Whether the weights of several channels are all the same; asked of a device only once."""
     version, equal = _equal.get(weight, (-1, False))
-    if version != _version(weight):
+    if version != version_of(weight):
         equal = len(weight) > 1 and bool((weight == weight[0]).all())
-        _equal[weight] = _version(weight), equal
+        _equal[weight] = version_of(weight), equal
     return equal
 
 

@@ -79,6 +79,11 @@ class Session:
     def __len__(self) -> int:
         return len(self.recording.x)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A graph neither copies nor pickles, so the image is recorded anew; all three ways to copy.
+        again = functools.partial(type(self), range=(-1, 1))
+        return again, (self.model, self.image)
+
     @property
     def image(self) -> Tensor:
         return self.unbatched(self.recording.x.detach().cpu().clone())

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +22,10 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
+from torch.utils.hooks import RemovableHandle
 
 from .axes import FIRST, Axes
+from .eager import is_compiled
 from .gate import Gate, GateKey, Kept, Pool
 from .layer import Layer
 from .rectifier import may_be_gate
@@ -72,6 +74,19 @@ _CONSTANTS = frozenset(
 """Calls that only take the shape and type of a tensor."""
 
 
+_WRITING = frozenset(
+    {
+        Tensor.__setitem__, Tensor.copy_, Tensor.zero_, Tensor.fill_, Tensor.neg_,
+        Tensor.add_, Tensor.sub_, Tensor.__iadd__, Tensor.__isub__,
+    }
+)  # fmt: skip
+"""Calls that change a tensor, perhaps a part of another, and are linear."""
+
+
+LINEAR = "pullback_widgets: linear"
+"""What is noted at nodes of autograd's graph that hide a linear change of a part of a tensor."""
+
+
 class Stop(BaseException):
     """The layer that was asked for is reached; not an Exception, so that no network swallows it."""
 
@@ -89,6 +104,20 @@ class Entry:
     """The activation that this value enters, if one takes it directly."""
     axis: int = FIRST
     """Where the value has its channels."""
+
+
+class Running(NamedTuple):
+    """A call of a module that has not ended.
+
+    Attributes:
+        name: Of the module.
+        call: Of the call, told apart from earlier ones.
+        apart: Whether it works on weights alone, or runs in a module that does; it is no layer.
+    """
+
+    name: str
+    call: str
+    apart: bool
 
 
 @dataclass
@@ -111,22 +140,23 @@ class Trace:
     """How many images the batch holds."""
     # Operations on what has a gradient whose results have none, by name.
     cut: Counter[str] = field(default_factory=Counter)
-    stack: list[tuple[str, str]] = field(default_factory=list)
-    """The modules that run: name, and name of the call."""
+    stack: list[Running] = field(default_factory=list)
+    """The modules that run."""
 
-    def enter(self, name: str) -> str:
-        """A module starts; its name, told apart from earlier calls."""
+    def enter(self, name: str, apart: bool) -> Running:
+        """A module starts."""
         turn = self.calls[name] = self.calls.get(name, 0) + 1
         call = name if turn == 1 else f"{name}:{turn}"
-        self.stack.append((name, call))
-        return call
+        apart = apart or bool(self.stack and self.stack[-1].apart)
+        self.stack.append(Running(name, call, apart))
+        return self.stack[-1]
 
-    def leave(self, name: str) -> str | None:
-        """A module ends; the name that it had on entering. Calls that raised are dropped."""
+    def leave(self, name: str) -> Running | None:
+        """A module ends. Calls that raised are dropped."""
         while self.stack:
-            entered, call = self.stack.pop()
-            if entered == name:
-                return call
+            running = self.stack.pop()
+            if running.name == name:
+                return running
         return None
 
     def next_gate(self, channels: int) -> GateKey:
@@ -135,7 +165,7 @@ class Trace:
     @property
     def path(self) -> str:
         """The layer that runs; empty where layers are not noted."""
-        return self.stack[-1][1] if self.stack else ""
+        return self.stack[-1].call if self.stack else ""
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
         axis = self.axes.get(tensor)
@@ -155,10 +185,20 @@ class Trace:
                 return
         elif func not in _NUMBERS:
             return
+        if self.stack and self.stack[-1].apart:
+            return
         inputs = [one for arg in args for one in (arg if isinstance(arg, list | tuple) else [arg])]
-        if any(isinstance(one, Tensor) and one.requires_grad for one in inputs):
+        if any(
+            isinstance(one, Tensor) and one.requires_grad and not isinstance(one, nn.Parameter)
+            for one in inputs
+        ):
             name = func.__name__.strip("_")
-            self.cut["value read out" if func in _NUMBERS or name == "get" else name] += 1
+            name = "value read out" if func in _NUMBERS or name == "get" else name
+            if torch.is_inference_mode_enabled():
+                name += " under torch.inference_mode"
+            elif not torch.is_grad_enabled():
+                name += " under torch.no_grad"
+            self.cut[name] += 1
 
     def enters(self, tensor: Tensor, gate: Gate) -> None:
         """Note that a layer's value goes into a rectifier."""
@@ -192,16 +232,33 @@ class Trace:
 
 @contextmanager
 def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[None]:
-    """Note every layer of ``module`` that runs in this thread, by hooks that leave it as it is."""
-    names = {id(child): name for name, child in module.named_modules()}
+    """Note every layer of ``module`` that runs in this thread, and leave it as it is.
+
+    A layer's value is what the network goes on with. Torch runs hooks for all modules before those
+    of a module itself, so where it has any, ours stands behind them while this lasts. Wrappers of
+    ``torch.compile`` complain of hooks for all modules, so there each has its own.
+    """
+    children = {
+        name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix("."): child
+        for name, child in module.named_modules()
+        if not is_compiled(child)
+    }
+    names = {id(child): name for name, child in children.items()}
+    compiled = any(is_compiled(one) for one in module.modules())
+    with_pre_hooks = {
+        id(one): one for one in children.values() if compiled or one._forward_pre_hooks
+    }
+    with_hooks = {id(one): one for one in children.values() if compiled or one._forward_hooks}
+    buffers = {id(one) for child in children.values() for one in child._buffers.values()}
     thread = threading.get_ident()
     awaited = set(until)
 
     def note(name: str, child: nn.Module, tensor: object) -> None:
-        if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor) or is_transformed():
             return
         with torch._C.DisableTorchFunction():
-            if tensor.is_floating_point() and tensor.dim() > 0:
+            images = tensor.dim() > 0 and len(tensor) % trace.images == 0
+            if images and tensor.is_floating_point():
                 trace.note(name, type(child).__name__, tensor)
                 awaited.discard(name)
         if until and not awaited:
@@ -210,16 +267,18 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
     def before(child: nn.Module, args: tuple[Any, ...]) -> None:
         if threading.get_ident() != thread or id(child) not in names:
             return
-        name = trace.enter(names[id(child)])
-        if isinstance(child, ACTIVATIONS) and args:
-            note(name, child, args[0])
+        apart = _only_weights(args, buffers) if args else _takes_nothing(type(child).forward)
+        running = trace.enter(names[id(child)], apart)
+        if isinstance(child, ACTIVATIONS) and args and not running.apart:
+            note(running.call, child, args[0])
 
     def after(child: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if threading.get_ident() != thread or id(child) not in names:
             return
-        name = trace.leave(names[id(child)])
-        if not name or isinstance(child, ACTIVATIONS):
+        running = trace.leave(names[id(child)])
+        if running is None or running.apart or not running.name or isinstance(child, ACTIVATIONS):
             return
+        name = running.call
         if type(child).__name__ in FUSED:
             # The fused activation ran just before; its input is this layer's pre-activation.
             inner = next(reversed(trace.entries), "")
@@ -232,12 +291,43 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
                 output = entry.tensor
         note(name, child, output)
 
-    handles = [register_module_forward_pre_hook(before), register_module_forward_hook(after)]
+    def before_any(child: nn.Module, args: tuple[Any, ...]) -> None:
+        if id(child) not in with_pre_hooks:
+            before(child, args)
+
+    def after_any(child: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if id(child) not in with_hooks:
+            after(child, args, output)
+
+    handles: list[RemovableHandle] = []
     try:
+        handles += [one.register_forward_pre_hook(before) for one in with_pre_hooks.values()]
+        handles += [one.register_forward_hook(after) for one in with_hooks.values()]
+        if not compiled:
+            handles.append(register_module_forward_pre_hook(before_any))
+            handles.append(register_module_forward_hook(after_any))
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _only_weights(args: tuple[Any, ...], buffers: set[int]) -> bool:
+    """Whether arguments hold nothing of the image: a module may make weights of other weights."""
+    return all(
+        id(one) in buffers or one is None or isinstance(one, nn.Parameter | int | float | str)
+        for one in args
+    )
+
+
+@functools.cache
+def _takes_nothing(forward: Callable[..., Any]) -> bool:
+    """Whether a class's forward has no arguments; a call without any may have them by name."""
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    return len(parameters) == 1 and parameters[0].kind is parameters[0].POSITIONAL_OR_KEYWORD
 
 
 def channels_first(tensor: Tensor, axis: int, images: int) -> Tensor:
@@ -250,6 +340,20 @@ def channels_first(tensor: Tensor, axis: int, images: int) -> Tensor:
     if len(tensor) != images and len(tensor) % images == 0:
         tensor, axis = tensor.unflatten(0, (images, -1)), axis + 1
     return tensor if axis == FIRST else tensor.movedim(axis, FIRST)
+
+
+def is_transformed() -> bool:
+    """Whether ``torch.func`` or ``torch.vmap`` runs: tensors there are of its own kind."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def note_written(func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """Note a linear change of a part of a tensor at its node, which hides what the change was."""
+    if func in _WRITING and args and isinstance(args[0], Tensor):
+        base = args[0] if args[0]._base is None else args[0]._base
+        if type(base.grad_fn).__name__ == "CopySlices":
+            node: Any = base.grad_fn
+            node.metadata[LINEAR] = True
 
 
 def _storage(tensor: Tensor) -> int:

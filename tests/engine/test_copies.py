@@ -4,6 +4,8 @@ import copy
 import io
 import pickle
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -107,3 +109,32 @@ def test_what_cannot_be_copied_is_said() -> None:
         pw.Model(module, size=SIZE, device="meta")
     with pytest.raises(TypeError, match=says):
         copy.deepcopy(wrap(module))
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_session_is_recorded_anew(way: Callable[[pw.Session], pw.Session], batch: int) -> None:
+    session = pw.Session(wrap(network("residual")), image(1, batch=batch))
+    twin = way(session)
+    assert twin.recording is not session.recording
+    assert torch.equal(twin.image, session.image)
+    assert torch.equal(twin.pullback(1), session.pullback(1))
+
+
+RESULTS: dict[str, Callable[[pw.Model], Any]] = {
+    "comparison": lambda model: pw.compare(model, image(1), 1),
+    "strip": lambda model: pw.temperature_strip(model, image(1), 1, temperatures=[0.5, 1]),
+    "grid": lambda model: pw.counterfactual_grid(model, [image(1)], ["cat"], steps=1),
+    "journey": lambda model: pw.depth_journey(model, image(1), steps=1),
+    "report": pw.report,
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_copy_and_pickle(name: str) -> None:
+    result = RESULTS[name](wrap(network("residual")))
+    for twin in (copy.copy(result), copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
+        assert type(twin) is type(result)
+        if name != "report":
+            one, other = twin._repr_png_(), result._repr_png_()
+            assert one == other

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from networks import SIZE, image, plain_gradient, seeded, wrap
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 import pullback_widgets as pw
 
@@ -129,15 +128,6 @@ def test_torchscript_is_refused_with_what_to_do() -> None:
     )
     with pytest.raises(TypeError, match="Python module"):
         pw.Model(scripted)
-
-
-def test_gradient_checkpointing_is_explained() -> None:
-    def recomputed(h: Tensor, inner: nn.Module) -> Tensor:
-        return checkpoint(lambda z: F.relu(inner(F.relu(z))), h, use_reentrant=False)  # type: ignore[no-any-return]
-
-    model = wrap(seeded(Written(recomputed)))
-    with pytest.raises(RuntimeError, match="checkpointing"):
-        pw.pullback(model, image(1), 0, pw.Softening.paper_v3(0.5))
 
 
 def test_a_map_for_an_output_is_no_logits() -> None:

@@ -117,7 +117,7 @@ CUT: dict[str, tuple[Function, dict[str, int]]] = {
     "a number read out": (lambda h: h * h.mean().item(), {"value read out": 1}),
     "a decision": (lambda h: h if h.mean() > 0 else -h, {"gt": 1}),
     "data": (lambda h: h * h.data, {"value read out": 1}),
-    "no gradient": (lambda h: torch.no_grad()(F.silu)(h), {"silu": 1}),
+    "no gradient": (lambda h: torch.no_grad()(F.silu)(h), {"silu under torch.no_grad": 1}),
 }
 
 LINEAR: dict[str, Function] = {
@@ -283,3 +283,39 @@ def test_a_report_keeps_no_forward_pass_alive() -> None:
     del session
     gc.collect()
     assert kept() is None and report.gates
+
+
+def test_fourier_transforms_and_complex_numbers_are_linear() -> None:
+    class Fourier(nn.Module):
+        """A filter in the spectrum, with a CReLU there."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 3)
+            self.filter = nn.Parameter(torch.rand(4, SIZE, SIZE // 2 + 1, 2, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.fft.rfft2(torch.relu(self.conv(x)), norm="ortho")
+            y = y * torch.view_as_complex(self.filter)
+            y = torch.complex(torch.relu(y.real), torch.relu(y.imag)).conj()
+            y = torch.fft.ifft(torch.fft.fft(y, dim=1), dim=1)
+            out: Tensor = self.head(torch.fft.irfft2(y, s=x.shape[-2:]).mean((2, 3)))
+            return out
+
+    report = pw.report(wrap(seeded(Fourier())))
+    assert len(report.gates) == 3 and not report.kept and not report.cut
+
+
+def test_the_modulus_of_a_complex_number_is_not_linear() -> None:
+    class Modulus(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(torch.fft.rfft2(x).abs()).mean((2, 3))
+
+    assert pw.report(wrap(Modulus())).kept == {"abs": 1}
+
+
+def test_hooks_for_gradients_are_no_nonlinearity() -> None:
+    net = seeded(Around(torch.relu))
+    expected = pw.report(wrap(net))
+    net.conv.register_full_backward_hook(lambda module, given, wanted: None)
+    assert pw.report(wrap(net)) == expected

@@ -1,0 +1,43 @@
+"""Buffers that a forward pass writes to: it writes to copies, and the buffers stay as they are.
+
+Counters, running statistics and caches change whenever a network runs, in whatever mode. Values put
+back *into* a buffer would spoil graphs that refer to it, so the buffers themselves are put aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def copies_of_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """While this lasts, modules have copies of their buffers; then what they had before.
+
+    Buffers that the forward pass makes, replaces or removes are put back, too. A buffer that
+    several modules share has one copy.
+    """
+    kept: list[tuple[nn.Module, dict[str, Tensor | None]]] = []
+    copies: dict[int, Tensor] = {}
+    try:
+        with torch.no_grad():
+            for module in modules:
+                if "_buffers" not in vars(module):
+                    continue  # TorchScript keeps its buffers elsewhere
+                own = module._buffers
+                kept.append((module, dict(own)))
+                for name, buffer in own.items():
+                    if buffer is not None:
+                        if id(buffer) not in copies:
+                            copies[id(buffer)] = buffer.clone()
+                        own[name] = copies[id(buffer)]
+        yield
+    finally:
+        for module, before in kept:
+            made = [name for name in module._buffers if name not in before]
+            module._non_persistent_buffers_set.difference_update(made)
+            module._buffers.clear()
+            module._buffers.update(before)
