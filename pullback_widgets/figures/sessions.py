@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ..engine.model import Model
 from ..engine.report import shown
-from ..engine.session import Session, with_indices
-from ..engine.target import LOGITS, Channel, Target, Unit, as_target, same_target
+from ..engine.session import Session
+from ..engine.target import LOGITS, Channel, Target, Unit, same_target
 from ..networks.loaded import loaded
 from .layer_view import LayerView, layer_view
 from .snapshot import Snapshot, SnapshotRequest
@@ -120,17 +120,17 @@ class Sessions:
             yield self._last
 
     def _target(self, session: Session, request: SnapshotRequest) -> Target:
-        if request.target is not None:
-            return with_indices(as_target(request.target), session.model)
-        if request.layer == LOGITS:
-            return session.resolve(None)[0]
-        channel = request.channel
-        if channel is None:
-            view = self._layer_view(session, request.layer)
-            channel = view.strongest[0][0]
-        if request.position is None:
-            return Channel(request.layer, channel)
-        return Unit(request.layer, channel, request.position)
+        wanted = request.target
+        if wanted is None and request.layer != LOGITS:
+            channel = request.channel
+            if channel is None:
+                channel = self._layer_view(session, request.layer).strongest[0][0]
+            if request.position is None:
+                wanted = Channel(request.layer, channel)
+            else:
+                wanted = Unit(request.layer, channel, request.position)
+        (target,) = session.resolve(wanted)
+        return target
 
     def _layer_view(self, session: Session, layer: str) -> LayerView:
         if self._view is None or self._view.layer.name != layer:

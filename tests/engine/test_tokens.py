@@ -116,11 +116,15 @@ def test_windows_are_no_places_of_the_image() -> None:
 
 
 def test_the_explorer_marks_the_patch() -> None:
-    explorer = pw.Explorer(wrap(seeded(Tokened(cls_token=1))), image(1), layer="mix", channel=2)
+    model = wrap(seeded(Tokened(cls_token=1)))
+    explorer = pw.Explorer(model, image(1), layer="mix", channel=2, position=(3, 3))
     try:
         assert explorer.wait(60) and not explorer.error
         result = explorer.result
         assert result is not None
+        assert result.title == "mix, channel 2 at the patch (3, 3)"
+        assert explorer._screen._cell == (0.75, 0.75, 0.25, 0.25)
+        assert explorer._neuron.place.value == "3, 3"
         assert all(values.shape == (4, 4) for _, values in result.view.strongest)
         explorer._picked(0.9, 0.3)
         assert explorer.wait(60) and explorer.position == (8,)

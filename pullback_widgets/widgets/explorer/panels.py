@@ -144,6 +144,9 @@ class NeuronPanel:
                 self.channel.max = max(frame.view.layer.shape[0] - 1, 0)
                 self.channel.value = frame.target.channel
                 position = frame.target.position if isinstance(frame.target, Unit) else None
+                tokens = frame.view.layer.tokens
+                if position is not None and tokens is not None:
+                    position = tokens.patch(position[0]) or position
                 self.whole.disabled = position is None
                 self.place.value = "" if position is None else ", ".join(map(str, position))
         if frame.view.strongest:
