@@ -243,6 +243,15 @@ class Model:
             if problem is None:
                 raise
             raise TypeError(problem) from error
+        except AssertionError as error:
+            if "Guard failed" not in str(error):
+                raise
+            raise ValueError(
+                f"The network was exported for inputs of other shapes than {tuple(seen.shape)}, "
+                f"which pullbacks or their calibration need ({error}); export it for batches of "
+                'any size: torch.export.export(..., dynamic_shapes=({0: torch.export.Dim("n")},)), '
+                "or give pw.Model(calibration=...) a batch of that size."
+            ) from error
         except RuntimeError as error:
             if "Inference tensors cannot be saved" in str(error):
                 raise RuntimeError(INFERENCE) from error
