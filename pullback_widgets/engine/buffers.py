@@ -25,9 +25,9 @@ def copies_of_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
     try:
         with torch.no_grad():
             for module in modules:
-                if "_buffers" not in vars(module):
+                own = vars(module).get("_buffers")
+                if own is None:
                     continue  # TorchScript keeps its buffers elsewhere
-                own = module._buffers
                 kept.append((module, dict(own)))
                 for name, buffer in own.items():
                     if buffer is not None:
@@ -37,6 +37,8 @@ def copies_of_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
         yield
     finally:
         for module, before in kept:
+            if not before and not module._buffers:
+                continue
             made = [name for name in module._buffers if name not in before]
             module._non_persistent_buffers_set.difference_update(made)
             module._buffers.clear()

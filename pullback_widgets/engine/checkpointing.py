@@ -23,9 +23,12 @@ REENTRANT = (
 )
 
 
+_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+
+
 def is_checkpointed() -> bool:
     """Whether the call that comes is in a part that torch would compute again."""
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
+    hooks = _hooks(True)
     return hooks is not None and hooks[0].__module__ == "torch.utils.checkpoint"
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .inside import modules_inside
+
 _chosen: torch.device | None = None
 
 
@@ -87,8 +89,9 @@ def is_mixed(module: nn.Module) -> bool:
     """Whether floating-point parameters have several types, or lie on several devices."""
     kinds = {
         (one.device, one.dtype)
-        for one in module.parameters()
-        if one.is_floating_point() and one.device.type != "meta"
+        for child in modules_inside(module)
+        for one in child._parameters.values()
+        if one is not None and one.is_floating_point() and one.device.type != "meta"
     }
     return len(kinds) > 1
 

@@ -123,18 +123,21 @@ class Factors:
             return False
         if tensor.grad_fn is None:
             return tensor is self._image
-        known, waiting = self._varies, [tensor.grad_fn]
+        known = self._varies
+        waiting: list[tuple[Any, list[Any] | None]] = [(tensor.grad_fn, None)]
         while waiting:
-            node = waiting[-1]
-            inputs = [one for one, _ in node.next_functions if one is not None]
-            unknown = [one for one in inputs if one not in known]
-            if node in known or not unknown:
-                known.setdefault(
-                    node,
-                    getattr(node, "variable", None) is self._image
-                    or any(known[one] for one in inputs),
-                )
-                waiting.pop()
+            node, inputs = waiting.pop()
+            if node in known:
+                continue
+            if inputs is None:
+                inputs = [one for one, _ in node.next_functions if one is not None]
+                unknown = [one for one in inputs if one not in known]
+                if unknown:
+                    waiting.append((node, inputs))
+                    waiting += [(one, None) for one in unknown]
+                    continue
+            if inputs:
+                known[node] = any(known[one] for one in inputs)
             else:
-                waiting += unknown
+                known[node] = getattr(node, "variable", None) is self._image
         return known[tensor.grad_fn]

@@ -134,6 +134,12 @@ class Gate:
         """The operation's own output; gradients of it are softened."""
         return _RectifierFunction.apply(z, self)
 
+    def untouched(self) -> Tensor:
+        """The operation's own output, once, with nothing behind it."""
+        run = self.run
+        del self.run  # it holds tensors of the graph that will refer to this gate
+        return run()
+
     def backward(self, z: Tensor, grad: Tensor) -> Tensor:
         """``grad * (a + (1 - a) g(z / T))``, or the operation's own derivative when hard."""
         softening, states = self.settings.softening, self.settings.states
@@ -252,6 +258,13 @@ class Pool:
     def __call__(self, x: Tensor) -> Tensor:
         """Max-pooling's own output; gradients of it are softened."""
         return _PoolFunction.apply(x, self)
+
+    def untouched(self, x: Tensor) -> Tensor:
+        """Max-pooling's own output with nothing behind it; its indices are kept if wanted."""
+        if not self.return_indices:
+            return self.own(x)
+        y, self.indices = self.own(x, return_indices=True)
+        return y
 
     def own(self, x: Tensor, return_indices: bool = False) -> Any:
         """Max-pooling itself; with ``return_indices`` the values and the indices."""
@@ -399,11 +412,9 @@ class _RectifierFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, gate: Gate) -> Tensor:
         ctx.gate, ctx.autocast = gate, autocast_around(z)
-        run = gate.run
-        del gate.run  # it holds tensors of the graph that will refer to this gate
         if gate.in_place:
             ctx.mark_dirty(z)
-        return run()
+        return gate.untouched()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -419,10 +430,7 @@ class _PoolFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, pool: Pool) -> Tensor:
         ctx.pool = pool
-        if pool.return_indices:
-            y, pool.indices = pool.own(x, return_indices=True)
-            return y
-        return pool.own(x)
+        return pool.untouched(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

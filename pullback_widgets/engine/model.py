@@ -22,6 +22,7 @@ from .device import device_of, get_device, is_mixed, met_by, type_of, usable
 from .eager import eagerly
 from .image import SAMPLES, Range, to_batch, to_tensor
 from .inputs import further, wrong_arguments
+from .inside import modules_inside
 from .output import (
     Choice,
     Probability,
@@ -186,14 +187,15 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the network's parameters are, or those that the image meets first."""
-        return self._placement()[0]
+        return self.placement()[0]
 
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the network's parameters, or of those met first."""
-        return self._placement()[1]
+        return self.placement()[1]
 
-    def _placement(self) -> tuple[torch.device, torch.dtype]:
+    def placement(self) -> tuple[torch.device, torch.dtype]:
+        """The device and the type together, which takes half the time."""
         if not is_mixed(self.module):
             return device_of(self.module) or get_device(), type_of(self.module)
         if self._met is None:
@@ -241,6 +243,15 @@ class Model:
             if problem is None:
                 raise
             raise TypeError(problem) from error
+        except AssertionError as error:
+            if "Guard failed" not in str(error):
+                raise
+            raise ValueError(
+                f"The network was exported for inputs of other shapes than {tuple(seen.shape)}, "
+                f"which pullbacks or their calibration need ({error}); export it for batches of "
+                'any size: torch.export.export(..., dynamic_shapes=({0: torch.export.Dim("n")},)), '
+                "or give pw.Model(calibration=...) a batch of that size."
+            ) from error
         except RuntimeError as error:
             if "Inference tensors cannot be saved" in str(error):
                 raise RuntimeError(INFERENCE) from error
@@ -341,15 +352,3 @@ class Direct(Model):
                 "tensor of inputs, or use an absolute temperature."
             )
         return torch.as_tensor(self._calibration).to(self.device, self.dtype)
-
-
-def modules_inside(module: nn.Module) -> list[nn.Module]:
-    """What ``module.modules()`` gives, several times faster: every forward pass needs it."""
-    found = {id(module): module}
-    waiting = [module]
-    while waiting:
-        for child in waiting.pop()._modules.values():
-            if child is not None and id(child) not in found:
-                found[id(child)] = child
-                waiting.append(child)
-    return list(found.values())

@@ -29,8 +29,8 @@ Call = tuple[Held, tuple[Tensor, ...]]
 
 
 def may_be_held(func: Callable[..., Any]) -> bool:
-    """Whether some call of ``func`` is a norm, attention or a gated unit."""
-    return func in _READERS
+    """Whether some call of ``func`` is a norm, attention, a gated unit or a product."""
+    return func in _READERS or func in PRODUCTS or func in MATRIX_PRODUCTS
 
 
 def find_held(
@@ -42,8 +42,9 @@ def find_held(
 ) -> Call | None:
     """The operation that ``func(*args, **kwargs)`` is, or None."""
     read = _READERS.get(func)
-    run = functools.partial(func, *args, **kwargs)
-    return None if read is None else read(settings, path, run, *args, **kwargs)
+    if read is None:
+        return None
+    return read(settings, path, functools.partial(func, *args, **kwargs), *args, **kwargs)
 
 
 def find_weighted_sum(

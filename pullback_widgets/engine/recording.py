@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,10 +30,10 @@ from .gate import Gate, GateKey, Kept, Pool, Settings
 from .held import Held
 from .layer import Layer, unknown_layer, with_tokens
 from .model import Model
-from .operations import find_held, find_weighted_sum, with_held_factor
+from .operations import find_held, find_weighted_sum, may_be_held, with_held_factor
 from .output import OutputError, probabilities_of
 from .precision import without_autocast
-from .rectifier import find_max_pool, find_rectifier
+from .rectifier import MaxPool, Rectifier, find_max_pool, find_rectifier
 from .scale import ScaleMap, channel_deviation
 from .softening import Softening
 from .target import LOGITS, Target
@@ -51,6 +51,28 @@ from .values import Values
 from .versions import version_of
 
 ACTIVATED_VALUE = Mark(ACTIVATED)
+
+
+class _Concerns(NamedTuple):
+    """What a call of a function may be, looked up once for each function.
+
+    Attributes:
+        func: Under the name that Python has for it.
+        holds: It may have a part that is held constant.
+        matters: It may be a gate, overwrite a tensor or pass a scale on.
+        factors: It may make a bounded factor, or pass one on.
+    """
+
+    func: Callable[..., Any]
+    holds: bool
+    matters: bool
+    factors: bool
+
+
+@functools.cache
+def _concerns(called: Callable[..., Any]) -> _Concerns:
+    func = namesake(called)
+    return _Concerns(func, may_be_held(func), matters(func), concerns_factors(func))
 
 
 class Recorder(TorchFunctionMode):
@@ -86,82 +108,95 @@ class Recorder(TorchFunctionMode):
         self, called: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """What a call of the network returns, with a gate behind it if it is one."""
-        func = namesake(called)
-        if self.grad:
+        concerns = _concerns(called)
+        func = concerns.func
+        if self.grad and concerns.holds:
             held = self._held(func, args, kwargs)
             if held is not None:
                 self._follow(func, args, kwargs, held)
                 return held
             args = with_held_factor(func, args, self.factors, self.settings, self.trace)
-        if not matters(func) and "out" not in kwargs:
-            out = called(*args, **kwargs)
-            if self.grad:
-                self.trace.note_cut(func, args, out)
-            self._follow(func, args, kwargs, out)
-            return out
-        rectifier = find_rectifier(func, args, kwargs)
-        if rectifier is not None:
-            z = rectifier.z
-            axis = self.trace.axes.get(z)
-            gate = Gate(
-                self.trace.next_gate(z.shape[axis] if z.dim() > 1 else 1),
-                self.settings,
-                func.__name__.strip("_"),
-                functools.partial(func, *args, **kwargs),
-                rectifier.own,
-                rectifier.slope,
-                self.scales.get(z),
-                rectifier.in_place,
-                rectifier.form,
-                axis,
-            )
-            self.trace.gates.append(gate)
-            if gate.scale is None and self.measured is not None:
-                self.measured[gate.key.turn] = channel_deviation(z, axis)
-            self.trace.enters(z, gate)
-            if gate.in_place:
-                copy = self.trace.rescue(z, by_gate=True)
-                if self.grad:
-                    gate.input = Kept(z.detach().clone() if copy is None else copy)
-            elif self.grad:
-                gate.input = self.trace.keep_for_backward(z)
-            out = gate(z) if self.grad else gate.run()
-            if self.grad:
-                self.trace.note_cut(func, args, out)
-            self.scales.put(out, gate.scale)
-            self.trace.axes.put(out, axis)
-            self.factors.put(out, ACTIVATED_VALUE)
-            return out
-        found = find_max_pool(func, args, kwargs)
-        if found is not None:
-            channel_dim = found.x.dim() - len(found.kernel) - 1
-            key = self.trace.next_gate(found.x.shape[channel_dim])
-            pool = Pool(key, self.settings, *found[1:])
-            self.trace.gates.append(pool)
-            if self.measured is not None:
-                self.measured[key.turn] = channel_deviation(found.x, channel_dim)
-            if self.grad:
-                pool.input = self.trace.keep_for_backward(found.x)
-            if self.grad:
-                out = pool(found.x)
-                pool.output = self.trace.keep_for_backward(out)
-            else:
-                out = pool.own(found.x, pool.return_indices)
-                if pool.return_indices:
-                    out, pool.indices = out
-            self.scales.put(out, self.scales.get(found.x))
-            return (out, pool.indices) if pool.return_indices else out
-        overwritten = overwritten_by(func, args, kwargs)
-        if overwritten is not None:
-            self.trace.rescue(overwritten, by_gate=False)
+        overwritten = None
+        if concerns.matters or "out" in kwargs:
+            rectifier = find_rectifier(func, args, kwargs)
+            if rectifier is not None:
+                return self._rectified(rectifier, func, args, kwargs)
+            pool = find_max_pool(func, args, kwargs)
+            if pool is not None:
+                return self._pooled(pool)
+            overwritten = overwritten_by(func, args, kwargs)
+            if overwritten is not None:
+                self.trace.rescue(overwritten, by_gate=False)
         out = called(*args, **kwargs)
         if self.grad:
             self.trace.note_cut(func, args, out)
             if overwritten is not None:
                 note_written(func, args)
-        self.scales.follow(func, args, kwargs, out)
-        self._follow(func, args, kwargs, out)
+            if concerns.factors:
+                self.factors.follow(func, args, kwargs, out)
+        if concerns.matters or overwritten is not None:
+            self.scales.follow(func, args, kwargs, out)
+        self.trace.axes.follow(func, args, kwargs, out)
         return out
+
+    def _rectified(
+        self,
+        rectifier: Rectifier,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Tensor:
+        """What an activation returns, with a gate behind it."""
+        z = rectifier.z
+        axis = self.trace.axes.get(z)
+        gate = Gate(
+            self.trace.next_gate(z.shape[axis] if z.dim() > 1 else 1),
+            self.settings,
+            func.__name__.strip("_"),
+            functools.partial(func, *args, **kwargs),
+            rectifier.own,
+            rectifier.slope,
+            self.scales.get(z),
+            rectifier.in_place,
+            rectifier.form,
+            axis,
+        )
+        self.trace.gates.append(gate)
+        if gate.scale is None and self.measured is not None:
+            self.measured[gate.key.turn] = channel_deviation(z, axis)
+        self.trace.enters(z, gate)
+        if gate.in_place:
+            copy = self.trace.rescue(z, by_gate=True)
+            if self.grad:
+                gate.input = Kept(z.detach().clone() if copy is None else copy)
+        elif self.grad:
+            gate.input = self.trace.keep_for_backward(z)
+        # Without gradients nothing stands behind it, so that those which the network takes by
+        # itself find its own operations.
+        out = gate(z) if self.grad else gate.untouched()
+        if self.grad:
+            self.trace.note_cut(func, args, out)
+        self.scales.put(out, gate.scale)
+        self.trace.axes.put(out, axis)
+        self.factors.put(out, ACTIVATED_VALUE)
+        return out
+
+    def _pooled(self, found: MaxPool) -> Any:
+        """What a max-pooling returns, with a gate behind it."""
+        channel_dim = found.x.dim() - len(found.kernel) - 1
+        key = self.trace.next_gate(found.x.shape[channel_dim])
+        pool = Pool(key, self.settings, *found[1:])
+        self.trace.gates.append(pool)
+        if self.measured is not None:
+            self.measured[key.turn] = channel_deviation(found.x, channel_dim)
+        if self.grad:
+            pool.input = self.trace.keep_for_backward(found.x)
+            out = pool(found.x)
+            pool.output = self.trace.keep_for_backward(out)
+        else:
+            out = pool.untouched(found.x)
+        self.scales.put(out, self.scales.get(found.x))
+        return (out, pool.indices) if pool.return_indices else out
 
     def _held(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -232,7 +267,8 @@ class Recording:
         self.logits: Tensor | None = None
         self.ends: list[Tensor] = []
         self._no_logits = ""
-        if grad and model.device.type == "meta":
+        device, dtype = model.placement()
+        if device.type == "meta":
             raise ValueError(
                 f'The weights of {model.name} are on the device "meta", where tensors have no '
                 "values; load them first, for instance by load_state_dict(..., assign=True)."
@@ -241,7 +277,7 @@ class Recording:
         self._settings = Settings(Softening.hard(), scales)
         self._lock = threading.RLock()
         with torch.inference_mode(False):
-            self.x = x.detach().to(model.device, model.dtype, copy=True).requires_grad_(grad)
+            self.x = x.detach().to(device, dtype, copy=True).requires_grad_(grad)
         self._trace = Trace()
         self.values = Values(self._trace) if values else None
         self._forward(set(until), measured, layers)

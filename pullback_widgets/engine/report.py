@@ -6,6 +6,7 @@ Whatever is not known to be linear is named.
 
 from __future__ import annotations
 
+import functools
 import re
 import weakref
 from collections import Counter
@@ -268,36 +269,41 @@ def graph_nodes(
         ]
 
     varies: dict[Any, bool] = {}
-    waiting: list[tuple[Any, bool]] = [
-        (end.grad_fn, False) for end in ends if end.grad_fn is not None
+    waiting: list[tuple[Any, list[Any] | None]] = [
+        (end.grad_fn, None) for end in ends if end.grad_fn is not None
     ]
     while waiting:
-        node, seen = waiting.pop()
+        node, inputs = waiting.pop()
         if node in varies:
             continue
-        inputs = [one for one in edges(node) if one is not None]
-        if not seen:
-            waiting.append((node, True))
-            waiting += [(one, False) for one in inputs if one not in varies]
-            continue
-        varying = [one is not None and varies[one] for one in edges(node)]
+        if inputs is None:
+            inputs = edges(node)
+            unknown = [one for one in inputs if one is not None and one not in varies]
+            if unknown:
+                waiting.append((node, inputs))
+                waiting += [(one, None) for one in unknown]
+                continue
+        varying = [one is not None and varies[one] for one in inputs]
         varies[node] = any(varying) or getattr(node, "variable", None) is x
         if any(varying) or isinstance(getattr(node, "held", None), Held):
             yield node, varying
 
 
-def _kind(node: Any) -> str:
-    return re.sub(r"Backward\d*$", "", type(node).__name__)
+@functools.cache
+def _kind(name: str) -> str:
+    """The name of a class of autograd's nodes without "Backward" and the number behind it."""
+    return re.sub(r"Backward\d*$", "", name)
 
 
 def factors_of(node: Any) -> dict[int, str]:
     """Places of a product's two factors among its inputs, and where autograd has their values."""
-    return {place: f"_saved_{name}" for place, name in _FACTORS.get(_kind(node), {}).items()}
+    places = _FACTORS.get(_kind(type(node).__name__), {})
+    return {place: f"_saved_{name}" for place, name in places.items()}
 
 
 def nonlinear(node: Any, varying: list[bool]) -> str | None:
     """What a node is called if it is not linear in what comes from the image."""
-    kind = _kind(node)
+    kind = _kind(type(node).__name__)
     if kind == "CheckpointFunction":
         return "part that is computed again (use_reentrant=True)"
     if kind == "BackwardHookFunction":  # of register_full_backward_hook

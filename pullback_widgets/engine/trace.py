@@ -27,6 +27,7 @@ from torch.utils.hooks import RemovableHandle
 from .axes import FIRST, Axes
 from .eager import is_compiled
 from .gate import Gate, GateKey, Kept, Pool
+from .inside import named_modules_inside
 from .layer import Layer
 from .rectifier import may_be_gate
 from .scale import follows_scale
@@ -169,9 +170,9 @@ class Trace:
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
         axis = self.axes.get(tensor)
-        shape = channels_first(tensor, axis, self.images).shape[1:]
+        shape = shape_of_one(tensor, axis, self.images)
         windows = tensor.dim() > 1 and len(tensor) != self.images
-        entry = Entry(Layer(name, kind, tuple(shape), windows), tensor, axis=axis)
+        entry = Entry(Layer(name, kind, shape, windows), tensor, axis=axis)
         self.entries[name] = entry
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
 
@@ -238,13 +239,15 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
     of a module itself, so where it has any, ours stands behind them while this lasts. Wrappers of
     ``torch.compile`` complain of hooks for all modules, so there each has its own.
     """
-    children = {
-        name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix("."): child
-        for name, child in module.named_modules()
-        if not is_compiled(child)
-    }
+    children = named_modules_inside(module)
+    compiled = any(map(is_compiled, children.values()))
+    if compiled:
+        children = {
+            name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix("."): child
+            for name, child in children.items()
+            if not is_compiled(child)
+        }
     names = {id(child): name for name, child in children.items()}
-    compiled = any(is_compiled(one) for one in module.modules())
     with_pre_hooks = {
         id(one): one for one in children.values() if compiled or one._forward_pre_hooks
     }
@@ -257,7 +260,7 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
         if not isinstance(tensor, Tensor) or is_transformed():
             return
         with torch._C.DisableTorchFunction():
-            images = tensor.dim() > 0 and len(tensor) % trace.images == 0
+            images = tensor.dim() > 0 and tensor.shape[0] % trace.images == 0
             if images and tensor.is_floating_point():
                 trace.note(name, type(child).__name__, tensor)
                 awaited.discard(name)
@@ -314,10 +317,13 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
 
 def _only_weights(args: tuple[Any, ...], buffers: set[int]) -> bool:
     """Whether arguments hold nothing of the image: a module may make weights of other weights."""
-    return all(
-        id(one) in buffers or one is None or isinstance(one, nn.Parameter | int | float | str)
-        for one in args
-    )
+    for one in args:
+        if type(one) is Tensor:  # which is asked first because it is most common, and fast
+            if id(one) not in buffers:
+                return False
+        elif one is not None and not isinstance(one, nn.Parameter | int | float | str):
+            return False
+    return True
 
 
 @functools.cache
@@ -342,9 +348,12 @@ def channels_first(tensor: Tensor, axis: int, images: int) -> Tensor:
     return tensor if axis == FIRST else tensor.movedim(axis, FIRST)
 
 
+_interpreters = torch._C._functorch.peek_interpreter_stack
+
+
 def is_transformed() -> bool:
     """Whether ``torch.func`` or ``torch.vmap`` runs: tensors there are of its own kind."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return _interpreters() is not None
 
 
 def note_written(func: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -354,6 +363,16 @@ def note_written(func: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if type(base.grad_fn).__name__ == "CopySlices":
             node: Any = base.grad_fn
             node.metadata[LINEAR] = True
+
+
+def shape_of_one(tensor: Tensor, axis: int, images: int) -> tuple[int, ...]:
+    """The shape of ``channels_first`` without the images, several times faster."""
+    shape = list(tensor.shape)
+    if len(shape) > 1:
+        if shape[0] != images and shape[0] % images == 0:
+            shape[:1], axis = [images, shape[0] // images], axis + 1
+        shape.insert(FIRST, shape.pop(axis))
+    return tuple(shape[1:])
 
 
 def _storage(tensor: Tensor) -> int:

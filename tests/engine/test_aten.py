@@ -66,6 +66,22 @@ def test_a_graph_is_softened_as_its_network(
     ]
 
 
+def test_a_graph_for_one_image_says_how_to_export_it() -> None:
+    net = seeded(Rectified())
+    one = torch.rand(1, 3, SIZE, SIZE, dtype=torch.float64)
+    graph = torch.export.export(net, (one,)).module()
+    hard, plain = pw.Softening.hard(), wrap(net)
+    assert torch.equal(
+        pw.pullback(wrap(graph), image(1), 1, hard), pw.pullback(plain, image(1), 1, hard)
+    )
+    with pytest.raises(ValueError, match="exported for inputs of other shapes.*dynamic_shapes"):
+        pw.pullback(wrap(graph), image(1), 1)
+    own = image(3, batch=1)
+    assert torch.equal(
+        pw.pullback(wrap(graph, own), image(1), 1), pw.pullback(wrap(net, own), image(1), 1)
+    )
+
+
 def test_an_exported_program_says_what_to_give() -> None:
     program = torch.export.export(nn.ReLU(), (torch.rand(1, 3, 4, 4),))
     with pytest.raises(TypeError, match=r"ExportedProgram; expected .* its module\(\) is"):

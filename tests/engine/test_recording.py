@@ -1,12 +1,13 @@
 """What networks do to their own tensors and modules, and a recording must survive."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import SIZE, image, plain_gradient, seeded, wrap
+from networks import SIZE, image, network, plain_gradient, seeded, wrap
 from torch import Tensor, nn
 
 import pullback_widgets as pw
@@ -151,3 +152,35 @@ def test_a_colon_in_a_module_s_name() -> None:
 
     names = [layer.name for layer in pw.layers(wrap(seeded(Named())))]
     assert names == ["parts.a:2", "parts.r", "fc"]
+
+
+def test_weights_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        net = network("chain")
+    with pytest.raises(RuntimeError, match=r"give copy.deepcopy\(network\)"):
+        pw.pullback(wrap(net), image(1), 1)
+    twin = wrap(copy.deepcopy(net))
+    assert torch.equal(
+        pw.pullback(twin, image(1), 1), pw.pullback(wrap(network("chain")), image(1), 1)
+    )
+
+
+def test_what_cuts_a_gradient_is_named_with_the_mode_that_does() -> None:
+    class Cut(nn.Module):
+        def __init__(self, mode: Any) -> None:
+            super().__init__()
+            self.body, self.head, self.mode = nn.Conv2d(3, 4, 3), nn.Linear(4, 3), mode
+
+        def forward(self, x: Tensor) -> Tensor:
+            with self.mode():
+                z = torch.relu(self.body(x)).mean((2, 3))
+                return self.head(z)
+
+    for mode, name in (
+        (torch.no_grad, "torch.no_grad"),
+        (torch.inference_mode, "torch.inference_mode"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"cut by 1 conv2d under {name}; run the network without"
+        ):
+            pw.pullback(wrap(seeded(Cut(mode))), image(1), 1, pw.Softening.hard())

@@ -16,7 +16,7 @@ from ...drawing import files
 from ...figures.declared import choices
 from ...figures.result import Result
 from .binding import follow
-from .layout import heading, row, style_sheet
+from .layout import HIDDEN, heading, row, still, style_sheet
 from .live import ComputingWidget
 from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
@@ -153,7 +153,8 @@ class FigureWidget(CheckedTraits, ComputingWidget):
 
         It gets a PNG of the first figure that is completed, for places without a kernel: GitHub,
         nbconvert. It is an output of its own because an update makes the page draw its output
-        anew.
+        anew. The unseen widget there has the PNG too: pages made of a notebook with the state of
+        its widgets show these and no PNG, and canvases have no state.
         """
         from IPython.display import display
 
@@ -174,7 +175,9 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """The second output: an empty widget, and a PNG of the figure if there is one."""
         bundle = {**self._nothing._repr_mimebundle_(), "text/plain": self._words}
         if self.result is not None and self.result.progress > 0:
-            bundle["image/png"] = base64.b64encode(self.result._repr_png_()).decode("ascii")
+            png = base64.b64encode(self.result._repr_png_()).decode("ascii")
+            bundle["image/png"] = png
+            self._nothing.value = still(png, self._words)
         return bundle
 
     def _keep_still(self) -> None:
@@ -269,7 +272,8 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._status = w.HTML(layout=w.Layout(margin="0"))
         self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
         self._problem.layout.width = "auto"
-        self._nothing = w.HTML(layout=w.Layout(display="none"))
+        self._nothing = w.HTML(HIDDEN, layout=w.Layout(margin="0"))
+        self._nothing.add_class("pullback-still")
         self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
         follow(self, "notes", self._show_notes)
         self._unseen += [self._nothing, self._bar, self._status]

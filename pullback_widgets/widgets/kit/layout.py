@@ -15,6 +15,28 @@ def style_sheet() -> w.HTML:
     return w.HTML(f"<style>{STYLE}</style>", layout=w.Layout(display="none"))
 
 
+HIDDEN = "<style>.pullback-still.pullback-still { display: none }</style>"
+"""HTML of what stands unseen in a page."""
+
+
+def still(png: str, words: str) -> str:
+    """HTML of a picture that is seen in place of a figure where nothing computes it, only there.
+
+    Such are the pages that nbconvert makes, whose outputs are no widgets of JupyterLab. (Voila
+    makes its pages in the same way, and they are alive.)
+
+    Args:
+        png: The picture in base64.
+        words: What a screen reader says of it.
+    """
+    dead = "body:not([data-voila]) .jp-OutputArea:not(.lm-Widget)"
+    return (
+        f"{HIDDEN}<style>{dead} .pullback-still {{ display: block }} "
+        f"{dead} .pullback-explorer {{ display: none }}</style>"
+        f'<img alt="{html.escape(words)}" src="data:image/png;base64,{png}">'
+    )
+
+
 def heading(text: str) -> w.HTML:
     """A short title over a group of controls."""
     return w.HTML(f'<div class="pullback-heading">{html.escape(text)}</div>')
