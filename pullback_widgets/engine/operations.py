@@ -288,17 +288,22 @@ def _attention(
 ) -> Call | None:
     if dropout_p:
         return None  # another one at each call
-    mask = _plain(attn_mask)
+    # A mask that is computed, as a position bias may be, has a gradient of its own. Any other stays
+    # as it is: whether it wants a gradient decides which of torch's programs computes this.
+    masks = _computed(attn_mask)
 
-    def own(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def own(query: Tensor, key: Tensor, value: Tensor, *computed: Tensor) -> Tensor:
+        mask = computed[0] if computed else attn_mask
         return F.scaled_dot_product_attention(
             query, key, value, mask, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa
         )
 
-    def weights(query: Tensor, key: Tensor, temperature: float) -> Tensor:
+    def weights(query: Tensor, key: Tensor, temperature: float, *computed: Tensor) -> Tensor:
+        mask = computed[0] if computed else _plain(attn_mask)
         return attention.attention_weights(query, key, temperature, mask, is_causal, scale)
 
-    return Attention(settings, "attention", path, run, own, weights=weights), (query, key, value)
+    found = Attention(settings, "attention", path, run, own, weights=weights)
+    return found, (query, key, value, *masks)
 
 
 def _multihead(
