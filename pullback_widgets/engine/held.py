@@ -166,6 +166,8 @@ class WeightedSum(Held):
 class MultiHead(Held):
     """``F.multi_head_attention_forward``; its inputs are queries, keys and values as they enter.
 
+    Behind them comes what else is computed, such as a mask.
+
     Attributes:
         divided: From a temperature and the inputs to the outputs with queries and keys divided by
             it, and no derivative of the division.

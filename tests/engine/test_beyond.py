@@ -286,6 +286,27 @@ def test_the_bias_of_attention_keeps_its_gradient_where_attention_does(computed:
 
 
 @pytest.mark.parametrize("weights", [False, True])
+def test_a_computed_mask_of_multihead_attention_keeps_its_gradient(weights: bool) -> None:
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(CHANNELS, HEADS, bias=False, batch_first=True).double()
+    other = nn.Linear(CHANNELS, 64).double()
+
+    def whole(h: Tensor) -> Tensor:
+        t = tokens(h)
+        return maps(attention(t, t, t, need_weights=weights, attn_mask=other(t)[0])[0])
+
+    def definition(h: Tensor) -> Tensor:
+        q, k, v = (heads(tokens(h) @ part.T) for part in attention.in_proj_weight.chunk(3))
+        logits = q @ k.mT / math.sqrt(q.shape[-1]) + other(tokens(h))
+        return maps(attention.out_proj(joined(constant(logits.softmax(-1)) @ v)))
+
+    net = seeded(Around(whole))
+    session = pw.Session(wrap(net), image(3))
+    assert close(session.pullback(1, S.hard()), gradient(net, image(3)), 1e-14)
+    assert close(session.pullback(1, S.held()), gradient(lambda x: net(x, definition), image(3)))
+
+
+@pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("same", [False, True])
 def test_multihead_attention_is_what_its_parts_are(weights: bool, same: bool) -> None:
     torch.manual_seed(0)
