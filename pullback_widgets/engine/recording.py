@@ -74,7 +74,8 @@ class _Recorder(TorchFunctionMode):
             self._follow(func, args, kwargs, out)
             return out
         rectifier = find_rectifier(func, args, kwargs)
-        if rectifier is not None:
+        # Whole numbers, such as places that are clamped, have neither a gradient nor a scale.
+        if rectifier is not None and rectifier.z.is_floating_point():
             z = rectifier.z
             axis = self.trace.axes.get(z)
             gate = Gate(

@@ -161,3 +161,15 @@ def test_a_colon_in_a_module_s_name() -> None:
 
     names = [layer.name for layer in pw.layers(wrap(seeded(Named())))]
     assert names == ["parts.a:2", "parts.r", "fc"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_whole_numbers_that_are_clamped_are_no_gate(in_place: bool) -> None:
+    def body(h: Tensor, inner: nn.Module) -> Tensor:
+        places = torch.arange(SIZE) - 1
+        places = places.clamp_(min=0) if in_place else F.relu(places)
+        return inner(F.gelu(h)[..., places])
+
+    session = pw.Session(wrap(seeded(Written(body))), image(1))
+    assert bool(session.pullback(1).any())
+    assert [gate.operation for gate in session.report.gates] == ["gelu"]
