@@ -314,6 +314,22 @@ def test_threads_of_ones_own() -> None:
     assert found.kept == {"relu": 1} and not found.gates
 
 
+@limit("Transformer layers of torch")
+def test_transformer_layers_of_torch() -> None:
+    layer = nn.TransformerEncoderLayer(CHANNELS, 2, 16, batch_first=True).double().eval()
+    net = seeded(Around(lambda h: maps(layer(tokens(h)))))
+    for weight in (*net.parameters(), *layer.parameters()):
+        weight.requires_grad_(False)
+    logits = pw.Session(wrap(net), image(1)).logits
+    assert close(logits, net(image(1)[None])[0])
+    fused = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        assert torch.equal(logits, net(image(1)[None])[0])
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
 @limit("Values of exactly 0 before a gate")
 def test_values_of_exactly_0_before_a_gate() -> None:
     model = around(lambda h: F.relu(h - h.detach()))
