@@ -151,6 +151,10 @@ HELD: dict[str, tuple[Function, Function]] = {
         lambda h: h.clone().mul_(excited(h).expand_as(h)),
         lambda h: h * constant(excited(h)),
     ),
+    "excitation of activated values": (
+        lambda h: (lambda a: a * excited(h).expand_as(a))(F.silu(h)),
+        lambda h: h * constant(h.sigmoid()) * constant(excited(h)),
+    ),
     "gated unit": (
         lambda h: F.glu(h, 1).repeat(1, 2, 1, 1),
         lambda h: (h[:, :4] * constant(h[:, 4:].sigmoid())).repeat(1, 2, 1, 1),

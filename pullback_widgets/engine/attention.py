@@ -96,9 +96,8 @@ def _attend(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    weights = attention_weights(
-        query.detach(), key.detach(), temperature, attn_mask, is_causal, scale
-    )
+    mask = None if attn_mask is None else attn_mask.detach()
+    weights = attention_weights(query.detach(), key.detach(), temperature, mask, is_causal, scale)
     return weights @ value
 
 

@@ -96,6 +96,8 @@ class Factors:
         if func in _MAKING:
             self.put(out, Mark(ACTIVATED if func in _ACTIVATED else BOUNDED, func in _SOFTMAX))
             return
+        if func in _RESHAPING:
+            args = args[:1]  # whatever else there is only says how, as in expand_as
         marks = [mark for one in args if isinstance(one, Tensor) and (mark := self.get(one))]
         if len(marks) != 1:
             return

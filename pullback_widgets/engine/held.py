@@ -107,32 +107,33 @@ class Norm(Held):
 
 @dataclass
 class Attention(Held):
-    """``F.scaled_dot_product_attention``; its inputs are queries, keys and values.
+    """``F.scaled_dot_product_attention``; its inputs are queries, keys, values, a computed mask.
 
     Attributes:
-        weights: From queries, keys and a temperature to the attention weights.
+        weights: From queries, keys, a temperature and a computed mask to the attention weights.
     """
 
-    weights: Callable[[Tensor, Tensor, float], Tensor] = field(kw_only=True)
+    weights: Callable[..., Tensor] = field(kw_only=True)
 
     def holds(self, softening: Softening) -> bool:
         return softening.attention != "own"
 
     def constant_inputs(self) -> set[int]:
-        return {0, 1}
+        return {0, 1, 3}
 
     def backward(self, inputs: Sequence[Tensor], grads: Gradients, wanted: list[bool]) -> Gradients:
         softening = self.settings.softening
         if not self.holds(softening):
             return own_derivatives(self.own, inputs, grads, wanted)
-        query, key, value = inputs
-        weights = self.weights(query, key, softening.attention_temperature)
+        query, key, value, *masks = inputs
+        weights = self.weights(query, key, softening.attention_temperature, *masks)
 
         def attend(values: Tensor) -> Tensor:
             groups = weights.shape[-3] // values.shape[-3] if weights.dim() > 3 else 1
             return weights @ (values.repeat_interleave(groups, -3) if groups > 1 else values)
 
-        return [None, None, *own_derivatives(attend, [value], grads, [True])]
+        none = [None] * len(masks)
+        return [None, None, *own_derivatives(attend, [value], grads, [True]), *none]
 
 
 @dataclass
@@ -165,6 +166,8 @@ class WeightedSum(Held):
 @dataclass
 class MultiHead(Held):
     """``F.multi_head_attention_forward``; its inputs are queries, keys and values as they enter.
+
+    Behind them comes what else is computed, such as a mask.
 
     Attributes:
         divided: From a temperature and the inputs to the outputs with queries and keys divided by

@@ -312,17 +312,22 @@ def _attention(
 ) -> Call | None:
     if dropout_p:
         return None  # another one at each call
-    mask = _plain(attn_mask)
+    # A mask that is computed, as a position bias may be, has a gradient of its own. Any other stays
+    # as it is: whether it wants a gradient decides which of torch's programs computes this.
+    masks = _computed(attn_mask)
 
-    def own(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def own(query: Tensor, key: Tensor, value: Tensor, *computed: Tensor) -> Tensor:
+        mask = computed[0] if computed else attn_mask
         return F.scaled_dot_product_attention(
             query, key, value, mask, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa
         )
 
-    def weights(query: Tensor, key: Tensor, temperature: float) -> Tensor:
+    def weights(query: Tensor, key: Tensor, temperature: float, *computed: Tensor) -> Tensor:
+        mask = computed[0] if computed else _plain(attn_mask)
         return attention.attention_weights(query, key, temperature, mask, is_causal, scale)
 
-    return Attention(settings, "attention", path, run, own, weights=weights), (query, key, value)
+    found = Attention(settings, "attention", path, run, own, weights=weights)
+    return found, (query, key, value, *masks)
 
 
 def _multihead(
@@ -338,17 +343,33 @@ def _multihead(
     # torch projects a tensor that is all three in one step, whose bits are others.
     inputs = tuple({id(one): one for one in (query, key, value)}.values())
     places = [next(n for n, one in enumerate(inputs) if one is x) for x in (query, key, value)]
+    # What is computed, such as a mask, has a gradient of its own where attention keeps its own.
+    given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+    computed = {
+        name: one
+        for name, one in given.items()
+        if isinstance(one, Tensor) and one.grad_fn is not None
+    }
+    given = {name: None if name in computed else one for name, one in given.items()}
 
-    def own(*inputs: Tensor) -> Any:
-        return attention.body(*(inputs[place] for place in places), *args, **kwargs)
+    def call(query: Tensor, key: Tensor, value: Tensor, rest: Sequence[Tensor]) -> Any:
+        filled = {**given, **dict(zip(computed, rest, strict=True))}
+        keywords = {name: one for name, one in filled.items() if isinstance(name, str)}
+        positional = [filled[place] for place in range(len(args))]
+        return attention.body(query, key, value, *positional, **keywords)
 
-    def divided(temperature: float, *inputs: Tensor) -> Any:
-        query, key, value = (inputs[place] for place in places)
+    def own(*every: Tensor) -> Any:
+        query, key, value = (every[place] for place in places)
+        return call(query, key, value, every[len(inputs) :])
+
+    def divided(temperature: float, *every: Tensor) -> Any:
+        query, key, value = (every[place] for place in places)
         # The values of the quotient, with the derivative of the identity.
         query, key = (x + (x / temperature - x).detach() for x in (query, key))
-        return attention.body(query, key, value, *args, **kwargs)
+        return call(query, key, value, every[len(inputs) :])
 
-    return MultiHead(settings, "attention", path, run, own, divided=divided), inputs
+    found = MultiHead(settings, "attention", path, run, own, divided=divided)
+    return found, (*inputs, *computed.values())
 
 
 def _glu(

@@ -119,7 +119,8 @@ class Recorder(TorchFunctionMode):
         overwritten = None
         if concerns.matters or "out" in kwargs:
             rectifier = find_rectifier(func, args, kwargs)
-            if rectifier is not None:
+            # Whole numbers, such as places that are clamped, have neither a gradient nor a scale.
+            if rectifier is not None and rectifier.z.is_floating_point():
                 return self._rectified(rectifier, func, args, kwargs)
             pool = find_max_pool(func, args, kwargs)
             if pool is not None:

@@ -116,6 +116,59 @@ def test_attention_at_another_temperature(name: str) -> None:
     assert close(own, gradient(net, image(3)))
 
 
+class Biased(nn.Module):
+    """Attention whose logits have a bias added: a parameter, or computed from the image."""
+
+    def __init__(self, computed: bool) -> None:
+        super().__init__()
+        self.computed = computed
+        self.bias = nn.Parameter(torch.zeros(64, 64))
+        self.other = nn.Linear(CHANNELS, 64)
+
+    def forward(self, h: Tensor) -> Tensor:
+        query, key, value = (tokens(h)[:, None] for _ in range(3))
+        bias = self.bias + self.other(tokens(h))[:, None] if self.computed else self.bias
+        return maps(F.scaled_dot_product_attention(query, key, value, attn_mask=bias)[:, 0])
+
+
+@pytest.mark.parametrize("computed", [False, True])
+def test_the_bias_of_attention_keeps_its_gradient_where_attention_does(computed: bool) -> None:
+    net = seeded(Around(Biased(computed)))
+    session = pw.Session(wrap(net), image(3))
+    assert torch.equal(session.pullback(1, S.hard()), gradient(net, image(3)))
+    bias = net.operation.bias.detach()
+
+    def definition(h: Tensor) -> Tensor:
+        t = tokens(h)
+        added = bias + net.operation.other(t) if computed else bias
+        return maps(constant((t @ t.mT / math.sqrt(CHANNELS) + added).softmax(-1)) @ t)
+
+    held = session.pullback(1, S.held())
+    assert close(held, gradient(lambda x: net(x, definition), image(3)))
+    assert session.report.held == {"attention": 1} and not session.report.kept
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_a_computed_mask_of_multihead_attention_keeps_its_gradient(weights: bool) -> None:
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(CHANNELS, HEADS, bias=False, batch_first=True).double()
+    other = nn.Linear(CHANNELS, 64).double()
+
+    def whole(h: Tensor) -> Tensor:
+        t = tokens(h)
+        return maps(attention(t, t, t, need_weights=weights, attn_mask=other(t)[0])[0])
+
+    def definition(h: Tensor) -> Tensor:
+        q, k, v = (heads(tokens(h) @ part.T) for part in attention.in_proj_weight.chunk(3))
+        logits = q @ k.mT / math.sqrt(q.shape[-1]) + other(tokens(h))
+        return maps(attention.out_proj(joined(constant(logits.softmax(-1)) @ v)))
+
+    net = seeded(Around(whole))
+    session = pw.Session(wrap(net), image(3))
+    assert close(session.pullback(1, S.hard()), gradient(net, image(3)), 1e-14)
+    assert close(session.pullback(1, S.held()), gradient(lambda x: net(x, definition), image(3)))
+
+
 @pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("same", [False, True])
 def test_multihead_attention_is_what_its_parts_are(weights: bool, same: bool) -> None:

@@ -184,3 +184,15 @@ def test_what_cuts_a_gradient_is_named_with_the_mode_that_does() -> None:
             ValueError, match=f"cut by 1 conv2d under {name}; run the network without"
         ):
             pw.pullback(wrap(seeded(Cut(mode))), image(1), 1, pw.Softening.hard())
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_whole_numbers_that_are_clamped_are_no_gate(in_place: bool) -> None:
+    def body(h: Tensor, inner: nn.Module) -> Tensor:
+        places = torch.arange(SIZE) - 1
+        places = places.clamp_(min=0) if in_place else F.relu(places)
+        return inner(F.gelu(h)[..., places])
+
+    session = pw.Session(wrap(seeded(Written(body))), image(1))
+    assert bool(session.pullback(1).any())
+    assert [gate.operation for gate in session.report.gates] == ["gelu"]
