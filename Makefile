@@ -10,12 +10,13 @@ RUN := $(VENV)/bin/python
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab voila test lint format types notebooks notebooks-small docs links clean
+.PHONY: help lab voila test support lint format types notebooks notebooks-small docs links clean
 
 help:
 	@echo "make lab              environment, package, JupyterLab on notebooks/explore.ipynb"
 	@echo "make voila            environment, package, notebook 1 as a web page without code"
 	@echo "make test             environment, package, a Chromium if none is there, all tests"
+	@echo "make support          the tests of every network of docs/support.md; 'make test' has forty"
 	@echo "make lint             formatting, lint, and how notebooks are stored"
 	@echo "make format           formats, and mends what lint can mend"
 	@echo "make types            type check"
@@ -41,6 +42,9 @@ ifeq ($(strip $(ARGS)),)
 else
 	$(RUN) -m pytest $(ARGS)
 endif
+
+support: $(VENV)/installed-test
+	PULLBACK_WIDGETS_SHARD=all $(RUN) -m pytest -n 2 --dist worksteal tests/support $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .

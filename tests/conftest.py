@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from sample import VARIABLE, chosen
 
 if TYPE_CHECKING:
     from widgets import Page
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 # for one another on busy cores take up to ten times the CPU time that one thread takes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Likewise for all processes of a run, even if midnight is in it.
+os.environ[VARIABLE] = chosen()
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BROWSER_TESTS = REPOSITORY / "tests" / "browser"
 
 # Set by .ci/run, where nothing may be missing.
 NO_SKIP = os.environ.get("PULLBACK_WIDGETS_NO_SKIP") == "1"
+
+
+def pytest_report_header() -> str:
+    """How the networks of this run come again."""
+    return f"networks of the support table: {VARIABLE}={os.environ[VARIABLE]}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

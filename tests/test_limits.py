@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from networks import image, plain_gradient, seeded, wrap
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import pullback_widgets as pw
 
@@ -179,24 +181,73 @@ def test_dropout_that_stays_on() -> None:
     assert torch.equal(pw.pullback(model, image(1), 1), pw.pullback(model, image(1), 1))
 
 
-@limit("Fourier transforms")
-def test_fourier_transforms() -> None:
-    def function(h: Tensor) -> Tensor:
-        return torch.fft.irfft2(torch.fft.rfft2(h))
+@limit("Exported graphs")
+def test_exported_graphs() -> None:
+    module = seeded(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)))
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    example = torch.zeros(2, 3, 8, 8).double()
+    free = torch.export.export(module, (example,), dynamic_shapes=(batch,)).module()
+    fixed = torch.export.export(module, (example[:1],)).module()
+    session = pw.Session(wrap(free), image(1))
+    assert torch.equal(session.pullback(1), pw.pullback(wrap(module), image(1), 1))
+    assert not [one for one in session.layers if one.name in ("0", "1", "3")]
+    with pytest.raises(ValueError, match="dynamic_shapes"):
+        pw.pullback(wrap(fixed), image(1), 1)
+    absolute = pw.Softening.paper_v3()
+    expected = pw.pullback(wrap(module), image(1), 1, absolute)
+    assert torch.equal(pw.pullback(wrap(fixed), image(1), 1, absolute), expected)
 
-    session = pw.Session(around(function), image(1))
-    assert len(session.report.kept) == 2 and all("fft" in name for name in session.report.kept)
-    assert close(session.pullback(1), pw.pullback(around(lambda h: h), image(1), 1))
+
+@limit("Checkpointing with")
+def test_checkpointing() -> None:
+    def again(reentrant: bool) -> pw.Model:
+        return around(lambda h: checkpoint(F.relu, h, use_reentrant=reentrant))
+
+    with pytest.raises(RuntimeError, match="use_reentrant=True"):
+        pw.pullback(again(True), image(1), 1)
+    expected = pw.pullback(around(F.relu), image(1), 1)
+    assert torch.equal(pw.pullback(again(False), image(1), 1), expected)
 
 
 @limit("Gradients inside the forward pass")
 def test_gradients_inside_the_forward_pass() -> None:
-    def function(h: Tensor) -> Tensor:
-        (slope,) = torch.autograd.grad(F.silu(h).square().sum(), h, create_graph=True)
+    def slope_of(function: Function) -> Function:
+        def slope(h: Tensor) -> Tensor:
+            (found,) = torch.autograd.grad(function(h).square().sum(), h, create_graph=True)
+            return found
+
         return slope
 
-    with pytest.raises(ValueError, match="was cut by 1 grad"):
-        pw.pullback(around(function), image(1), 1)
+    hard = pw.Softening.hard()
+    model = around(slope_of(F.relu))
+    by_hand = pw.pullback(around(lambda h: 2 * F.relu(h)), image(1), 1, hard)
+    assert close(pw.pullback(model, image(1), 1, hard), by_hand)
+    with pytest.raises(RuntimeError, match="gradient of silu with create_graph=True.*wrapper"):
+        pw.pullback(around(slope_of(F.silu)), image(1), 1)
+
+
+@limit("Transformed functions")
+def test_transformed_functions() -> None:
+    report = pw.Session(around(torch.vmap(F.relu)), image(1)).report
+    assert not report.gates and "relu" in report.kept
+
+
+@limit("Weights made in inference mode")
+def test_weights_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        model = around(F.relu)
+    with pytest.raises(RuntimeError, match="copy.deepcopy"):
+        pw.pullback(model, image(1), 1)
+    found = pw.pullback(wrap(copy.deepcopy(model.module)), image(1), 1)
+    assert torch.equal(found, pw.pullback(around(F.relu), image(1), 1))
+
+
+@limit("Weights on the device")
+def test_weights_without_values() -> None:
+    with torch.device("meta"):
+        module = Around(F.relu)
+    with pytest.raises(ValueError, match="load them first"):
+        pw.pullback(wrap(module), image(1), 1)
 
 
 @limit("In-place changes out of sight")
