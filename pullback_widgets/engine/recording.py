@@ -329,9 +329,13 @@ class Recording:
     @property
     def layers(self) -> list[Layer]:
         """The layers that ran, in forward order."""
+        return list(self._layers)
+
+    @functools.cached_property
+    def _layers(self) -> tuple[Layer, ...]:  # asked for with every frame of a widget
         found = (entry.layer for entry in self._trace.entries.values())
         height, width = self.x.shape[-2:]
-        return list(with_tokens(found, (height, width), self.model.module))
+        return tuple(with_tokens(found, (height, width), self.model.module))
 
     @property
     def gates(self) -> list[Gate | Pool]:
@@ -372,6 +376,8 @@ class Recording:
                 # would slow every forward pass; this one is run again the first time one is asked
                 # for, and keeps them all.
                 self._trace = Trace(keep=True)
+                if self.values is not None:
+                    self.values = Values(self._trace)
                 self._forward(set())
             entry = self._trace.entries[layer]
         assert entry.tensor is not None

@@ -15,6 +15,7 @@ from torch.nn.modules.module import (
 )
 
 from .axes import FIRST
+from .eager import eagerly
 from .gate import Settings
 from .model import Model
 from .recording import Recorder, scale_lookup
@@ -79,7 +80,8 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
         register_module_forward_hook(after, always_call=True),
     ]
     try:
-        yield model.module
+        with eagerly():
+            yield model.module
     finally:
         for handle in handles:
             handle.remove()

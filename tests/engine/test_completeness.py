@@ -153,6 +153,29 @@ def test_hidden_targets_differences_and_what_is_in_place() -> None:
     assert both.constants == pytest.approx(one.constants - other.constants, rel=1e-9)
 
 
+class Overwritten(nn.Module):
+    """Its hidden layer is written to in place, behind an activation without a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 8, 1, bias=False)
+        self.head = nn.Linear(8, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.softplus(self.conv(x))
+        h *= 2
+        out = self.norm(h)
+        out += h
+        found: Tensor = self.head(out.mean((2, 3)))
+        return found
+
+
+def test_a_hidden_layer_that_the_network_overwrites() -> None:
+    found = taken_apart(seeded(Overwritten()), S.held(), pw.Channel("norm", 3))
+    assert not found.unknown and found.sources.keys() == {"softplus"}
+    assert found.constants == pytest.approx(0, abs=1e-10)
+
+
 def test_in_words() -> None:
     parts = pw.Completeness(8.0, 5.0, 2.0, {"gelu": 1.5, "softmax": -0.5}, {}, "logit")
     assert parts.residual == 1.0

@@ -117,6 +117,16 @@ def test_nothing_is_left_behind() -> None:
     assert torch.equal(Saliency(module).attribute(images(), 1, abs=False), plain)
 
 
+def test_a_compiled_network() -> None:
+    model = network()
+    compiled = torch.compile(model.module, backend="eager")
+    softening = S.paper_v3()
+    wanted = pw.Session(model, images()).pullback([1, 1], softening)
+    with pw.softened(compiled, softening) as module:
+        assert torch.equal(Saliency(module).attribute(images(), 1, abs=False), wanted)
+        assert torch.equal(Saliency(compiled).attribute(images(), 1, abs=False), wanted)
+
+
 class Interrupted(nn.Module):
     def __init__(self, error: type[BaseException]) -> None:
         super().__init__()
