@@ -67,8 +67,8 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
         seen = x if x.requires_grad else x.detach().requires_grad_()
         trace = Trace(images=len(x))
         trace.axes.put(seen, FIRST)
-        running_now = mark.model_of(child, model)
-        settings = Settings(softening, scale_lookup(running_now, x.shape[-2], x.shape[-1]))
+        scale = scale_lookup(mark.model_of(child, model), x.shape[-2], x.shape[-1])
+        settings = Settings(softening, scale)
         with ExitStack() as stack:
             if softening.factors:
                 stack.enter_context(layer_hooks(child, trace, set()))
