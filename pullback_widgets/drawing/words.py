@@ -69,6 +69,11 @@ def accounts_for(share: float, of: str = "") -> str:
     return f"accounts for {percent(share)}" + (f" of the {of}" if of else "")
 
 
+def share_of(share: float, of: str) -> str:
+    """The same where there is no room, as ``62 % of logit``."""
+    return f"{percent(share)} of {of}" if accounts_for(share) else ""
+
+
 def in_words(softening: Softening) -> str:
     """A softening in a few words."""
     if softening.is_hard:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
-from ..drawing.words import accounts_for, describe
+from ..drawing.words import describe, share_of
 from ..engine.completeness import accounted, kind_of_value
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike
@@ -289,7 +289,10 @@ class Strip(Result):
         how = "from the plain gradient to the linear network"
         if not self.softens:
             how = "the plain gradient at all temperatures"
-        text = entitle(figure, f"{what}, {how}, {self.model.name} on {self.name}", self)
+        title = f"{what}, {how}, {self.model.name} on {self.name}"
+        if not by_ascent:
+            title += f"\nbelow each how much of the {self.kind} it accounts for"
+        text = entitle(figure, title, self)
         above = 0.51 + 0.13 * text.get_text().count("\n")  # the title and the first row's name
         between = 0.32 if by_ascent else 0.44  # room for a line more
         height = (0.96 + between) * len(heights) - 0.06 + above
@@ -321,8 +324,8 @@ class Strip(Result):
                 done, label = int(self.done[row, column]), self.label(row, column)
                 if done if by_ascent else self.pulled[row, column]:
                     tile = self.picture(row, column, shown)
-                    share = self.share(row, column)
-                    below = partly(done, self.steps) if by_ascent else f"\n{accounts_for(share)}"
+                    share = share_of(self.share(row, column), self.kind)
+                    below = partly(done, self.steps) if by_ascent else f"\n{share}"
                     axes = show(row, column + 1, tile, f"{label}{below}")
                 else:
                     axes = show(row, column + 1, None, label)

@@ -15,7 +15,7 @@ from torch import nn
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
-from pullback_widgets.drawing.words import accounts_for
+from pullback_widgets.drawing.words import accounts_for, share_of
 from pullback_widgets.engine.completeness import accounted
 from pullback_widgets.figures.result import Result
 from pullback_widgets.figures.sessions import Sessions
@@ -57,9 +57,11 @@ def test_a_strip(model: pw.Model, tmp_path: Path) -> None:
     assert strip.shares[0] == pytest.approx(wanted)
     assert strip.shares.shape == (2, 4) and strip.kind == "value"
     assert strip.score == pw.Session(model, image()).score(target)
-    assert f"t = 0.5\n{accounts_for(wanted[1])}" in labels(strip)
+    assert f"t = 0.5\n{share_of(wanted[1], 'value')}" in labels(strip)
+    assert "how much of the value it accounts for" in strip.figure().get_suptitle()
     strip.shown = "perturbed"
-    assert not any("accounts" in label for label in labels(strip))
+    assert "accounts" not in strip.figure().get_suptitle()
+    assert not any("%" in label for label in labels(strip))
     taken_away(strip, tmp_path)
     strip.pulled[1, 2] = False
     assert np.isnan(strip.shares).sum() == 1
@@ -113,7 +115,7 @@ def test_a_value_of_zero_has_no_shares(tmp_path: Path) -> None:
         module[0].weight[0] = 0.0
     strip = pw.temperature_strip(wrap(module), image(), 1, temperatures=[0.5], **WALK)
     assert strip.score == 0 and np.isnan(strip.shares).all()
-    assert not any("accounts" in label for label in labels(strip))
+    assert not any("%" in label for label in labels(strip))
     taken_away(strip, tmp_path)
 
 
@@ -122,5 +124,7 @@ def test_words() -> None:
     assert accounts_for(-0.5) == "accounts for \N{MINUS SIGN}50 %"
     assert accounts_for(-0.001) == "accounts for 0 %"
     assert accounts_for(math.nan, "logit") == accounts_for(11, "logit") == ""
+    assert share_of(-0.5, "value") == "\N{MINUS SIGN}50 % of value"
+    assert share_of(11, "value") == share_of(math.nan, "value") == ""
     assert math.isnan(accounted(math.nan, torch.ones(2), torch.ones(2)))
     assert accounted(4.0, torch.ones(2), torch.ones(2)) == 0.5
