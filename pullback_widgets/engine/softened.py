@@ -17,7 +17,7 @@ from torch.nn.modules.module import (
 )
 
 from .axes import FIRST
-from .eager import eagerly
+from .eager import eagerly, uncompiled
 from .gate import Settings
 from .model import Model
 from .recording import Recorder, scale_lookup
@@ -31,8 +31,8 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
 
     Whatever takes gradients, an explainer of captum or Quantus or a loop of one's own, gets
     pullbacks for gradients; forward passes stay as they are. The gradient may be taken outside, of
-    what ran inside. So do copies that ``copy`` makes of the network inside, also where it is part
-    of something else, with scales of their own; pickled ones and other threads do not.
+    what ran inside. Copies that ``copy`` makes of the network inside, also as a part of something
+    else, are softened as well, with scales of their own. Pickled copies and other threads are not.
 
     Args:
         model: The network. A ``pw.Model`` also says which images calibrate relative temperatures;
@@ -51,7 +51,7 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
     softening = Softening.checked(softening)
     thread = threading.get_ident()
     running: list[ExitStack] = []
-    mark = _Mark(model.module)
+    mark = _Mark(uncompiled(model.module))  # copies of what wraps it lose marks of their own
 
     def before(child: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if threading.get_ident() != thread or not mark.is_on(child) or not torch.is_grad_enabled():
@@ -100,6 +100,7 @@ class _Mark:
 
     def __init__(self, module: nn.Module) -> None:
         self.name = f"_softened_{id(self)}"
+        self.original = weakref.ref(module)
         self.graph = isinstance(module, fx.GraphModule)
         self.seen: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self.latest: Model | None = None  # copies come and go, so only one is held
@@ -111,7 +112,7 @@ class _Mark:
 
     def model_of(self, module: nn.Module, original: Model) -> Model:
         """The model that knows the scales of a module: a copy's weights may have changed."""
-        if module is original.module:
+        if module is self.original():
             return original
         if self.latest is None or self.latest.module is not module:
             self.seen.add(module)

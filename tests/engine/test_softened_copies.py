@@ -69,6 +69,15 @@ def test_copies_are_softened(softening: pw.Softening) -> None:
     assert all(torch.equal(gradient(twin), plain) for twin in twins)
 
 
+def test_copies_of_a_compiled_network_are_softened() -> None:
+    model = network()
+    compiled = torch.compile(model.module, backend="eager")
+    wanted = pullback(model.module, S.paper_v3())
+    with pw.softened(compiled, S.paper_v3()) as module:
+        for twin in (copy.deepcopy(compiled), copy.deepcopy(nn.Sequential(module)), module):
+            assert torch.equal(gradient(twin), wanted)
+
+
 @pytest.mark.parametrize("softening", CHOSEN)
 def test_a_copy_has_scales_of_its_own(softening: pw.Softening) -> None:
     model = network()
