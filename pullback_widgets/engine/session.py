@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .ascent import Step, ascend
+from .category import several
 from .completeness import Completeness, completeness
 from .dependence import tell_independent
 from .image import Range
@@ -22,7 +23,9 @@ from .softening import Softening
 from .target import LOGITS, Difference, Direction, Logit, Rivals, Target, Unit, as_target
 
 TargetLike = Target | int | str | None
-"""A target, a class index, (a part of) a class name, or None for the image's own top class."""
+"""A target, a class index, a class name, or None for the image's own top class.
+
+A name may be two with a comma between them: the first class minus the second."""
 
 
 @dataclass(frozen=True)
@@ -366,7 +369,16 @@ def report(model: Model | nn.Module) -> Report:
 
 
 def with_indices(target: Target, model: Model) -> Target:
-    """The target with every class name replaced by its index."""
+    """The target with every class name replaced by its index; two names become a difference.
+
+    Raises:
+        ValueError: For a name that no class has, or more than two.
+    """
+    if isinstance(target, Logit) and isinstance(target.label, str):
+        parts = several(target.label, model.categories)
+        if len(parts) == 2:
+            first, second = (with_indices(Logit(part), model) for part in parts)
+            return Difference(first, second)
     if isinstance(target, Logit | Rivals) and isinstance(target.label, str):
         return replace(target, label=model.class_index(target.label))
     if isinstance(target, Difference):
