@@ -155,6 +155,39 @@ class Session:
         """
         return self.unbatched(self.recording.value(layer).detach().clone())
 
+    def strongest(
+        self, layer: str, position: tuple[int, ...] | None = None, k: int = 5
+    ) -> list[tuple[int, float]]:
+        """The channels of a layer that answer most.
+
+        Args:
+            layer: Dotted name.
+            position: As in ``pw.Unit``: which channels are largest at this place; None for those
+                whose positive values have the largest mean over all places.
+            k: How many channels.
+
+        Returns:
+            Channel and value, the largest first.
+
+        Raises:
+            ValueError: For a session of several images, an unknown layer, or a position that is
+                not in it.
+        """
+        if not self._single:
+            raise ValueError(
+                f"This session has {len(self)} images; expected one, so make a pw.Session of the "
+                "image whose channels are compared."
+            )
+        values = self.activations(layer).float().cpu()
+        if position is None:
+            strength = values.clamp_min(0).reshape(len(values), -1).mean(1)
+        else:
+            (unit,) = self.resolve(Unit(layer, 0, position))
+            ((_, _, seed),) = unit.terms()
+            strength = values[:, seed(values)[0] != 0].flatten()  # raises for no such place
+        best = strength.topk(min(k, len(strength)))
+        return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+
     def gate_inputs(self, layer: str = LOGITS) -> tuple[str, Tensor, Tensor]:
         """The pre-activations of a layer and the scale that a relative temperature multiplies.
 
