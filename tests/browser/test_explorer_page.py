@@ -213,7 +213,10 @@ def test_layer_channel_and_position(lab: LabPage) -> None:
     channel = lab.value(f"explorer.session.strongest({layer!r}, (2, 3), k=1)[0][0]")
     shows(lab, pulled(lab, f"pw.Unit({layer!r}, {channel}, (2, 3))"), rows=slice(60, None))
     button(lab, "Next ▶").press("Enter")
-    lab.wait_until(lambda: name.input_value() == "blocks.5.0.conv_pw", "the layer after it")
+    names = lab.value("[layer.name for layer in explorer.result.layers]")
+    after = names[names.index(layer) + 1]
+    lab.wait_until(lambda: name.input_value() == after, "the layer after it")
+    lab.wait_until(lambda: lab.value("explorer.layer") == after, "it is chosen")
     lab.wait_for_change(strip, ".pullback-strip")
 
     button(lab, "All layers").click()

@@ -64,13 +64,13 @@ class NeuronPanel:
         self.whole = w.Button(
             description="whole map",
             tooltip="Ask for the channel's mean over the whole map again",
-            layout=w.Layout(width="90px"),
+            layout=w.Layout(width="104px"),
         )
         self.place = w.Text(
             description="Position",
             placeholder="click, or: row, column",
             continuous_update=False,
-            layout=w.Layout(width=f"{WIDTH - 98}px"),
+            layout=w.Layout(width=f"{WIDTH - 112}px"),
             style={"description_width": "62px"},
         )
         self._channels = w.VBox(

@@ -139,8 +139,8 @@ class ClassField:
         elif len(whole) > 1:
             sentence = f"is the name of {len(whole)} classes; choose one:"
         elif not whole:
-            also = "" if takes is None else " with Enter"
-            sentence = f"is no class of this network; choose one{also}:"
+            choose = "choose one" if takes is None else "Enter or a click takes"
+            sentence = f"is no class of this network; {choose}:"
         else:
             return "Choose one; Enter takes the first:", offers, takes
         return f'"{part}" {sentence}', offers, takes

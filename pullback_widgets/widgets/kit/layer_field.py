@@ -167,13 +167,14 @@ class LayerField:
             sentence = "Stages, with the number of their layers; or type a part of a name:"
             return sentence, self._groups(self._stages), None
         found = search(text, self._layers)
-        if len(found) > MOST and text.endswith("."):
-            # A part of the network: it has parts in turn.
-            parts = {one.name: _part(one.name, text) for one in found if one.name.startswith(text)}
-            return f"Parts of {text.removesuffix('.')}:", self._groups(parts), None
         offers = [self._offer(layer) for layer in found]
         exact = bool(found) and found[0].name.casefold() == text.casefold()
         takes = offers[0] if exact or len(offers) == 1 else None
+        begin = text.removesuffix(".") + "."
+        inside = [name for name in self.names if name.startswith(begin)]
+        if len(inside) > MOST:
+            parts = self._groups({name: _part(name, begin) for name in inside})
+            return f"Parts of {begin.removesuffix('.')}:", [*offers[:exact], *parts], takes
         if not offers:
             return f'"{text}" is in no layer of this network; "All layers" lists them.', [], None
         if takes is not None:

@@ -66,7 +66,7 @@ def network(blocks: int, layers: int) -> list[Layer]:
     ("text", "labels", "says", "enter_takes"),
     [
         ("dog", ["dalmatian", "pug, pug-dog"], "&quot;dog&quot; is no class of this", None),
-        ("face", ["face powder"], "is no class of this network; choose one with Enter", 6),
+        ("face", ["face powder"], "is no class of this network; Enter or a click takes", 6),
         ("TENCH", ["tench, Tinca tinca"], "Enter takes the first", 0),
         ("Crane", ["Crane", "crane · 1", "crane · 4"], "Enter takes the first", 3),
         ("crane", ["crane · 1", "crane · 4", "Crane"], "the name of 2 classes; choose", None),
@@ -187,6 +187,8 @@ def test_all_layers_begin_with_the_stages(taken: Taken) -> None:
     find(field.offers.box, "blocks.1 · 60").click()
     assert field.text.value == "blocks.1." and not taken
     parts = [f"blocks.1.{n} · 2" for n in range(30)]
+    assert offered(field.offers.box) == parts[:MOST]
+    field.text.value = "blocks.1"  # which is no layer here
     assert offered(field.offers.box) == parts[:MOST]
     find(field.offers.box, "blocks.1.3 · 2").click()
     assert offered(field.offers.box) == ["3.conv", "3.act"]
