@@ -170,7 +170,9 @@ def test_layer_channel_and_position(lab: LabPage) -> None:
     name = field(lab, "Layer")
     name.fill("")
     name.press_sequentially("blocks.4.2 inv")
-    find(lab, f'.pullback-offers button[title^="{layer}, "]').click()
+    offered = find(lab, f'.pullback-offers button[title^="{layer}, "]:visible')
+    lab.wait_until(lambda: offered.count() == 1, "the layer is offered")
+    offered.click()
     lab.wait_until(lambda: lab.value("explorer.result.view.layer.name") == layer, "the layer")
     strongest = lab.value("[channel for channel, _ in explorer.result.view.strongest]")
     shows(lab, pulled(lab, f"pw.Channel({layer!r}, {strongest[0]})"))
@@ -217,14 +219,9 @@ def test_layer_channel_and_position(lab: LabPage) -> None:
     after = names[names.index(layer) + 1]
     lab.wait_until(lambda: name.input_value() == after, "the layer after it")
     lab.wait_until(lambda: lab.value("explorer.layer") == after, "it is chosen")
-    lab.wait_for_change(strip, ".pullback-strip")
 
     button(lab, "All layers").click()
-    stage = find(
-        lab,
-        ".pullback-offers button:visible",
-    ).get_by_text("blocks.5 · ")
-    stage.click()
+    find(lab, ".pullback-offers button:visible").get_by_text("blocks.5 · ").click()
     lab.wait_until(lambda: name.input_value() == "blocks.5.", "the stage")
     name.fill("logits")
     name.press("Enter")

@@ -50,7 +50,7 @@ class Offers:
         self._buttons = [w.Button(layout=w.Layout(display="none")) for _ in range(most)]
         children: list[w.Widget] = [self.sentence]
         for number, button in enumerate(self._buttons):
-            button.on_click(lambda _, n=number: self._take(self.shown[n]))
+            button.on_click(lambda _, n=number: self._clicked(n))
             children += [self._groups[number], button]
         self.box = w.Box(children, layout=w.Layout(height=f"{height}px", display="none"))
         self.box.add_class("pullback-offers")
@@ -77,6 +77,10 @@ class Offers:
             group.layout.display = "" if begins else "none"
             before = offer.group
         self.box.layout.display = ""
+
+    def _clicked(self, number: int) -> None:
+        if number < len(self.shown):  # else what was seen is no longer offered
+            self._take(self.shown[number])
 
     def hide(self) -> None:
         """Give way to what else stands there."""
