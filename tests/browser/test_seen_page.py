@@ -72,7 +72,12 @@ def states(lab: LabPage) -> Iterator[str]:
     """The Explorer in one state after the other."""
     yield "at first"
     offered = lab.page.locator(f"{WIDGET} .pullback-offers button:visible")
-    for line, text in (("Class", "dog, cat"), ("Class", "dog"), ("Layer", "conv"), ("Layer", "")):
+    for line, text in (
+        ("Class", "class 1 of seven, c"),
+        ("Class", "class"),
+        ("Layer", "conv"),
+        ("Layer", ""),
+    ):
         field = lab.page.get_by_role("textbox", name=line, exact=True)
         field.fill(text)
         offered.first.wait_for()
