@@ -152,9 +152,7 @@ class ClassField:
         pair = ", ".join(one for one in (first, self.term(index), second) if one)
         if second:
             return Offer(written, f"{written}, class {index}, minus {second}", pair)
-        if first.isdecimal():
-            first = self.written(int(first))
-        return Offer(f"{first} minus {written}", f"The difference of two classes: {pair}", pair)
+        return Offer(f"minus {written}", f"{pair}: the first minus the second", pair)
 
     def term(self, index: int) -> str:
         """A class as one of two with a comma between them."""

@@ -79,11 +79,11 @@ def network(blocks: int, layers: int) -> list[Layer]:
         ("dog, pug", ["dalmatian", "pug, pug-dog"], "&quot;dog&quot; is no class", None),
         (
             "pug, crane",
-            ["pug minus crane · 1", "pug minus crane · 4", "pug minus Crane"],
+            ["minus crane · 1", "minus crane · 4", "minus Crane"],
             "",
             None,
         ),
-        ("2, face", ["dalmatian minus face powder"], "", "2, face powder"),
+        ("2, face", ["minus face powder"], "", "2, face powder"),
         ("pug, dalmatian, 4", [], "Two classes at most", None),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_click_takes_a_class(taken: Taken) -> None:
     type_in(field.text, "dog, face")
     find(field.box, "dalmatian").click()
     assert taken == [5] and field.text.value == "dalmatian, face"
-    find(field.box, "dalmatian minus face powder").click()
+    find(field.box, "minus face powder").click()
     assert taken == [5, "dalmatian, face powder"]
 
 
