@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import ipywidgets as w
@@ -30,29 +30,25 @@ class Offers:
     """A sentence, and under it buttons that wrap; what has no room is scrolled to.
 
     Attributes:
-        box: All of it; the same widgets serve all offers, so that typing makes no new ones.
+        box: All of it. Buttons are made when they are first needed, and serve all later offers.
         sentence: What is read before the buttons, also by screen readers.
         shown: What the buttons offer.
     """
 
     def __init__(self, most: int, take: Callable[[Offer], None], height: int) -> None:
-        """Make buttons, none of which is seen yet.
+        """Offer nothing yet.
 
         Args:
-            most: How many buttons.
+            most: How many buttons at most.
             take: Called with the offer that was clicked.
             height: Of sentence and buttons, in CSS pixels.
         """
         self.most, self._take = most, take
         self.shown: list[Offer] = []
         self.sentence = w.HTML()
-        self._groups = [w.HTML(layout=w.Layout(display="none")) for _ in range(most)]
-        self._buttons = [w.Button(layout=w.Layout(display="none")) for _ in range(most)]
-        children: list[w.Widget] = [self.sentence]
-        for number, button in enumerate(self._buttons):
-            button.on_click(lambda _, n=number: self._clicked(n))
-            children += [self._groups[number], button]
-        self.box = w.Box(children, layout=w.Layout(height=f"{height}px", display="none"))
+        self._buttons: list[w.Button] = []
+        self._groups: dict[int, w.HTML] = {}
+        self.box = w.Box([self.sentence], layout=w.Layout(height=f"{height}px", display="none"))
         self.box.add_class("pullback-offers")
 
     @property
@@ -64,19 +60,36 @@ class Offers:
         """Say a sentence, in plain text, and offer these; no more than there are buttons."""
         self.shown = list(offers[: self.most])
         self.sentence.value = note(sentence, spoken=True)
-        before = ""
-        for number, (group, button) in enumerate(zip(self._groups, self._buttons, strict=True)):
-            if number >= len(self.shown):
-                button.layout.display = group.layout.display = "none"
-                continue
-            offer = self.shown[number]
-            button.description, button.tooltip = offer.label, offer.tooltip
-            button.layout.display = ""
-            begins = offer.group != before
-            group.value = note(offer.group) if begins else ""
-            group.layout.display = "" if begins else "none"
-            before = offer.group
+        before, begins = "", {}
+        for number, offer in enumerate(self.shown):
+            if offer.group != before:
+                begins[number] = before = offer.group
+        self._make(len(self.shown), begins)
+        for number, group in self._groups.items():
+            group.value = note(begins.get(number, ""))
+            group.layout.display = "" if begins.get(number) else "none"
+        for number, button in enumerate(self._buttons):
+            if number < len(self.shown):
+                button.description, button.tooltip, *_ = self.shown[number]
+            button.layout.display = "" if number < len(self.shown) else "none"
         self.box.layout.display = ""
+
+    def _make(self, buttons: int, groups: Iterable[int]) -> None:
+        """The buttons and the names of groups that are not there yet."""
+        before = len(self._buttons), len(self._groups)
+        for number in range(len(self._buttons), buttons):
+            button = w.Button()
+            button.on_click(lambda _, n=number: self._clicked(n))
+            self._buttons.append(button)
+        for number in groups:
+            if number not in self._groups:
+                self._groups[number] = w.HTML()
+        if before != (len(self._buttons), len(self._groups)):
+            children: list[w.Widget] = [self.sentence]
+            for number, button in enumerate(self._buttons):
+                children += [self._groups[number]] if number in self._groups else []
+                children.append(button)
+            self.box.children = children
 
     def _clicked(self, number: int) -> None:
         if number < len(self.shown):  # else what was seen is no longer offered

@@ -114,6 +114,24 @@ def test_a_click_takes_a_class(taken: Taken) -> None:
     assert taken == [5, "dalmatian, face powder"]
 
 
+def test_buttons_are_made_when_they_are_needed_and_no_more_than_once(taken: Taken) -> None:
+    field = class_field(taken)
+
+    def buttons() -> list[w.Button]:
+        return [one for one in field.offers.box.children if isinstance(one, w.Button)]
+
+    assert buttons() == []
+    type_in(field.text, "dog")
+    made = buttons()
+    assert len(made) == 2
+    type_in(field.text, "crane")
+    assert buttons()[:2] == made and len(buttons()) == 3
+    field.text.value = "dog"
+    made[1]._handle_button_msg(None, {"event": "click"}, [])
+    buttons()[2].click()  # is seen no longer
+    assert taken == [5]
+
+
 def test_what_is_chosen_meanwhile_is_shown_and_else_the_text_stays(taken: Taken) -> None:
     field = class_field(taken)
     type_in(field.text, "do")
