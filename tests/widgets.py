@@ -134,6 +134,38 @@ def find(widget: Any, name: str, number: int = 0) -> Any:
     return found[number]
 
 
+def seen(widget: w.Widget) -> Iterator[w.Widget]:
+    """The widget and all in it, without what is in boxes that are not displayed."""
+    if getattr(getattr(widget, "layout", None), "display", None) != "none":
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from seen(child)
+
+
+def type_in(field: w.Text, text: str) -> None:
+    """What the page sends while someone types, letter by letter."""
+    field.value = ""
+    for end in range(1, len(text) + 1):
+        field.value = text[:end]
+
+
+def enter(field: w.Text, text: str) -> None:
+    """What the page sends for a text and Enter."""
+    field.value = text
+    field._handle_custom_msg({"event": "submit"}, [])
+
+
+def offered(widget: Any, number: int = 0) -> list[str]:
+    """What the buttons under a line of text offer, if they are seen."""
+    box = find(widget, "pullback-offers", number)
+    return [one.description for one in seen(box) if isinstance(one, w.Button)]
+
+
+def said(widget: Any, number: int = 0) -> str:
+    """The sentence over them."""
+    return str(find(widget, "pullback-offers", number).children[0].value)
+
+
 def text_with(widget: Any, marker: str) -> str:
     """The visible HTML in which something stands, empty if it is nowhere."""
     for one in everything(widget):

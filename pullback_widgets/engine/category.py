@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import checks
+from .suggestions import exact, suggestions
 
 MOST = 1_000_000
 """A larger index in a mapping of names is no class."""
+
+OFFERED = 3
+"""How many names an error lists."""
 
 
 def unnamed(index: int) -> str:
@@ -43,36 +46,57 @@ def names_of(categories: Any) -> tuple[str, ...] | None:
 
 
 def looked_up(name: str, names: Sequence[str] | None, network: str) -> int:
-    """The class with this name, or the only one whose name has this part.
+    """The class with this name.
 
     Raises:
-        ValueError: If no class fits, or several do; it lists the nearest.
+        ValueError: If no class is called so, or several are; it says what may be meant.
     """
     if names is None:
         raise ValueError(
             f"The network {network} has no class names, so {name!r} cannot be looked up; "
             "give the class index, or pass categories=[...] to pw.Model."
         )
-    wanted = name.strip().casefold()
-    folded = [one.casefold() for one in names]
-    fits = [i for i, one in enumerate(folded) if one == wanted] or [
-        i for i, one in enumerate(folded) if wanted and wanted in one
-    ]
+    fits = exact(name, names)
     if len(fits) == 1:
         return fits[0]
     if fits:
-        listed = ", ".join(f"{names[i]} ({i})" for i in fits[:6])
-        more = ", ..." if len(fits) > 6 else ""
         raise ValueError(
-            f"{name!r} fits {len(fits)} classes: {listed}{more}; give more of the name, or the "
-            "index."
+            f"{name!r} is the name of {len(fits)} classes of {network}: "
+            f"{_listed(fits[:OFFERED], names, 'and')}; give the index."
         )
-    near = difflib.get_close_matches(wanted, folded, n=4, cutoff=0.5)
-    hint = "; nearest: " + ", ".join(f"{names[folded.index(n)]} ({folded.index(n)})" for n in near)
+    offers = suggestions(name, names, OFFERED)
+    meant = f"did you mean {_listed(offers, names, 'or')}? Give" if offers else "give"
     raise ValueError(
-        f"No class of {network} is called {name!r}{hint if near else ''}; "
-        "give a part of a class name, or an index."
+        f"No class of {network} is called {name!r}; {meant} the whole name of a class, or its "
+        "index."
     )
+
+
+def several(text: str, names: Sequence[str] | None) -> list[int | str]:
+    """A text taken apart at its commas, where each part is a class and the whole text is none.
+
+    Returns:
+        For ``"tabby, 574"`` a name and an index; for anything else the text itself.
+
+    Raises:
+        ValueError: For more than two classes.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if names is None or len(parts) == 1 or exact(text, names):
+        return [text]
+    if not all(part.isdecimal() or exact(part, names) for part in parts):
+        return [text]
+    if len(parts) > 2:
+        raise ValueError(
+            f"{text!r} are {len(parts)} classes; give one, or two with a comma between them for "
+            "their difference."
+        )
+    return [int(part) if part.isdecimal() else part for part in parts]
+
+
+def _listed(indices: Sequence[int], names: Sequence[str], conjunction: str) -> str:
+    *others, last = (f"{names[i]} ({i})" for i in indices)
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def _by_index(categories: Mapping[Any, Any]) -> dict[int, str]:

@@ -294,10 +294,12 @@ class Model:
         return unnamed(index)
 
     def class_index(self, name: str) -> int:
-        """The class with this name, or the only one whose name has this part.
+        """The class with this name; upper and lower case are the same.
+
+        Of a name with commas, as timm's, each of the synonyms between them is enough.
 
         Raises:
-            ValueError: If no class fits, or several do; it lists the nearest.
+            ValueError: If no class is called so, or several are; it says what may be meant.
         """
         self._compare_names()
         return looked_up(name, self.categories, self.name)

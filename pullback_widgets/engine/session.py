@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .ascent import Step, ascend
+from .category import several
 from .completeness import Completeness, completeness
 from .dependence import tell_independent
 from .image import Range
@@ -22,7 +23,9 @@ from .softening import Softening
 from .target import LOGITS, Difference, Direction, Logit, Rivals, Target, Unit, as_target
 
 TargetLike = Target | int | str | None
-"""A target, a class index, (a part of) a class name, or None for the image's own top class."""
+"""A target, a class index, a class name, or None for the image's own top class.
+
+A name may be two with a comma between them: the first class minus the second."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,39 @@ class Session:
             ValueError: For an unknown layer, with the nearest names.
         """
         return self.unbatched(self.recording.value(layer).detach().clone())
+
+    def strongest(
+        self, layer: str, position: tuple[int, ...] | None = None, k: int = 5
+    ) -> list[tuple[int, float]]:
+        """The channels of a layer that answer most.
+
+        Args:
+            layer: Dotted name.
+            position: As in ``pw.Unit``: which channels are largest at this place; None for those
+                whose positive values have the largest mean over all places.
+            k: How many channels.
+
+        Returns:
+            Channel and value, the largest first.
+
+        Raises:
+            ValueError: For a session of several images, an unknown layer, or a position that is
+                not in it.
+        """
+        if not self._single:
+            raise ValueError(
+                f"This session has {len(self)} images; expected one, so make a pw.Session of the "
+                "image whose channels are compared."
+            )
+        values = self.activations(layer).float().cpu()
+        if position is None:
+            strength = values.clamp_min(0).reshape(len(values), -1).mean(1)
+        else:
+            (unit,) = self.resolve(Unit(layer, 0, position))
+            ((_, _, seed),) = unit.terms()
+            strength = values[:, seed(values)[0] != 0].flatten()  # raises for no such place
+        best = strength.topk(min(k, len(strength)))
+        return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
     def gate_inputs(self, layer: str = LOGITS) -> tuple[str, Tensor, Tensor]:
         """The pre-activations of a layer and the scale that a relative temperature multiplies.
@@ -366,7 +402,16 @@ def report(model: Model | nn.Module) -> Report:
 
 
 def with_indices(target: Target, model: Model) -> Target:
-    """The target with every class name replaced by its index."""
+    """The target with every class name replaced by its index; two names become a difference.
+
+    Raises:
+        ValueError: For a name that no class has, or more than two.
+    """
+    if isinstance(target, Logit) and isinstance(target.label, str):
+        parts = several(target.label, model.categories)
+        if len(parts) == 2:
+            first, second = (with_indices(Logit(part), model) for part in parts)
+            return Difference(first, second)
     if isinstance(target, Logit | Rivals) and isinstance(target.label, str):
         return replace(target, label=model.class_index(target.label))
     if isinstance(target, Difference):

@@ -49,7 +49,7 @@ class Logit(Target):
     """The logit of a class.
 
     Attributes:
-        label: Class index, or its name, or a part of the name that fits one class only.
+        label: Class index, or its name.
     """
 
     label: int | str
@@ -86,7 +86,7 @@ class Rivals(Target):
     common with its rivals cancels. The weights are those at the image, and constant.
 
     Attributes:
-        label: Class index, or its name, or a part of the name that fits one class only.
+        label: Class index, or its name.
         count: How many other classes, the strongest first; as many as there are if there are fewer.
     """
 
@@ -314,6 +314,9 @@ class Difference(Target):
 
 def as_target(value: object) -> Target:
     """A target from what users write: a target, a class index or a class name.
+
+    The name may be two with a comma between them, which is their difference; that is told apart
+    where the network's names are known, in ``session.with_indices``.
 
     Raises:
         TypeError: For anything else.

@@ -526,7 +526,7 @@ def _translated(target: TargetLike, reference: Session, session: Session) -> Tar
             _translated(wanted.first, reference, session),
             _translated(wanted.second, reference, session),
         )
-    if isinstance(wanted, Rivals):
+    if isinstance(wanted, Rivals) and not isinstance(wanted.label, str):
         logit = _translated(Logit(wanted.label), reference, session)
         assert isinstance(logit, Logit)
         return replace(wanted, label=logit.label)
@@ -543,7 +543,7 @@ def _translated(target: TargetLike, reference: Session, session: Session) -> Tar
         found = wanted
     else:
         name = known.label(int(wanted.label))
-        # Of a name that users write a part is enough; here "ant" must not become "elephant".
+        # The whole of it: a synonym may be another class there, as "crane" is.
         if name.casefold() not in map(str.casefold, own.categories):
             raise ValueError(
                 f"No class of {own.name} is called {name!r}, as class {wanted.label} of "

@@ -35,6 +35,8 @@ class LayerView:
     Attributes:
         layer: The layer; for the logits, with the shape (K,).
         strongest: Channel and activation map, strongest mean positive value first; none for logits.
+        largest: For each place of the layer's grid the channel that is largest there; none for
+            logits.
         gated: The layer whose pre-activations the histograms count.
         absolute: Histogram of its pre-activations.
         relative: Histogram of its pre-activations in units of each channel's scale, without
@@ -46,6 +48,7 @@ class LayerView:
 
     layer: Layer
     strongest: list[tuple[int, NDArray[np.float32]]]
+    largest: NDArray[np.int64] | None
     gated: str
     absolute: Histogram
     relative: Histogram
@@ -58,14 +61,15 @@ def layer_view(session: Session, layer: str) -> LayerView:
     """A layer on the session's image: its strongest channels and its pre-activations."""
     gated, values, scale = session.gate_inputs(layer)
     strongest: list[tuple[int, NDArray[np.float32]]] = []
+    largest = None
     if layer == LOGITS:
         found = Layer(LOGITS, "", tuple(session.logits.shape))
     else:
         found = next(one for one in session.layers if one.name == layer)
         activations = session.activations(layer).float().cpu()
-        strength = activations.clamp_min(0).reshape(len(activations), -1).mean(1)
-        for channel in strength.topk(min(STRONGEST, len(strength))).indices.tolist():
+        for channel, _ in session.strongest(layer, k=STRONGEST):
             strongest.append((channel, _as_map(activations[channel], found.tokens)))
+        largest = activations.argmax(0).numpy()
     values = values.float().cpu()
     scale = scale.float().cpu()
     # A constant channel has no scale: it alone would be a million units wide.
@@ -75,7 +79,7 @@ def layer_view(session: Session, layer: str) -> LayerView:
     constant = int((~varies).sum())
     absolute, middle = histogram(values), float(scale.median())
     form = session.recording.gate_form(gated)
-    return LayerView(found, strongest, gated, absolute, relative, constant, form, middle)
+    return LayerView(found, strongest, largest, gated, absolute, relative, constant, form, middle)
 
 
 def histogram(values: Tensor) -> Histogram:

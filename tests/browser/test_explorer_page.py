@@ -15,7 +15,6 @@ from journeys import (
     SCREEN,
     SIZE,
     button,
-    explains,
     field,
     find,
     is_idle,
@@ -117,33 +116,63 @@ def test_class_search_and_the_top_five(lab: LabPage) -> None:
     name = lab.value("explorer.result.predictions[1].name")
     lab.wait_until(lambda: search.input_value() == name, "the class in the search box")
 
-    search.fill("golf b")
+    search.fill("")
+    search.press_sequentially("golf b")
+    offered = find(lab, ".pullback-offers button:visible")
+    lab.wait_until(lambda: offered.all_inner_texts() == ["golf ball"], "the one that fits")
     search.press("Enter")
     shows(lab, golf_ball)
     lab.wait_until(lambda: search.input_value() == "golf ball", "the whole name")
 
-    with lab.expecting_error():
-        search.fill("golf")
-        search.press("Enter")
-        explains(lab, "golf ball", "golfcart")
 
-        search.fill("no such thing")
-        search.press("Enter")
-        explains(lab, "no such thing")
-        np.testing.assert_array_equal(screen(lab)[:, GRIP], golf_ball[:, GRIP])
-        lab.wait_until(lambda: search.input_value() == "golf ball", "the class that still holds")
+def test_what_is_no_class_is_answered_with_classes(lab: LabPage) -> None:
+    search = field(lab, "Class")
+    before = pulled(lab, "None")
+    cells = lab.page.locator(".jp-Cell").count()
+    bottom = find(lab, ".pullback-temperature").first.bounding_box()
+    search.fill("")
+    search.press_sequentially("dog")
+    search.press("Enter")
+    offered = find(lab, ".pullback-offers button:visible")
+    lab.wait_until(lambda: offered.count() == 8, "eight dogs")
+    line = find(lab, ".pullback-offers [role=status]:visible")
+    assert line.inner_text() == '"dog" is no class of this network; choose one:'
+    assert search.input_value() == "dog" and not lab.visible_errors()
+    np.testing.assert_array_equal(screen(lab)[:, GRIP], before[:, GRIP])
+    assert find(lab, ".pullback-temperature").first.bounding_box() == bottom  # nothing moved
 
-        find(lab, ".pullback-top").nth(1).click()
-        shows(lab, second)
-        lab.wait_until(lambda: not lab.visible_errors(), "no error any more")
+    # By keyboard: from the line of text to the third.
+    for _ in range(3):
+        lab.page.keyboard.press("Tab")
+    lab.page.keyboard.press("Enter")
+    shows(lab, pulled(lab, "'German shepherd'"))
+    lab.wait_until(lambda: search.input_value() == "German shepherd", "the class in the line")
+    lab.wait_until(lambda: search.evaluate("it => it === document.activeElement"), "focus is back")
+    assert find(lab, ".pullback-temperature").first.bounding_box() == bottom
+
+    # By mouse, and two classes.
+    search.fill("golf ball, espres")
+    offered.get_by_text("minus espresso", exact=True).click()
+    shows(lab, pulled(lab, "'golf ball, espresso'"))
+
+    search.fill("xyzzy")
+    lab.wait_until(lambda: "is like no class" in line.inner_text(), "nothing fits")
+    search.fill("")
+    search.press("Enter")
+    lab.wait_until(lambda: search.input_value() == "golf ball, espresso", "what holds")
+    find(lab, ".pullback-top").nth(1).click()
+    shows(lab, pulled(lab, "explorer.result.predictions[1].index"))
+    assert lab.page.locator(".jp-Cell").count() == cells  # no letter was a shortcut
 
 
 def test_layer_channel_and_position(lab: LabPage) -> None:
     layer = "blocks.4.2"
-    label = lab.value(
-        f"next(f'{{l.name}}  {{l.size}}' for l in explorer.result.layers if l.name == {layer!r})"
-    )
-    field(lab, "Layer", "select").select_option(label=label)
+    name = field(lab, "Layer")
+    name.fill("")
+    name.press_sequentially("blocks.4.2 inv")
+    offered = find(lab, f'.pullback-offers button[title^="{layer}, "]:visible')
+    lab.wait_until(lambda: offered.count() == 1, "the layer is offered")
+    offered.click()
     lab.wait_until(lambda: lab.value("explorer.result.view.layer.name") == layer, "the layer")
     strongest = lab.value("[channel for channel, _ in explorer.result.view.strongest]")
     shows(lab, pulled(lab, f"pw.Channel({layer!r}, {strongest[0]})"))
@@ -178,7 +207,24 @@ def test_layer_channel_and_position(lab: LabPage) -> None:
     button(lab, "whole map").click()
     shows(lab, pulled(lab, f"pw.Channel({layer!r}, 7)"))
 
-    field(lab, "Layer", "select").select_option(index=0)
+    # The channel that is largest at the place, and one layer on.
+    here = button(lab, "strongest here")
+    assert here.is_disabled()
+    lab.python("explorer.position = (2, 3); explorer.wait()")
+    here.click()
+    channel = lab.value(f"explorer.session.strongest({layer!r}, (2, 3), k=1)[0][0]")
+    shows(lab, pulled(lab, f"pw.Unit({layer!r}, {channel}, (2, 3))"), rows=slice(60, None))
+    button(lab, "Next ▶").press("Enter")
+    names = lab.value("[layer.name for layer in explorer.result.layers]")
+    after = names[names.index(layer) + 1]
+    lab.wait_until(lambda: name.input_value() == after, "the layer after it")
+    lab.wait_until(lambda: lab.value("explorer.layer") == after, "it is chosen")
+
+    button(lab, "All layers").click()
+    find(lab, ".pullback-offers button:visible").get_by_text("blocks.5 · ").click()
+    lab.wait_until(lambda: name.input_value() == "blocks.5.", "the stage")
+    name.fill("logits")
+    name.press("Enter")
     shows(lab, pulled(lab, "None"))
 
 

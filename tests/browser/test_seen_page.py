@@ -71,6 +71,21 @@ def press(lab: LabPage, button: str) -> None:
 def states(lab: LabPage) -> Iterator[str]:
     """The Explorer in one state after the other."""
     yield "at first"
+    offered = lab.page.locator(f"{WIDGET} .pullback-offers button:visible")
+    for line, text in (
+        ("Class", "class 1 of seven, c"),
+        ("Class", "class"),
+        ("Layer", "conv"),
+        ("Layer", ""),
+    ):
+        field = lab.page.get_by_role("textbox", name=line, exact=True)
+        field.fill(text)
+        offered.first.wait_for()
+        yield f"with {text!r} typed for the {line.lower()}"
+        if line == "Class" or not text:
+            field.fill("")
+            field.press("Enter")
+            offered.first.wait_for(state="hidden")
     for fold in ("Photograph and network", "Ascent settings", "Wipe and colours", "Take it away"):
         press(lab, fold)
         lab.page.locator(f'{WIDGET} [title="{fold}, open"]').wait_for()

@@ -44,7 +44,7 @@ def test_the_stops_just_under_one_half_are_right() -> None:
     ("answer", "words"),
     [
         (3.5, "a name or a number"),
-        ("golf bat", "nearest: golf ball"),
+        ("golf bat", "did you mean golf ball (574)"),
         (1000, "0 to 999"),
         ("tiger cat", "is an animal"),
         ("red fox", "is an animal"),

@@ -277,6 +277,31 @@ def test_more_predictions_than_classes_are_all_classes() -> None:
 # Activations -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("layer", ["relu", "layer1", "pool"])
+def test_the_strongest_channels_of_a_layer(layer: str) -> None:
+    session = pw.Session(wrap(network("residual")), image(1))
+    values = session.activations(layer).float()
+    everywhere = values.clamp_min(0).reshape(len(values), -1).mean(1)
+    for k in (1, 3, 1000):
+        found = session.strongest(layer, k=k)
+        assert [value for _, value in found] == everywhere.sort(descending=True).values[:k].tolist()
+        assert all(value == everywhere[channel] for channel, value in found)
+    if layer != "pool":
+        found = session.strongest(layer, (1, 2), k=2)
+        assert found == [(c, float(values[c, 1, 2])) for c in values[:, 1, 2].topk(2).indices]
+
+
+def test_the_strongest_channels_of_no_layer_place_or_batch() -> None:
+    net = wrap(network("residual"))
+    session = pw.Session(net, image(1))
+    with pytest.raises(ValueError, match="nearest: layer1"):
+        session.strongest("layer1x")
+    with pytest.raises(ValueError, match=r"Position \(99, 0\) does not fit layer 'layer1'"):
+        session.strongest("layer1", (99, 0))
+    with pytest.raises(ValueError, match="This session has 2 images; expected one"):
+        pw.Session(net, image(1, batch=2)).strongest("layer1")
+
+
 def watch(net: nn.Module, x: Tensor, names: list[str]) -> dict[str, list[tuple[Tensor, Tensor]]]:
     """Inputs and outputs of every call of some modules, copied before they are overwritten."""
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}

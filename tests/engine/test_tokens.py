@@ -67,6 +67,15 @@ def test_what_the_tokens_are(own: dict[str, int], names: tuple[str, ...]) -> Non
     assert tokens(session(**own), "head") is None
 
 
+def test_the_strongest_channel_at_a_patch() -> None:
+    found = session(register_tokens=1)
+    values = found.activations("mix").float()
+    number = tokens(found).number((1, 3))
+    ((channel, value),) = found.strongest("mix", (1, 3), k=1)
+    assert value == float(values[:, number].max()) == float(values[channel, number])
+    assert found.strongest("mix", (number,), k=1) == [(channel, value)]
+
+
 def test_tokens_that_are_no_patches_are_not_taken_for_them() -> None:
     assert tokens(session(prompt=40)) is None
 

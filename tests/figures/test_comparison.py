@@ -98,7 +98,7 @@ def test_no_target_is_the_first_networks_top_class(models: list[pw.Model]) -> No
 def test_classes_go_by_name() -> None:
     """A class index is the first network's; the other has the same names in another order."""
     models = [named("residual"), named("chain", categories=CATEGORIES[::-1])]
-    for target in (2, "tabby", pw.Logit("tabby cat")):
+    for target in (2, "Tabby cat", pw.Logit("tabby cat")):
         found = pw.compare(models, image(3), target, methods=[])
         assert [row.target for row in found.rows] == [pw.Logit(2), pw.Logit(3)]
     found = pw.compare(models, image(3), pw.Difference(1, "spoon"), methods=[])

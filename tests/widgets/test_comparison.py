@@ -271,7 +271,7 @@ def test_a_refused_choice_is_explained_and_changes_nothing(
 def test_controls_and_attributes_agree(view: pw.Compare) -> None:
     box = find(view, "Class")
     assert box.value == "1"
-    box.value = "tabby"
+    box.value = "tabby cat"
     assert view.wait(SECONDS) and view.result.rows[0].target == pw.Logit(2)
     box.value = ""
     assert view.target is None

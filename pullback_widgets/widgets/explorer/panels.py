@@ -7,11 +7,12 @@ from typing import Any
 
 import ipywidgets as w
 
-from ...engine.model import Model
 from ...engine.softening import Softening
-from ...engine.target import LOGITS, Channel, Logit, Unit
+from ...engine.target import LOGITS, Channel, Difference, Logit, Target, Unit
 from ...figures.snapshot import VIEWS, Snapshot
 from ..kit.binding import bind, follow, listen, quietly
+from ..kit.class_field import ClassField
+from ..kit.layer_field import LayerField
 from ..kit.layout import heading
 from ..kit.run_buttons import run_buttons
 from ..kit.sources import image_box, network_box, upload_button
@@ -28,6 +29,9 @@ PRESETS = {
     "relative": Softening.relative(),
 }
 
+HEIGHT = 196
+"""Of what there is to choose in a layer, in CSS pixels."""
+
 
 def _row(*children: w.Widget, **layout: Any) -> w.HBox:
     options = {"align_items": "center", "overflow": "visible", **layout}
@@ -39,20 +43,6 @@ class NeuronPanel:
 
     def __init__(self, explorer: ExplorerChoices) -> None:
         self.explorer = explorer
-        self.layer = w.Dropdown(
-            options=[("logits", LOGITS)],
-            description="Layer",
-            layout=w.Layout(width=f"{WIDTH}px"),
-            style={"description_width": "52px"},
-            tooltip="Layers in forward order, with the shape of their output",
-        )
-        self.search = w.Combobox(
-            placeholder="search a class by name or number",
-            description="Class",
-            continuous_update=False,
-            layout=w.Layout(width=f"{WIDTH}px"),
-            style={"description_width": "52px"},
-        )
         self.top = [
             w.Button(layout=w.Layout(width=f"{WIDTH - 4}px", height="26px")) for _ in range(5)
         ]
@@ -66,40 +56,49 @@ class NeuronPanel:
             layout=w.Layout(width="150px"),
             style={"description_width": "62px"},
         )
+        self.here = w.Button(
+            description="strongest here",
+            tooltip="The channel that is largest at the place that is marked",
+            layout=w.Layout(width="140px"),
+        )
         self.whole = w.Button(
             description="whole map",
             tooltip="Ask for the channel's mean over the whole map again",
-            layout=w.Layout(width="100px"),
+            layout=w.Layout(width="104px"),
         )
         self.place = w.Text(
             description="Position",
-            placeholder="whole map; click, or: row, column",
+            placeholder="click, or: row, column",
             continuous_update=False,
-            layout=w.Layout(width=f"{WIDTH}px"),
+            layout=w.Layout(width=f"{WIDTH - 112}px"),
             style={"description_width": "62px"},
         )
-        self._classes = w.VBox([self.search, *self.top])
-        self._channels = w.VBox([self.strip.box, _row(self.channel, self.whole), self.place])
-        for box in (self._classes, self._channels):
-            # Both take the same height, so that nothing jumps when the layer changes.
-            box.layout.height = "196px"
-        self.box = w.VBox([heading("Neuron"), self.layer, self._classes, self._channels])
+        self._channels = w.VBox(
+            [self.strip.box, _row(self.channel, self.here), _row(self.place, self.whole)]
+        )
+        self.classes = ClassField(
+            lambda target: explorer.attempt("target", target),
+            w.VBox(self.top),
+            WIDTH,
+            HEIGHT - 34,
+        )
+        self.layer = LayerField(
+            lambda layer: explorer.attempt("layer", layer), self._arrange, WIDTH, HEIGHT
+        )
+        for box in (self.classes.box, self._channels):
+            # All take the same height, so that nothing jumps when the layer changes.
+            box.layout.height = f"{HEIGHT}px"
+        under = [self.classes.box, self._channels, self.layer.offers.box]
+        self.box = w.VBox([heading("Neuron"), self.layer.box, *under])
 
-        listen(self.layer, lambda value: explorer.attempt("layer", value))
-        listen(self.search, self._searched)
         listen(self.channel, lambda value: explorer.attempt("channel", value))
         for number, button in enumerate(self.top):
             button.on_click(lambda _, n=number: self._chose(n))
+        self.here.on_click(lambda _: self._strongest_here())
         self.whole.on_click(lambda _: explorer.attempt("position", None))
         listen(self.place, self._placed)
         follow(explorer, "layer", self._show_layer)
         self._models: object = None
-
-    def _searched(self, text: str) -> None:
-        text = text.strip()
-        if text:
-            text = text.rpartition(" · ")[2] if " · " in text else text
-            self.explorer.attempt("target", int(text) if text.isdecimal() else text)
 
     def _chose(self, number: int) -> None:
         frame = self.explorer.result
@@ -112,23 +111,33 @@ class NeuronPanel:
         if not placed and frame is not None:
             self.show(frame)
 
+    def _strongest_here(self) -> None:
+        frame, position = self.explorer.known, self.explorer.position
+        if frame is None or position is None or frame.view.layer.name != self.explorer.layer:
+            return
+        if frame.view.largest is not None:
+            self.explorer.attempt("channel", int(frame.view.largest[position]))
+
     def _show_layer(self, layer: str) -> None:
-        if layer in dict(self.layer.options).values():
-            self.layer.value = layer
-        logits = layer == LOGITS
-        self._classes.layout.display = "" if logits else "none"
-        self._channels.layout.display = "none" if logits else ""
+        self.layer.show(layer)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Show the layers while one is searched; else what there is to choose in the layer."""
+        searched, logits = self.layer.offers.open, self.explorer.layer == LOGITS
+        for box, seen in (
+            (self.classes.box, logits and not searched),
+            (self._channels, not logits and not searched),
+        ):
+            box.layout.display = "" if seen else "none"
 
     def show(self, frame: Snapshot) -> None:
         """The network's layers and classes, and what was chosen."""
         with quietly():
             if self._models is not frame.model:
                 self._models = frame.model
-                self.layer.options = [
-                    *([(f"logits  {frame.classes} classes", LOGITS)] if frame.classes else []),
-                    *((f"{one.name}  {one.size}", one.name) for one in frame.layers),
-                ]
-                self.search.options = class_options(frame.model)
+                self.layer.know(frame.layers, frame.classes)
+                self.classes.know(frame.model.categories, frame.classes)
             self._show_layer(self.explorer.layer)
             for number, button in enumerate(self.top):
                 known = number < len(frame.predictions)
@@ -138,8 +147,8 @@ class NeuronPanel:
                     button.description = f"{percent(best.probability)}  {best.name}"
                     chosen = frame.target == Logit(best.index)
                     button.button_style = "primary" if chosen else ""
-            if isinstance(frame.target, Logit):
-                self.search.value = class_option(frame.model, int(frame.target.label))
+            if frame.request.target is self.explorer.target:
+                self.classes.show(self._class_of(frame.target))
             if isinstance(frame.target, (Channel, Unit)):
                 self.channel.max = max(frame.view.layer.shape[0] - 1, 0)
                 self.channel.value = frame.target.channel
@@ -147,10 +156,20 @@ class NeuronPanel:
                 tokens = frame.view.layer.tokens
                 if position is not None and tokens is not None:
                     position = tokens.patch(position[0]) or position
-                self.whole.disabled = position is None
+                self.whole.disabled = self.here.disabled = position is None
                 self.place.value = "" if position is None else ", ".join(map(str, position))
         if frame.view.strongest:
             self.strip.show(frame.view, getattr(frame.target, "channel", None))
+
+    def _class_of(self, target: Target) -> str:
+        """A class, or two, as the line of text has them; nothing of what is none."""
+        if isinstance(target, Logit):
+            return self.classes.written(int(target.label))
+        if isinstance(target, Difference):
+            both = [one for one in (target.first, target.second) if isinstance(one, Logit)]
+            if len(both) == 2:
+                return ", ".join(self.classes.term(int(one.label)) for one in both)
+        return ""
 
 
 def _position(text: str) -> tuple[int, ...] | None:
@@ -162,18 +181,6 @@ def _position(text: str) -> tuple[int, ...] | None:
             "whole map."
         )
     return tuple(map(int, words)) or None
-
-
-def class_options(model: Model) -> list[str]:
-    """The class names for the search box; names that stand twice carry their number."""
-    return [class_option(model, index) for index in range(len(model.categories or ()))]
-
-
-def class_option(model: Model, index: int) -> str:
-    """A class as the search box shows it."""
-    name = model.label(index)
-    twice = model.categories is not None and model.categories.count(name) > 1
-    return f"{name} · {index}" if twice else name
 
 
 class TemperaturePanel:

@@ -42,6 +42,12 @@ def heading(text: str) -> w.HTML:
     return w.HTML(f'<div class="pullback-heading">{html.escape(text)}</div>')
 
 
+def note(text: str, spoken: bool = False) -> str:
+    """HTML of a small line of plain text; ``spoken``: screen readers read out what it becomes."""
+    status = ' role="status"' if spoken else ""
+    return f'<div class="pullback-note"{status}>{html.escape(text)}</div>'
+
+
 def row(*children: w.Widget) -> w.HBox:
     """Controls side by side; they wrap where there is no room."""
     return w.HBox(list(children), layout=w.Layout(align_items="center", flex_flow="row wrap"))

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from explorers import right
 from networks import CATEGORIES
-from widgets import Page, click, event, find
+from widgets import Page, click, enter, event, find, offered, said, seen, type_in
 
 import pullback_widgets as pw
+from pullback_widgets.engine.target import same_target
 from pullback_widgets.widgets.explorer.panels import PRESETS
 from pullback_widgets.widgets.kit.temperature import STOPS
 
@@ -43,6 +44,8 @@ class TestControl:
         self, explorer: pw.Explorer, page: Page, name: str, control: str, value: Any, shown: Any
     ) -> None:
         find(explorer, control).value = shown
+        if name == "layer":  # is not taken while it is typed
+            enter(find(explorer, control), shown)
         assert getattr(explorer, name) == value
         right(explorer, page)
         assert find(explorer, control).value == shown
@@ -82,16 +85,49 @@ def test_an_ascent_without_a_ball(explorer: pw.Explorer, page: Page) -> None:
     assert find(explorer, "Radius").value == 1.0
 
 
-def test_classes_are_searched_by_name_and_number(explorer: pw.Explorer, page: Page) -> None:
-    search = find(explorer, "Class")
-    assert search.options == CATEGORIES
+def test_a_class_is_typed_by_name_and_number(explorer: pw.Explorer, page: Page) -> None:
+    field = find(explorer, "Class")
     for text, index in (("espresso", 4), ("1", 1), ("spoo", 5), (" golf ball ", 0)):
-        search.value = text
+        enter(field, text)
         assert right(explorer, page).target == pw.Logit(index)
-        assert search.value == CATEGORIES[index]
+        assert field.value == CATEGORIES[index]
     explorer.target = "tabby cat"
     right(explorer, page)
-    assert search.value == "tabby cat"
+    assert field.value == "tabby cat"
+
+
+def test_what_may_be_meant_is_offered_and_the_text_stays(explorer: pw.Explorer, page: Page) -> None:
+    field, before = find(explorer, "Class"), explorer.target
+    type_in(field, "golf")
+    assert offered(explorer) == ["golf ball", "golf cart"]
+    assert "&quot;golf&quot; is no class of this network; choose one:" in said(explorer)
+    enter(field, "golf")
+    explorer.temperature = 0.3  # a frame about something else
+    right(explorer, page)
+    assert explorer.target is before and not explorer.error and field.value == "golf"
+    assert find(explorer, "pullback-top") not in seen(explorer)
+    find(explorer, "golf cart").click()
+    assert explorer.target == 1 and field.value == "golf cart" and offered(explorer) == []
+    assert find(explorer, "pullback-top") in seen(explorer)
+    assert right(explorer, page).target == pw.Logit(1)
+
+
+def test_two_classes_are_their_difference(explorer: pw.Explorer, page: Page) -> None:
+    field = find(explorer, "Class")
+    enter(field, "golf, spoon")
+    assert offered(explorer) == ["golf ball", "golf cart"]
+    find(explorer, "golf cart").click()
+    assert explorer.target == "golf cart, spoon" and field.value == "golf cart, spoon"
+    assert same_target(right(explorer, page).target, pw.Difference(1, 5))
+    enter(field, "spoon, espr")
+    assert same_target(right(explorer, page).target, pw.Difference(5, 4))
+    assert field.value == "spoon, espresso"
+    explorer.target = pw.Difference("cat", 0)
+    right(explorer, page)
+    assert field.value == "cat, golf ball"
+    explorer.target = pw.Rivals("cat")
+    right(explorer, page)
+    assert field.value == ""
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -106,17 +142,58 @@ def test_the_top_five_are_buttons(explorer: pw.Explorer, page: Page, number: int
     assert pressed == ["primary" if n == number else "" for n in range(5)]
 
 
-def test_layers_are_listed_in_forward_order(explorer: pw.Explorer) -> None:
-    names = [value for _, value in find(explorer, "Layer").options]
-    assert names == ["logits", *(layer.name for layer in pw.layers(explorer.model))]
-
-
 def test_every_layer_can_be_looked_at(explorer: pw.Explorer, page: Page) -> None:
-    for _, layer in find(explorer, "Layer").options:
-        find(explorer, "Layer").value = layer
-        assert explorer.layer == layer
-        frame = right(explorer, page)
-        assert frame.view.layer.name == layer
+    layers = [layer.name for layer in pw.layers(explorer.model)]
+    previous, after = find(explorer, "◀ Previous"), find(explorer, "Next ▶")
+    assert after.disabled  # the logits are the last
+    for layer in reversed(layers):
+        previous.click()
+        assert explorer.layer == find(explorer, "Layer").value == layer
+        assert right(explorer, page).view.layer.name == layer
+        assert find(explorer, "pullback-strip") in seen(explorer)
+    assert previous.disabled
+    after.click()
+    assert explorer.layer == layers[1]
+    right(explorer, page)
+
+
+def test_a_layer_is_searched(explorer: pw.Explorer, page: Page) -> None:
+    field = find(explorer, "Layer")
+    type_in(field, "LAYER1.")
+    names = [layer.name for layer in pw.layers(explorer.model)]
+    assert offered(explorer, 1) == [
+        name.removeprefix("layer1.") for name in names if "layer1." in name
+    ]
+    assert find(explorer, "pullback-top") not in seen(explorer)
+    find(explorer, "bn2").click()
+    assert explorer.layer == field.value == "layer1.bn2"
+    assert find(explorer, "pullback-strip") in seen(explorer) and offered(explorer, 1) == []
+    right(explorer, page)
+    enter(field, "logits")
+    assert explorer.layer == "logits" and find(explorer, "pullback-top") in seen(explorer)
+    right(explorer, page)
+    find(explorer, "All layers").click()
+    assert field.value == "" and "logits" in offered(explorer, 1)
+    find(explorer, "All layers").click()
+    assert field.value == "logits" and offered(explorer, 1) == []
+    enter(field, "xyzzy")
+    assert "is in no layer" in said(explorer, 1) and field.value == "xyzzy"
+    assert not explorer.error
+
+
+def test_the_channel_that_likes_a_place_most(explorer: pw.Explorer, page: Page) -> None:
+    here = find(explorer, "strongest here")
+    explorer.layer = "layer1"
+    right(explorer, page)
+    assert here.disabled
+    for position in ((0, 0), (3, 1), (2, 2)):
+        explorer.position = position
+        right(explorer, page)
+        assert not here.disabled
+        here.click()
+        values = explorer.session.activations("layer1")[:, position[0], position[1]]
+        assert explorer.channel == int(values.argmax()) and explorer.position == position
+        right(explorer, page)
 
 
 def test_the_channel_is_shown_and_set(explorer: pw.Explorer, page: Page) -> None:

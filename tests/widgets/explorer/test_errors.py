@@ -11,7 +11,7 @@ from explorers import Hold, Make, Moody, explained, fails, oom, right
 from networks import image, wrap
 from torch import Tensor
 from waiting import SECONDS
-from widgets import Page, everything, find, text_with
+from widgets import Page, enter, everything, find, said, text_with
 
 import pullback_widgets as pw
 
@@ -68,16 +68,30 @@ def test_after_a_refused_choice_all_that_holds_can_still_be_had(explorer: pw.Exp
     assert explorer.code()
 
 
-@pytest.mark.parametrize("text", ["no such class", "golf", "6", "999999999999999999999", "²"])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("no such class", "is like no class of this network; try another word, or 0 to 5"),
+        ("golf", "is no class of this network; choose one:"),
+        ("6", "There is no class 6; choose a number from 0 to 5."),
+        ("999999999", "There is no class 999999999"),
+        ("999999999999999999999", "is like no class"),
+        ("²", "is like no class"),
+        ("cat, spoon, golf", "Two classes at most"),
+    ],
+)
 def test_a_class_that_is_not_there_leaves_the_one_that_holds(
-    explorer: pw.Explorer, page: Page, text: str
+    explorer: pw.Explorer, page: Page, text: str, says: str
 ) -> None:
     explorer.target = "spoon"
     right(explorer, page)
-    find(explorer, "Class").value = text
-    explained(explorer)
-    assert explorer.target == "spoon"
-    assert find(explorer, "Class").value == "spoon"
+    field = find(explorer, "Class")
+    enter(field, text)
+    assert says in said(explorer)
+    assert explorer.target == "spoon" and field.value == text
+    right(explorer, page)
+    enter(field, "")  # and what holds is shown again
+    assert field.value == "spoon"
 
 
 def test_a_refused_choice_from_python_raises_and_shows_nothing(
@@ -95,7 +109,7 @@ def test_an_explanation_outlives_the_frames_of_earlier_requests(
     with hold:
         explorer.temperature = 0.1
         hold.until_reached()
-        find(explorer, "Class").value = "no such class"
+        explorer.attempt("target", "no such class")
     assert explorer.wait(SECONDS)
     explained(explorer, "no such class")
 

@@ -1,0 +1,207 @@
+"""A line of text for a layer among hundreds: search, stages, and one step back or on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import ipywidgets as w
+
+from ...engine.layer import Layer
+from ...engine.layer_search import OTHERS, search, stages
+from ...engine.target import LOGITS
+from .binding import listen, quietly
+from .layout import note, row
+from .offers import Offer, Offers, on_enter
+
+MOST = 24
+"""How many layers are offered at once."""
+
+
+class LayerField:
+    """Where a layer is typed; what fits is offered, stage by stage.
+
+    Attributes:
+        box: The line, its buttons, and what the layer is.
+        text: The line of text.
+        offers: The suggestions; whoever shows the box gives them a place.
+    """
+
+    def __init__(
+        self, choose: Callable[[str], None], opened: Callable[[], None], width: int, height: int
+    ) -> None:
+        """Make the field of a network that is not known yet.
+
+        Args:
+            choose: Called with the name of a layer.
+            opened: Called when the suggestions open or shut.
+            width: In CSS pixels.
+            height: Likewise, of the suggestions.
+        """
+        self._choose, self._opened = choose, opened
+        self._layers: list[Layer] = []
+        self._stages: dict[str, str] = {}
+        self._chosen = LOGITS
+        self._takes: Offer | None = None
+        self.text = w.Text(
+            LOGITS,
+            description="Layer",
+            placeholder="a name, a kind or a size",
+            layout=w.Layout(width=f"{width}px"),
+            style={"description_width": "52px"},
+        )
+        self.previous = w.Button(
+            description="◀ Previous", tooltip="The layer before this one, towards the image"
+        )
+        self.all = w.Button(description="All layers", tooltip="List the network's stages")
+        self.next = w.Button(
+            description="Next ▶", tooltip="The layer after this one, towards the logits"
+        )
+        for button in (self.previous, self.all, self.next):
+            button.layout.width, button.layout.flex = "auto", "1 1 0"
+        self._about = w.HTML()
+        buttons = row(self.previous, self.all, self.next)
+        buttons.layout.width = f"{width}px"
+        self.offers = Offers(MOST, self._take, height)
+        self.box = w.VBox([self.text, buttons, self._about])
+        listen(self.text, self._typed)
+        on_enter(self.text, self._entered)
+        self.previous.on_click(lambda _: self._step(-1))
+        self.next.on_click(lambda _: self._step(1))
+        self.all.on_click(lambda _: self._list())
+        self._rest()
+
+    @property
+    def names(self) -> list[str]:
+        """The layers in forward order; the logits are the last, where there are any."""
+        return [layer.name for layer in self._layers]
+
+    def know(self, layers: Sequence[Layer], classes: int) -> None:
+        """Take suggestions from this network's layers from now on."""
+        logits = [Layer(LOGITS, f"{classes} classes", (classes,))] if classes else []
+        self._layers = [*layers, *logits]
+        self._stages = stages(self.names)
+        self._describe()
+
+    def show(self, chosen: str) -> None:
+        """Show what is chosen; a text that is being typed stays if that is what it was before."""
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self._rest()
+
+    def _rest(self) -> None:
+        with quietly():
+            self.text.value = self._chosen
+        self._shut()
+        self._describe()
+
+    def _shut(self) -> None:
+        self._takes = None
+        if self.offers.open:
+            self.offers.hide()
+            self._opened()
+
+    def _describe(self) -> None:
+        names = self.names
+        place = names.index(self._chosen) if self._chosen in names else None
+        self.previous.disabled = place in (None, 0)
+        self.next.disabled = place in (None, len(names) - 1)
+        text = ""
+        if place is not None:
+            layer = self._layers[place]
+            what = layer.kind if layer.name == LOGITS else f"{layer.kind}, {layer.size}"
+            text = f"{what} · layer {place + 1} of {len(names)}"
+        self._about.value = note(text)
+
+    def _step(self, by: int) -> None:
+        names = self.names
+        place = names.index(self._chosen) + by if self._chosen in names else -1
+        if 0 <= place < len(names):
+            self._chosen = names[place]
+            self._rest()
+            self._choose(self._chosen)
+
+    def _take(self, offer: Offer) -> None:
+        name = str(offer.value)
+        if name in self.names:
+            self._chosen = name
+            self._rest()
+            self._choose(name)
+        else:
+            self.text.value = name  # a stage; one of its layers comes next
+        self.text.focus()  # the button that had it is no more
+
+    def _list(self) -> None:
+        """Open the list of stages, or shut what is open."""
+        if self.offers.open:
+            self._rest()
+        else:
+            with quietly():
+                self.text.value = ""
+            self._open(self._answer(""))
+        self.text.focus()
+
+    def _typed(self, text: str) -> None:
+        if text.strip() == self._chosen:
+            self._shut()
+        else:
+            self._open(self._answer(text.strip()))
+
+    def _entered(self) -> None:
+        if self._takes is not None:
+            self._take(self._takes)
+        elif not self.text.value.strip():
+            self._rest()
+
+    def _open(self, answer: tuple[str, list[Offer], Offer | None]) -> None:
+        sentence, offers, self._takes = answer
+        was = self.offers.open
+        self.offers.show(sentence, offers)
+        if not was:
+            self._opened()
+
+    # What is answered to a text: a sentence, offers, and which of them Enter takes.
+
+    def _answer(self, text: str) -> tuple[str, list[Offer], Offer | None]:
+        if not text:
+            sentence = "Stages, with the number of their layers; or type a part of a name:"
+            return sentence, self._groups(self._stages), None
+        found = search(text, self._layers)
+        offers = [self._offer(layer) for layer in found]
+        exact = bool(found) and found[0].name.casefold() == text.casefold()
+        takes = offers[0] if exact or len(offers) == 1 else None
+        begin = text.removesuffix(".") + "."
+        inside = [name for name in self.names if name.startswith(begin)]
+        if len(inside) > MOST:
+            parts = self._groups({name: _part(name, begin) for name in inside})
+            return f"Parts of {begin.removesuffix('.')}:", [*offers[:exact], *parts], takes
+        if not offers:
+            return f'"{text}" is in no layer of this network; "All layers" lists them.', [], None
+        if takes is not None:
+            return "Choose one; Enter takes the first:", offers, takes
+        more = f"; the first {MOST}, type more of the name" if len(offers) > MOST else ""
+        return f'{len(offers)} layers for "{text}"{more}:', offers, None
+
+    def _offer(self, layer: Layer) -> Offer:
+        stage = self._stages[layer.name]
+        short = layer.name.removeprefix(f"{stage}.") if stage != OTHERS else layer.name
+        about = f"{layer.name}, {layer.kind}" + ("" if layer.name == LOGITS else f", {layer.size}")
+        return Offer(short, about, layer.name, stage)
+
+    def _groups(self, groups: Mapping[str, str]) -> list[Offer]:
+        """Layer -> group: an offer for each group, and for each layer that has none to itself."""
+        counts = Counter(groups.values())
+        offers: dict[str, Offer] = {}
+        for layer in self._layers:
+            group = groups.get(layer.name, OTHERS)
+            many = counts[group]
+            if layer.name in groups and (group == OTHERS or many == 1):
+                offers[layer.name] = Offer(layer.name, self._offer(layer).tooltip, layer.name)
+            elif many:
+                offers[group] = Offer(f"{group} · {many}", f"{many} layers of {group}", f"{group}.")
+        return list(offers.values())
+
+
+def _part(name: str, begin: str) -> str:
+    """The next part of a dotted name, with all before it."""
+    return begin + name.removeprefix(begin).partition(".")[0]

@@ -1,0 +1,249 @@
+"""Lines of text that offer what may be meant: classes and layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as w
+import pytest
+from widgets import enter, find, offered, said, seen, type_in
+
+from pullback_widgets.engine.layer import Layer
+from pullback_widgets.widgets.kit.class_field import ClassField
+from pullback_widgets.widgets.kit.layer_field import MOST, LayerField
+
+NAMES = (
+    "tench, Tinca tinca",
+    "crane",
+    "dalmatian",
+    "Crane",
+    "crane",
+    "pug, pug-dog",
+    "face powder",
+)
+RESTING = w.HTML("what stands there while nothing is offered")
+
+
+class Taken(list[Any]):
+    """What was chosen."""
+
+
+@pytest.fixture
+def taken() -> Taken:
+    return Taken()
+
+
+def class_field(
+    taken: Taken, names: tuple[str, ...] | None = NAMES, classes: int = 7
+) -> ClassField:
+    field = ClassField(taken.append, RESTING, 312, 160)
+    field.know(names, classes)
+    field.show("dalmatian")
+    return field
+
+
+def layer_field(taken: Taken, layers: list[Layer]) -> LayerField:
+    field = LayerField(taken.append, lambda: None, 312, 160)
+    field.know(layers, 10)
+    return field
+
+
+def network(blocks: int, layers: int) -> list[Layer]:
+    stem = [Layer("conv", "Conv2d", (8, 32, 32)), Layer("relu", "ReLU", (8, 32, 32))]
+    inside = [
+        Layer(f"blocks.{b}.{n}.{kind}", kind, (8, 16, 16))
+        for b in range(blocks)
+        for n in range(layers)
+        for kind in ("conv", "act")
+    ]
+    return stem + inside
+
+
+# Classes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "says", "enter_takes"),
+    [
+        ("dog", ["dalmatian", "pug, pug-dog"], "&quot;dog&quot; is no class of this", None),
+        ("face", ["face powder"], "is no class of this network; Enter or a click takes", 6),
+        ("TENCH", ["tench, Tinca tinca"], "Enter takes the first", 0),
+        ("Crane", ["Crane", "crane · 1", "crane · 4"], "Enter takes the first", 3),
+        ("crane", ["crane · 1", "crane · 4", "Crane"], "the name of 2 classes; choose", None),
+        ("Crane · 4", ["crane · 4"], "Enter takes the first", 4),
+        ("4", ["crane · 4"], "Enter takes the first", 4),
+        ("7", [], "There is no class 7; choose a number from 0 to 6", None),
+        ("xyzzy", [], "is like no class of this network; try another word, or 0 to 6", None),
+        ("pug,", ["pug, pug-dog"], "", 5),
+        ("tench, Tinca tinca", ["tench, Tinca tinca"], "", 0),
+        ("dog, pug", ["dalmatian", "pug, pug-dog"], "&quot;dog&quot; is no class", None),
+        (
+            "pug, crane",
+            ["minus crane · 1", "minus crane · 4", "minus Crane"],
+            "",
+            None,
+        ),
+        ("2, face", ["minus face powder"], "", "2, face powder"),
+        ("pug, dalmatian, 4", [], "Two classes at most", None),
+    ],
+)
+def test_a_text_is_answered_with_classes(
+    text: str, labels: list[str], says: str, enter_takes: int | str | None, taken: Taken
+) -> None:
+    field = class_field(taken)
+    type_in(field.text, text)
+    assert sorted(offered(field.box)) == sorted(labels) and says in said(field.box)
+    assert field.text.value == text and not taken
+    assert RESTING not in seen(field.box)
+    enter(field.text, text)
+    assert taken == ([] if enter_takes is None else [enter_takes])
+    assert (RESTING in seen(field.box)) == bool(taken)
+    if not taken:
+        assert field.text.value == text
+
+
+def test_a_click_takes_a_class(taken: Taken) -> None:
+    field = class_field(taken)
+    type_in(field.text, "dog")
+    find(field.box, "pug, pug-dog").click()
+    assert taken == [5] and field.text.value == "pug, pug-dog" and offered(field.box) == []
+    type_in(field.text, "dog, face")
+    find(field.box, "dalmatian").click()
+    assert taken == [5] and field.text.value == "dalmatian, face"
+    find(field.box, "minus face powder").click()
+    assert taken == [5, "dalmatian, face powder"]
+
+
+def test_buttons_are_made_when_they_are_needed_and_no_more_than_once(taken: Taken) -> None:
+    field = class_field(taken)
+
+    def buttons() -> list[w.Button]:
+        return [one for one in field.offers.box.children if isinstance(one, w.Button)]
+
+    assert buttons() == []
+    field.text.value = "dog"
+    made = buttons()
+    assert len(made) == 2
+    field.text.value = "crane"
+    assert buttons()[:2] == made and len(buttons()) == 3
+    field.text.value = "dog"
+    buttons()[2].click()  # is seen no longer
+    assert not taken
+    made[1].click()
+    assert taken == [5]
+
+
+def test_what_is_chosen_meanwhile_is_shown_and_else_the_text_stays(taken: Taken) -> None:
+    field = class_field(taken)
+    type_in(field.text, "do")
+    field.show("dalmatian")
+    assert field.text.value == "do" and offered(field.box)
+    field.show("Crane")
+    assert field.text.value == "Crane" and not offered(field.box)
+
+
+def test_nothing_at_all_is_what_was_chosen(taken: Taken) -> None:
+    field = class_field(taken)
+    type_in(field.text, "dog")
+    field.text.value = ""
+    assert RESTING in seen(field.box)
+    enter(field.text, "")
+    assert field.text.value == "dalmatian" and not taken
+
+
+def test_enter_may_come_before_the_last_letters(taken: Taken) -> None:
+    """A page sends Enter at once, and letters after the answer to those before."""
+    field = class_field(taken)
+    enter(field.text, "pu")
+    field.text.value = "dalm"
+    assert taken == [5]  # one fit
+    taken.clear()
+    enter(field.text, "cran")
+    field.text.value = "crane · 1"
+    assert taken == [1]
+    enter(field.text, "cran")
+    field.text.value = "crane"  # two are called so
+    field.text.value = "crane · 4"
+    assert taken == [1]
+
+
+def test_without_names_there_are_numbers(taken: Taken) -> None:
+    field = class_field(taken, None, 5)
+    type_in(field.text, "dog")
+    assert "no class names; give a number from 0 to 4" in said(field.box)
+    enter(field.text, "dog")
+    assert not taken
+    enter(field.text, "3")
+    assert taken == [3] and field.text.value == "class 3"
+
+
+def test_more_names_than_outputs_offer_no_class_that_is_not_there(taken: Taken) -> None:
+    field = class_field(taken, NAMES, 5)
+    type_in(field.text, "dog")
+    assert offered(field.box) == ["dalmatian"]
+
+
+# Layers ------------------------------------------------------------------------------------------
+
+
+def test_layers_are_offered_by_stage(taken: Taken) -> None:
+    field = layer_field(taken, network(blocks=3, layers=2))
+    type_in(field.text, "act")
+    assert offered(field.offers.box) == ["0.act", "1.act"] * 3 and "6 layers" in said(
+        field.offers.box
+    )
+    shown = [one.value for one in seen(field.offers.box) if isinstance(one, w.HTML)]
+    assert [f"blocks.{n}" in one for n, one in enumerate(shown[1:])] == [True] * 3
+    find(field.offers.box, "blocks.1.1.act, act, 8x16x16").click()
+    assert taken == ["blocks.1.1.act"] and field.text.value == "blocks.1.1.act"
+    assert not field.offers.open
+
+
+def test_all_layers_begin_with_the_stages(taken: Taken) -> None:
+    field = layer_field(taken, network(blocks=2, layers=30))
+    field.all.click()
+    assert offered(field.offers.box) == ["conv", "relu", "blocks.0 · 60", "blocks.1 · 60", "logits"]
+    find(field.offers.box, "blocks.1 · 60").click()
+    assert field.text.value == "blocks.1." and not taken
+    parts = [f"blocks.1.{n} · 2" for n in range(30)]
+    assert offered(field.offers.box) == parts[:MOST]
+    field.text.value = "blocks.1"  # which is no layer here
+    assert offered(field.offers.box) == parts[:MOST]
+    find(field.offers.box, "blocks.1.3 · 2").click()
+    assert offered(field.offers.box) == ["3.conv", "3.act"]
+    find(field.offers.box, "3.act").click()
+    assert taken == ["blocks.1.3.act"]
+
+
+def test_one_step_back_or_on(taken: Taken) -> None:
+    field = layer_field(taken, network(blocks=1, layers=1))
+    about = field.box.children[-1]
+    assert field.next.disabled and "10 classes · layer 5 of 5" in about.value
+    field.previous.click()
+    assert taken == ["blocks.0.0.act"] and "act, 8x16x16 · layer 4 of 5" in about.value
+    for _ in range(3):
+        field.previous.click()
+    assert field.previous.disabled and not field.next.disabled and field.text.value == "conv"
+    field.next.click()
+    assert taken[-2:] == ["conv", "relu"]
+
+
+def test_without_classes_there_are_no_logits(taken: Taken) -> None:
+    field = LayerField(taken.append, lambda: None, 312, 160)
+    field.know(network(1, 1), 0)
+    field.show("conv")
+    assert field.names[-1] == "blocks.0.0.act" and field.previous.disabled
+
+
+@pytest.mark.parametrize(
+    ("text", "takes"),
+    [("RELU", ["relu"]), ("0.act", ["blocks.0.0.act"]), ("conv", ["conv"]), ("0.", []), ("?", [])],
+)
+def test_enter_takes_a_layer_of_this_name_or_the_only_one(
+    text: str, takes: list[str], taken: Taken
+) -> None:
+    field = layer_field(taken, network(blocks=1, layers=1))
+    enter(field.text, text)
+    assert taken == takes and field.text.value == (takes or [text])[0]
+    enter(field.text, "")
+    assert field.text.value == (takes or ["logits"])[0]
