@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .versions import version_of
 
@@ -75,6 +75,7 @@ class Factors:
     def __init__(self, image: Tensor) -> None:
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Mark]] = {}
         self._image = image
+        self._graph = image.requires_grad
         self._varies: dict[Any, bool] = {}
 
     def get(self, tensor: Any) -> Mark | None:
@@ -93,6 +94,8 @@ class Factors:
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], out: Any
     ) -> None:
         """Note whether ``out = func(*args, **kwargs)`` is a factor."""
+        if not self._graph and not self._known and func not in _SOFTMAX:
+            return  # without gradients only attention is looked for
         if func in _MAKING:
             self.put(out, Mark(ACTIVATED if func in _ACTIVATED else BOUNDED, func in _SOFTMAX))
             return
@@ -120,7 +123,9 @@ class Factors:
         return 0 if ranks[0] > ranks[1] else 1
 
     def varies(self, tensor: Any) -> bool:
-        """Whether a value comes from the image, by its graph."""
+        """Whether a value comes from the image, by its graph; without one, all but weights do."""
+        if not self._graph:
+            return isinstance(tensor, Tensor) and not isinstance(tensor, nn.Parameter)
         if not isinstance(tensor, Tensor) or not tensor.requires_grad:
             return False
         if tensor.grad_fn is None:

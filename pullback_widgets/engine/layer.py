@@ -11,13 +11,18 @@ from torch import nn
 
 from .tokens import Tokens, own_tokens, recognised
 
+HEADS = "heads"
+"""Behind the name of a module: the heads of the attention in it, as channels."""
+
 
 class Layer(NamedTuple):
     """One call of a module in the forward pass.
 
     Attributes:
-        name: Dotted module name; the second call of the same module is ``name:2``, and so on.
-        kind: Class name of the module.
+        name: Dotted module name; the second call of the same module is ``name:2``, and so on. The
+            heads of attention are ``name:heads``; those of a second one in the module
+            ``name:heads:2``.
+        kind: Class name of the module; ``"Heads"`` for heads of attention.
         shape: Shape of one image's activation, without the batch: ``(C, H, W)``, ``(C,)``...
         windows: Whether the network cut the image into windows, so that places in the shape are
             (window, place in it), and no places of the image.
@@ -31,12 +36,22 @@ class Layer(NamedTuple):
     tokens: Tokens | None = None
 
     @property
+    def is_heads(self) -> bool:
+        """Whether the channels are heads of attention."""
+        return is_heads(self.name)
+
+    @property
     def size(self) -> str:
         """The shape in words, such as ``672x14x14``."""
         return "x".join(map(str, self.shape))
 
     def __str__(self) -> str:
         return f"{self.name}  {self.kind}  {self.size}"
+
+
+def is_heads(name: str) -> bool:
+    """Whether a layer's name is one of heads of attention."""
+    return HEADS in name.split(":")[1:]
 
 
 def with_tokens(

@@ -27,10 +27,11 @@ from .axes import FIRST, Axes
 from .checkpointing import REENTRANT, is_checkpointed, kept_values
 from .factors import ACTIVATED, Factors, Mark, concerns_factors
 from .gate import Gate, GateKey, Kept, Pool, Settings
+from .heads import ATTENTION, find_heads
 from .held import Held
 from .layer import Layer, unknown_layer, with_tokens
 from .model import Model
-from .operations import find_held, find_weighted_sum, may_be_held, with_held_factor
+from .operations import Call, find_held, find_weighted_sum, may_be_held, with_held_factor
 from .output import OutputError, probabilities_of
 from .precision import without_autocast
 from .rectifier import MaxPool, Rectifier, find_max_pool, find_rectifier
@@ -61,18 +62,22 @@ class _Concerns(NamedTuple):
         holds: It may have a part that is held constant.
         matters: It may be a gate, overwrite a tensor or pass a scale on.
         factors: It may make a bounded factor, or pass one on.
+        attends: It may be attention.
     """
 
     func: Callable[..., Any]
     holds: bool
     matters: bool
     factors: bool
+    attends: bool
 
 
 @functools.cache
 def _concerns(called: Callable[..., Any]) -> _Concerns:
     func = namesake(called)
-    return _Concerns(func, may_be_held(func), matters(func), concerns_factors(func))
+    return _Concerns(
+        func, may_be_held(func), matters(func), concerns_factors(func), func in ATTENTION
+    )
 
 
 class Recorder(TorchFunctionMode):
@@ -133,8 +138,10 @@ class Recorder(TorchFunctionMode):
             self.trace.note_cut(func, args, out)
             if overwritten is not None:
                 note_written(func, args)
-            if concerns.factors:
-                self.factors.follow(func, args, kwargs, out)
+        elif concerns.attends and self.trace.stack:
+            self._note_heads(self._find_held(func, args, kwargs), func, args, kwargs, out)
+        if concerns.factors:
+            self.factors.follow(func, args, kwargs, out)
         if concerns.matters or overwritten is not None:
             self.scales.follow(func, args, kwargs, out)
         self.trace.axes.follow(func, args, kwargs, out)
@@ -179,7 +186,8 @@ class Recorder(TorchFunctionMode):
             self.trace.note_cut(func, args, out)
         self.scales.put(out, gate.scale)
         self.trace.axes.put(out, axis)
-        self.factors.put(out, ACTIVATED_VALUE)
+        if self.grad:
+            self.factors.put(out, ACTIVATED_VALUE)
         return out
 
     def _pooled(self, found: MaxPool) -> Any:
@@ -203,10 +211,7 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """What an operation returns of which a part may be held constant; None for others."""
-        path = self.trace.path
-        found = find_held(func, args, kwargs, self.settings, path) or find_weighted_sum(
-            func, args, self.factors, self.settings, path
-        )
+        found = self._find_held(func, args, kwargs)
         if found is None:
             return None
         held, inputs = found
@@ -214,7 +219,31 @@ class Recorder(TorchFunctionMode):
         self.trace.held.append(held)
         out = held(*inputs)
         self.trace.note_cut(func, args, out)
+        if func in ATTENTION and self.trace.stack:
+            self._note_heads(found, func, args, kwargs, out)
         return out
+
+    def _find_held(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Call | None:
+        path = self.trace.path
+        return find_held(func, args, kwargs, self.settings, path) or find_weighted_sum(
+            func, args, self.factors, self.settings, path
+        )
+
+    def _note_heads(
+        self,
+        found: Call | None,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        out: Any,
+    ) -> None:
+        """Note the heads of a call that was recognised as attention as a layer."""
+        if found is not None:
+            heads = find_heads(*found, func, args, kwargs, out)
+            if heads is not None:
+                self.trace.note_heads(heads)
 
     def _follow(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
@@ -371,7 +400,7 @@ class Recording:
         if layer not in self._trace.entries:
             raise unknown_layer(layer, self._trace.entries)
         with self._lock:
-            if self._trace.entries[layer].tensor is None:
+            if self._trace.entries[layer].value() is None:
                 # The network overwrote it, as `out += identity` does. Copies of all such values
                 # would slow every forward pass; this one is run again the first time one is asked
                 # for, and keeps them all.
@@ -380,8 +409,9 @@ class Recording:
                     self.values = Values(self._trace)
                 self._forward(set())
             entry = self._trace.entries[layer]
-        assert entry.tensor is not None
-        return channels_first(entry.tensor, entry.axis, len(self.x))
+            value = entry.value()
+        assert value is not None
+        return channels_first(value, entry.axis, len(self.x))
 
     def class_logits(self) -> Tensor:
         """The logits of classes, (N, K), with their graph.

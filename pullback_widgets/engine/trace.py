@@ -10,7 +10,7 @@ import functools
 import inspect
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -27,8 +27,10 @@ from torch.utils.hooks import RemovableHandle
 from .axes import FIRST, Axes
 from .eager import is_compiled
 from .gate import Gate, GateKey, Kept, Pool
+from .heads import Heads
 from .inside import named_modules_inside
-from .layer import Layer
+from .layer import HEADS, Layer
+from .precision import without_autocast
 from .rectifier import may_be_gate
 from .scale import follows_scale
 
@@ -106,6 +108,29 @@ class Entry:
     axis: int = FIRST
     """Where the value has its channels."""
 
+    def value(self) -> Tensor | None:
+        return self.tensor
+
+
+@dataclass
+class HeadsEntry(Entry):
+    """The heads of one call of attention, computed when they are asked for."""
+
+    lengths: Callable[..., Tensor] = field(kw_only=True)
+    sources: Sequence[Entry] = field(kw_only=True)
+    """What they are computed from; as of any layer, it may be overwritten."""
+
+    def value(self) -> Tensor | None:
+        values = [one.tensor for one in self.sources if one.tensor is not None]
+        if self.tensor is None and len(values) == len(self.sources):
+            with (
+                torch.inference_mode(False),
+                torch.set_grad_enabled(any(one.requires_grad for one in values)),
+                without_autocast(values[0]),
+            ):
+                self.tensor = self.lengths(*values)
+        return self.tensor
+
 
 class Running(NamedTuple):
     """A call of a module that has not ended.
@@ -143,6 +168,8 @@ class Trace:
     cut: Counter[str] = field(default_factory=Counter)
     stack: list[Running] = field(default_factory=list)
     """The modules that run."""
+    awaited: set[str] | None = None
+    """The layers after which the forward pass stops; None if it goes on to its end."""
 
     def enter(self, name: str, apart: bool) -> Running:
         """A module starts."""
@@ -170,11 +197,39 @@ class Trace:
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
         axis = self.axes.get(tensor)
-        shape = shape_of_one(tensor, axis, self.images)
+        shape = shape_of_one(tensor.shape, axis, self.images)
         windows = tensor.dim() > 1 and len(tensor) != self.images
-        entry = Entry(Layer(name, kind, shape, windows), tensor, axis=axis)
-        self.entries[name] = entry
+        self.entries[name] = self._entry(Layer(name, kind, shape, windows), tensor, axis)
+
+    def _entry(self, layer: Layer, tensor: Tensor, axis: int = FIRST) -> Entry:
+        entry = Entry(layer, tensor, axis=axis)
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
+        return entry
+
+    def note_heads(self, found: Heads) -> None:
+        """Note the heads of a call of attention as a layer beside that of the module it is in."""
+        running = self.stack[-1] if self.stack else None
+        if running is None or running.apart or found.shape[0] % self.images:
+            return
+        first = name = f"{running.call}:{HEADS}"
+        turn = 1
+        while name in self.entries:
+            turn += 1
+            name = f"{first}:{turn}"
+        layer = Layer(
+            name, "Heads", shape_of_one(found.shape, FIRST, self.images),
+            found.shape[0] != self.images,
+        )  # fmt: skip
+        sources = [self._entry(layer, one) for one in found.sources]
+        self.entries[name] = HeadsEntry(layer, None, lengths=found.lengths, sources=sources)
+        self.reach(name)
+
+    def reach(self, name: str) -> None:
+        """A layer is noted; the forward pass stops behind the last one awaited."""
+        if self.awaited is not None:
+            self.awaited.discard(name)
+            if not self.awaited:
+                raise Stop
 
     def note_cut(self, func: Callable[..., Any], args: tuple[Any, ...], out: Any) -> None:
         """Note an operation whose result depends on the image and has no gradient."""
@@ -254,7 +309,7 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
     with_hooks = {id(one): one for one in children.values() if compiled or one._forward_hooks}
     buffers = {id(one) for child in children.values() for one in child._buffers.values()}
     thread = threading.get_ident()
-    awaited = set(until)
+    trace.awaited = set(until) or None
 
     def note(name: str, child: nn.Module, tensor: object) -> None:
         if not isinstance(tensor, Tensor) or is_transformed():
@@ -263,9 +318,7 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
             images = tensor.dim() > 0 and tensor.shape[0] % trace.images == 0
             if images and tensor.is_floating_point():
                 trace.note(name, type(child).__name__, tensor)
-                awaited.discard(name)
-        if until and not awaited:
-            raise Stop
+                trace.reach(name)
 
     def before(child: nn.Module, args: tuple[Any, ...]) -> None:
         if threading.get_ident() != thread or id(child) not in names:
@@ -365,9 +418,9 @@ def note_written(func: Callable[..., Any], args: tuple[Any, ...]) -> None:
             node.metadata[LINEAR] = True
 
 
-def shape_of_one(tensor: Tensor, axis: int, images: int) -> tuple[int, ...]:
+def shape_of_one(whole: Sequence[int], axis: int, images: int) -> tuple[int, ...]:
     """The shape of ``channels_first`` without the images, several times faster."""
-    shape = list(tensor.shape)
+    shape = list(whole)
     if len(shape) > 1:
         if shape[0] != images and shape[0] % images == 0:
             shape[:1], axis = [images, shape[0] // images], axis + 1

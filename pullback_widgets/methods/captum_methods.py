@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from .. import checks
 from ..engine.dependence import tell_independent
-from ..engine.layer import unknown_layer
+from ..engine.layer import is_heads, unknown_layer
 from ..engine.model import Model
 from ..engine.recording import Recording, Trace, layer_hooks, overwritten_by
 from ..engine.rectifier import find_rectifier
@@ -338,7 +338,11 @@ def _camera_layer(session: Session, targets: Sequence[Target], layer: str | None
         return layer
     read = {term.layer for target in targets for term in target.terms()} - {LOGITS}
     before = layers[: min((names.index(name) for name in read), default=len(layers))]
-    fits = [one.name for one in before if len(one.shape) == 3 and math.prod(one.shape[1:]) > 1]
+    fits = [
+        one.name
+        for one in before
+        if len(one.shape) == 3 and math.prod(one.shape[1:]) > 1 and not one.is_heads
+    ]
     if not fits:
         raise ValueError(
             "Grad-CAM needs a layer with positions before the target, and there is none in "
@@ -362,6 +366,13 @@ class _Scores(nn.Module):
         self.model = model  # no torch module, so that captum does not look inside
         self._targets = targets
         self._layer = layer
+        read = [term.layer for target in targets for term in target.terms()]
+        for name in [*read, layer or ""]:
+            if is_heads(name):
+                raise ValueError(
+                    f"captum's methods got {name!r}, heads of attention, which they do not see; "
+                    "give a layer of the network, or take the pullback of the heads."
+                )
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, 3, H, W) to scores (N,); one target for all, or one for each."""
