@@ -250,6 +250,27 @@ def test_weights_without_values() -> None:
         pw.pullback(wrap(module), image(1), 1)
 
 
+@limit("Heads of attention that stand in the batch")
+@pytest.mark.parametrize("shape", [(8, -1, 1), (1, 2, 4, -1, 1)])
+def test_heads_in_the_batch(shape: tuple[int, ...]) -> None:
+    def attention(h: Tensor) -> Tensor:
+        q = h.flatten(2).mT.unflatten(2, (CHANNELS, 1)).transpose(1, 2)
+        folded = q.reshape(shape)
+        weights = torch.softmax(folded @ folded.transpose(-2, -1), -1)
+        out: Tensor = (weights @ folded).reshape(q.shape).squeeze(-1).view_as(h)
+        return out
+
+    assert report(attention).held["attention"] == 1
+    assert not any(one.is_heads for one in pw.layers(around(attention)))
+
+    def way_out(h: Tensor) -> Tensor:
+        q = h.flatten(2).mT.unflatten(2, (CHANNELS, 1)).transpose(1, 2)
+        return F.scaled_dot_product_attention(q, q, q).squeeze(-1).view_as(h)
+
+    (heads,) = [one for one in pw.layers(around(way_out)) if one.is_heads]
+    assert heads.shape == (CHANNELS, 64)
+
+
 @limit("In-place changes out of sight")
 def test_in_place_changes_out_of_sight() -> None:
     def shift(h: Tensor) -> Tensor:
