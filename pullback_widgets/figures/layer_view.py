@@ -67,7 +67,7 @@ class LayerView:
         values = self.activations
         if values is None or values.dim() != 1 + len(position):
             return None
-        return int(values[(slice(None), *position)].argmax())
+        return int(values.movedim(0, -1)[position].argmax())
 
 
 def layer_view(session: Session, layer: str) -> LayerView:
