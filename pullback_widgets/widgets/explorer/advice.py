@@ -35,6 +35,7 @@ class Advice:
         self._offer.on_click(lambda _: self._taken())
         self._offered: tuple[str, tuple[int, int]] | None = None
         self._invitation = ""
+        self._away = True
         self.box = w.HBox([self._words, self._offer], layout=w.Layout(overflow="visible"))
         self.box.add_class("pullback-advice")
 
@@ -47,7 +48,13 @@ class Advice:
             self._say(self._invitation)
 
     def hover(self, words: str) -> None:
-        """Say what is under the mouse; nothing for what was said before."""
+        """Say what is under the mouse; nothing for what was said before.
+
+        An offer stays while the mouse goes to its button, until it is back on a picture.
+        """
+        back, self._away = self._away and bool(words), not words
+        if back and self._offered is not None:
+            self._withdraw()
         if self._offered is None:
             self._say(words or self._invitation)
 

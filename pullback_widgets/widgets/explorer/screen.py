@@ -212,7 +212,7 @@ class WipeCanvas:
             for colour, thickness in (("black", 8), ("white", 4)):
                 canvas.stroke_style = colour
                 canvas.line_width = thickness
-                canvas.stroke_circle(x, y, 14)
+                canvas.stroke_circle(x, y, 20)
 
     def _place(self) -> tuple[float, float, float, float]:
         """Where the picture lies on the canvas: as large as fits, in the middle."""
@@ -224,16 +224,16 @@ class WipeCanvas:
     def _grip(self, split: int, size: int) -> None:
         """A handle on the dividing line; half of it shows at the edge, inviting to drag."""
         canvas = self.box
-        for colour, radius in (("rgba(0, 0, 0, 0.55)", 30), ("white", 26)):
+        for colour, radius in (("rgba(0, 0, 0, 0.55)", 42), ("white", 36)):
             canvas.fill_style = colour
             canvas.fill_circle(split, size // 2, radius)
         canvas.fill_style = f"rgb({MID_GREY - 60}, {MID_GREY - 60}, {MID_GREY - 60})"
-        for offset in (-8, 6):
-            canvas.fill_rect(split + offset, size // 2 - 11, 3, 22)
+        for offset in (-10, 6):
+            canvas.fill_rect(split + offset, size // 2 - 15, 4, 30)
 
     @staticmethod
     def _tag_width(text: str) -> int:
-        return 13 * len(text) + 24
+        return 20 * len(text) + 32
 
     def _tag(self, text: str, left: int, end: int) -> None:
         """A label of one side, if it has room on that side."""
@@ -241,12 +241,12 @@ class WipeCanvas:
         if left < 0 or left + width > end:
             return
         canvas.fill_style = "rgba(0, 0, 0, 0.6)"
-        canvas.fill_rect(left, 12, width, 40)
+        canvas.fill_rect(left, 12, width, 60)
         canvas.fill_style = "white"
-        canvas.font = "24px sans-serif"
+        canvas.font = "38px sans-serif"  # the canvas may be shown at a third of its size
         canvas.text_align = "center"
         canvas.text_baseline = "middle"
-        canvas.fill_text(text, left + width // 2, 32)
+        canvas.fill_text(text, left + width // 2, 43)
 
     # The mouse: a click picks a position, a drag moves the wipe. Canvas events are not coalesced
     # by the browser, so a move only sets the share and sends a few vector commands.
