@@ -3,15 +3,16 @@
 ``python benchmarks/quality.py --softening "S.hard()" --softening "S.relative(0.85)"`` prints the
 means over the photographs, with the differences to the first softening and their 95 % intervals:
 
-* infidelity, lower is better: patches of the photograph, 20 of 112 and 20 of 56 pixels, are
-  replaced by uniform noise, each alone. How much of the change of the logit of the network's own
-  top class ``<p, dx>`` does not predict: the squared error after the best scaling, one factor for
-  a photograph and a size, divided by the energy of the changes; the mean of both sizes;
+* infidelity, lower is better: patches of the photograph, 20 of half its side and 20 of a quarter
+  (112 and 56 pixels of 224), are replaced by uniform noise, each alone. How much of the change of
+  the logit of the network's own top class ``<p, dx>`` does not predict: the squared error after the
+  best scaling, one factor for a photograph and a size, divided by the energy of the changes; the
+  mean of both sizes;
 * localisation, higher is better: four photographs side by side as one image. Which share of the
   positive part of ``p * x``, summed over colours, lies in the quadrant whose own top class is the
   target; 0.25 by chance;
 * counterfactual, higher is better: the probability of a random class after five steps of 20
-  within radius 100.
+  within radius 100 at 224 pixels; at other sizes as many for a pixel.
 
 Noise, mosaics and classes depend on the photographs alone, so all softenings see the same. To
 choose among softenings and to judge what was chosen there are two halves, ``--half``.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import pullback_widgets as pw
@@ -37,10 +40,13 @@ from pullback_widgets.engine.target import LOGITS
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 METRICS = ("infidelity", "localisation", "counterfactual")
-PATCHES, SIDES = 20, (112, 56)
+PATCHES, PARTS = 20, (2, 4)
+"""Patches of each size, and the sides of an image by theirs."""
 AT_ONCE = 5
 """Patched images in one forward pass; on a CPU 40 take twice as long, most of it for memory."""
 STEPS, STEP, RADIUS = 5, 20.0, 100.0
+PIXELS = 3 * 224 * 224
+"""For which the lengths of an ascent are meant."""
 TINY = 1e-30
 
 Scores = dict[str, list[list[float]]]
@@ -113,7 +119,8 @@ def infidelities(
 ) -> list[float]:
     """The infidelity of each softening on a session's photograph, mean of both sizes."""
     image, target = session.image, int(session.logits.argmax())
-    changed = torch.cat([patched(image, side, chance) for side in SIDES])
+    side = image.shape[-1]
+    changed = torch.cat([patched(image, side // part, chance) for part in PARTS])
     parts = [
         Recording(session.model, part, layers=False, grad=False).value(LOGITS)[:, target]
         for part in changed.split(AT_ONCE)
@@ -154,16 +161,26 @@ def counterfactuals(
 ) -> list[float]:
     """The probability of a random class after an ascent with each softening."""
     target = int(chance.integers(len(session.logits)))
+    scale = math.sqrt(session.image.numel() / PIXELS)
+    walk = {"steps": STEPS, "step_size": STEP * scale, "radius": RADIUS * scale}
     found = []
     for softening in softenings:
-        *_, last = session.ascend(target, softening, steps=STEPS, step_size=STEP, radius=RADIUS)
+        *_, last = session.ascend(target, softening, **walk)
         found.append(last.probability)
     return found
 
 
+def half_size(image: Path | Tensor, side: int) -> Tensor:
+    """An image for a mosaic, (3, side, side)."""
+    if isinstance(image, Path):
+        return to_tensor(image, side)
+    small = F.interpolate(image[None], (side, side), mode="bilinear", antialias=True)[0]
+    return small.clamp(-1, 1)
+
+
 def measure(
     model: pw.Model,
-    photographs: Sequence[tuple[int, Path]],
+    photographs: Sequence[tuple[int, Path | Tensor]],
     softenings: Sequence[pw.Softening],
     metrics: Sequence[str],
 ) -> tuple[Scores, dict[str, float]]:
@@ -179,15 +196,35 @@ def measure(
             seconds[metric] += time.perf_counter() - start
 
     small, tops = [], []
-    for place, path in photographs:
-        session = pw.Session(model, path)
-        small.append(to_tensor(path, model.size // 2))
+    for place, image in photographs:
+        session = pw.Session(model, image)
+        small.append(half_size(image, model.size // 2))
         tops.append(int(session.logits.argmax()))
         score("infidelity", place, infidelities, session)
         score("counterfactual", place, counterfactuals, session)
     for n, (place, _) in enumerate(photographs):
         score("localisation", place, localisations, model, small, tops, n)
     return scores, seconds
+
+
+def table(names: Sequence[str], scores: Scores) -> dict[str, Any]:
+    """Print means, and the differences to the first softening; what was printed, in numbers."""
+    print("| softening | " + " | ".join(scores) + " |")
+    print("| --- |" + " --- |" * len(scores))
+    summary: dict[str, Any] = {}
+    for column, name in enumerate(names):
+        cells = []
+        for metric, rows in scores.items():
+            values = np.array(rows)
+            mean = float(values[:, column].mean())
+            cells.append(f"{mean:.3f}")
+            summary.setdefault(name, {})[metric] = {"mean": mean}
+            if column:
+                against = pw.bootstrap(values[:, column] - values[:, 0])
+                cells[-1] += f", {against.value:+.3f} [{against.low:+.3f}, {against.high:+.3f}]"
+                summary[name][metric]["difference"] = against
+        print(f"| `{name}` | " + " | ".join(cells) + " |")
+    return summary
 
 
 def main() -> None:
@@ -211,21 +248,7 @@ def main() -> None:
     scores, seconds = measure(model, photographs, softenings, options.metrics)
     took = ", ".join(f"{metric} {taken:.0f} s" for metric, taken in seconds.items())
     print(f"{options.network}, {len(photographs)} photographs ({options.half}); {took}\n")
-    print("| softening | " + " | ".join(scores) + " |")
-    print("| --- |" + " --- |" * len(scores))
-    summary: dict[str, Any] = {}
-    for column, name in enumerate(names):
-        cells = []
-        for metric, rows in scores.items():
-            values = np.array(rows)
-            mean = float(values[:, column].mean())
-            cells.append(f"{mean:.3f}")
-            summary.setdefault(name, {})[metric] = {"mean": mean}
-            if column:
-                against = pw.bootstrap(values[:, column] - values[:, 0])
-                cells[-1] += f", {against.value:+.3f} [{against.low:+.3f}, {against.high:+.3f}]"
-                summary[name][metric]["difference"] = against
-        print(f"| `{name}` | " + " | ".join(cells) + " |")
+    summary = table(names, scores)
     if options.json:
         settings = {"network": options.network, "half": options.half, "softenings": names}
         files = [path.name for _, path in photographs]

@@ -384,3 +384,21 @@ SOFTENINGS: dict[str, pw.Softening] = {
 def network(name: str, seed: int = 0) -> Any:
     """One of `NETWORKS`, seeded, in float64 and evaluation mode; Any, for its attributes' sake."""
     return seeded(NETWORKS[name](), seed)
+
+
+class Excited(nn.Module):
+    """ReLU by function, max-pooling, GELU, layer norm and squeeze-and-excitation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.second, self.gelu = nn.Conv2d(8, 8, 3, padding=1), nn.GELU()
+        self.layer_norm, self.head = nn.LayerNorm(8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.relu(self.norm(self.conv(x)))
+        h = torch.max_pool2d(h, 2)
+        h = self.gelu(self.second(h))
+        h = h * h.mean((2, 3), keepdim=True).sigmoid()
+        out: Tensor = self.head(self.layer_norm(h.mean((2, 3))))
+        return out

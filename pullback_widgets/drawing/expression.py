@@ -64,13 +64,12 @@ def of_images(images: Iterable[object]) -> str:
 
 def of_softening(softening: Softening) -> str:
     """A softening as the shortest expression that makes it."""
-    if softening == Softening.hard():
-        return "pw.Softening.hard()"
-    for name in ("relative", "paper_v3", "paper_v6"):
+    for name in ("hard", "held"):
+        if softening == getattr(Softening, name)():
+            return f"pw.Softening.{name}()"
+    for name in ("relative", "paper_v3", "paper_v6") if softening.temperature > 0 else ():
         if softening == getattr(Softening, name)(softening.temperature):
             return f"pw.Softening.{name}({softening.temperature!r})"
-    if softening == Softening.held():
-        return "pw.Softening.held()"
     values = {}
     for one in dataclasses.fields(softening):
         value = getattr(softening, one.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..engine.completeness import LARGEST, percent
 from ..engine.model import Model
 from ..engine.softening import Softening
 from ..engine.target import (
@@ -51,6 +52,26 @@ def _place(position: tuple[int, ...], tokens: Tokens | None) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 step``, ``2 steps``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def accounts_for(share: float, of: str = "") -> str:
+    """What a picture accounts for, as ``accounts for 62 % of the logit``.
+
+    Args:
+        share: Of the target's value; see ``Result.shares``.
+        of: What the value is called; left out where it is empty.
+
+    Returns:
+        Nothing where there is no share, or the value is so near zero that one says nothing.
+    """
+    if not abs(share) <= LARGEST:
+        return ""
+    return f"accounts for {percent(share)}" + (f" of the {of}" if of else "")
+
+
+def share_of(share: float, of: str) -> str:
+    """The same where there is no room, as ``62 % of logit``."""
+    return f"{percent(share)} of {of}" if accounts_for(share) else ""
 
 
 def in_words(softening: Softening) -> str:

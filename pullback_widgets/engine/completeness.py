@@ -9,6 +9,7 @@ product of pullback and image, so that each part has its origin.
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -88,10 +89,38 @@ def _shares(value: float, *parts: float) -> Callable[[float], str]:
     in_percent = 0 < largest <= LARGEST * abs(value)
 
     def share(part: float) -> str:
-        text = f"{100 * part / value:.0f} %" if in_percent else f"{part:.3g}"
-        return text.replace("-0 ", "0 ").replace("-", "\N{MINUS SIGN}")
+        return percent(part / value) if in_percent else _signed(f"{part:.3g}")
 
     return share
+
+
+def percent(share: float) -> str:
+    """A share in words, such as ``62 %``."""
+    return _signed(f"{100 * share:.0f} %".replace("-0 ", "0 "))
+
+
+def _signed(number: str) -> str:
+    return number.replace("-", "\N{MINUS SIGN}")
+
+
+def accounted(value: float, pullback: Tensor, image: Tensor) -> float:
+    """Which share of a target's value its pullback accounts for, ``<p, x> / z``.
+
+    Args:
+        value: The target's value, ``z``.
+        pullback: Its pullback at the image.
+        image: The image, of the same shape.
+
+    Returns:
+        NaN where the value is 0 or no number, and nothing is a share of it.
+    """
+    known = value != 0 and math.isfinite(value)
+    return _product(pullback, image) / value if known else math.nan
+
+
+def kind_of_value(target: Target) -> str:
+    """What a target's value is called: ``"logit"`` or ``"value"``."""
+    return "logit" if isinstance(target, Logit) else "value"
 
 
 def in_short(
@@ -156,7 +185,7 @@ def completeness(recording: Recording, target: Target, softening: Softening) -> 
     value = float(recording.scores([target])[0])
     picture = _product(pulled, recording.x.detach())
     constants = value - picture - sum(sources.values())
-    what = "logit" if isinstance(target, Logit) else "value"
+    what = kind_of_value(target)
     return Completeness(value, picture, constants, sources, dict(unknown), what)
 
 

@@ -40,6 +40,13 @@ def eagerly() -> Iterator[None]:
                 _stance.__exit__(None, None, None)
 
 
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module that ``torch.compile`` wrapped; any other as it is."""
+    while is_compiled(module):
+        module = module._orig_mod  # type: ignore[assignment]
+    return module
+
+
 def is_compiled(module: nn.Module) -> bool:
     """Whether ``torch.compile`` wrapped a module into this one."""
     dynamo = sys.modules.get("torch._dynamo")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
 
 from .axes import FIRST
-from .eager import eagerly
+from .eager import eagerly, uncompiled
 from .gate import Settings
 from .model import Model
 from .recording import Recorder, scale_lookup
@@ -29,7 +31,8 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
 
     Whatever takes gradients, an explainer of captum or Quantus or a loop of one's own, gets
     pullbacks for gradients; forward passes stay as they are. The gradient may be taken outside, of
-    what ran inside. Other threads, and copies that are made of the network, are not softened.
+    what ran inside. Copies that ``copy`` makes of the network inside, also as a part of something
+    else, are softened as well, with scales of their own. Pickled copies and other threads are not.
 
     Args:
         model: The network. A ``pw.Model`` also says which images calibrate relative temperatures;
@@ -41,16 +44,17 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
 
     Raises:
         TypeError: Where the network is called, if its first argument is no floating-point tensor
-            (N, C, H, W).
+            (N, C, H, W). Where it is copied, if it is a graph of ``torch.fx``, whose copy is built
+            anew and would not be softened.
     """
     model = Model.of(model)
     softening = Softening.checked(softening)
     thread = threading.get_ident()
     running: list[ExitStack] = []
+    mark = _Mark(uncompiled(model.module))  # copies of what wraps it lose marks of their own
 
     def before(child: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        elsewhere = child is not model.module or threading.get_ident() != thread
-        if elsewhere or not torch.is_grad_enabled():
+        if threading.get_ident() != thread or not mark.is_on(child) or not torch.is_grad_enabled():
             return None
         x = args[0] if args else None
         if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 2:
@@ -63,16 +67,17 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
         seen = x if x.requires_grad else x.detach().requires_grad_()
         trace = Trace(images=len(x))
         trace.axes.put(seen, FIRST)
-        settings = Settings(softening, scale_lookup(model, x.shape[-2], x.shape[-1]))
+        scale = scale_lookup(mark.model_of(child, model), x.shape[-2], x.shape[-1])
+        settings = Settings(softening, scale)
         with ExitStack() as stack:
             if softening.factors:
-                stack.enter_context(layer_hooks(model.module, trace, set()))
+                stack.enter_context(layer_hooks(child, trace, set()))
             stack.enter_context(Recorder(trace, settings, None, seen))
             running.append(stack.pop_all())
         return (seen, *args[1:])
 
     def after(child: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if running and child is model.module and threading.get_ident() == thread:
+        if running and threading.get_ident() == thread and mark.is_on(child):
             running.pop().close()
 
     handles = [
@@ -85,8 +90,51 @@ def softened(model: Model | nn.Module, softening: Softening | None = None) -> It
     finally:
         for handle in handles:
             handle.remove()
+        mark.take_off()
         while running:  # an interrupt ends a forward pass without its hooks
             running.pop().close()
+
+
+class _Mark:
+    """An attribute by which a network and its copies are known, since copies take it along."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.name = f"_softened_{id(self)}"
+        self.original = weakref.ref(module)
+        self.graph = isinstance(module, fx.GraphModule)
+        self.seen: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self.latest: Model | None = None  # copies come and go, so only one is held
+        vars(module)[self.name] = self
+        self.seen.add(module)
+
+    def is_on(self, module: nn.Module) -> bool:
+        return vars(module).get(self.name) is self
+
+    def model_of(self, module: nn.Module, original: Model) -> Model:
+        """The model that knows the scales of a module: a copy's weights may have changed."""
+        if module is self.original():
+            return original
+        if self.latest is None or self.latest.module is not module:
+            self.seen.add(module)
+            self.latest = copy.copy(original)
+            self.latest.__setstate__({"module": module, "_met": None})
+        return self.latest
+
+    def take_off(self) -> None:
+        self.latest = None
+        for module in self.seen:
+            vars(module).pop(self.name, None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Mark:
+        if self.graph:
+            raise TypeError(
+                "Inside pw.softened a graph of torch.fx was copied, and the copy would not be "
+                "softened; copy it before, and give pw.softened the copy."
+            )
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()  # elsewhere it means nothing
 
 
 def _named(x: object) -> str:

@@ -15,7 +15,8 @@ from torch import Tensor
 from ..drawing import expression, pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
-from ..drawing.words import describe
+from ..drawing.words import accounts_for, describe
+from ..engine.completeness import accounted, kind_of_value
 from ..engine.image import to_tensor
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike, with_indices
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEFAULT_METHODS = ("gradient", "smoothgrad", "integrated_gradients", "guided_backprop", "grad_cam")
+
+
+GRADIENTS = ("pullback", "gradient")
+"""Methods whose maps are gradients at the image, which alone account for a share of the value."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,27 @@ class Comparison(Result):
             values[:, min(int(y * height), height - 1), min(int(x * width), width - 1)].mean()
         )
 
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """For each pullback and plain gradient, (R, C); see ``Result.shares``."""
+        rows, columns = self.done.shape
+        return np.array(
+            [[self.share(row, column) for column in range(columns)] for row in range(rows)]
+        )
+
+    def share(self, row: int, column: int) -> float:
+        """Which share of the target's value a map accounts for; NaN of other methods."""
+        if not self.done[row, column] or self.columns[column].method not in GRADIENTS:
+            return math.nan
+        found = self.rows[row]
+        return accounted(found.score, found.maps[column], found.image)
+
+    def account(self, row: int, column: int) -> str:
+        """The same in words, empty where there is none."""
+        target = self.rows[row].target
+        of = "" if target is None else kind_of_value(target)
+        return accounts_for(self.share(row, column), of)
+
     def release(self) -> None:
         """Forget the recorded forward passes, which hold every network's activations."""
         for row in self.rows:
@@ -206,6 +232,7 @@ class Comparison(Result):
     def arrays(self) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = {
             "done": self.done,
+            "shares": self.shares,
             "scores": np.array([row.score for row in self.rows]),
             "probabilities": np.array([row.probability for row in self.rows]),
         }
@@ -251,6 +278,7 @@ class Comparison(Result):
                 cell = axes[number, column + 1]
                 if self.done[number, column]:
                     cell.imshow(self.picture(number, column), interpolation="nearest")
+                    cell.set_xlabel(self.account(number, column), fontsize=6, labelpad=2)
                 elif (number, column) in self.problems or not row.problem:
                     note(cell, self.problems.get((number, column), "not computed"))
         for column, title in enumerate(["Photograph", *self.titles]):

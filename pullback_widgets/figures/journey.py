@@ -17,6 +17,8 @@ from ..checks import is_whole
 from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
+from ..drawing.words import accounts_for
+from ..engine.completeness import accounted, kind_of_value
 from ..engine.layer import Layer, unknown_layer
 from ..engine.model import Model
 from ..engine.session import Session
@@ -98,6 +100,7 @@ class Journey(Result):
         image: What the network saw, (3, H, W) in [-1, 1].
         stages: The S columns.
         maps: The channels' values on the image, S arrays (h, w); (1, 1) for the class.
+        scores: The channels' means, or the class's logit, (S,).
         before: The channels' means, or the class's probability, (S,).
         pullbacks: (S, 3, H, W).
         differences: Image after ascent minus image, (S, 3, H, W).
@@ -112,6 +115,7 @@ class Journey(Result):
     maps: list[Tensor]
     pullbacks: Tensor = field(init=False, repr=False)
     differences: Tensor = field(init=False, repr=False)
+    scores: NDArray[np.float64] = field(init=False, repr=False)
     before: NDArray[np.float64] = field(init=False, repr=False)
     after: NDArray[np.float64] = field(init=False, repr=False)
     pulled: NDArray[np.bool_] = field(init=False, repr=False)
@@ -121,6 +125,7 @@ class Journey(Result):
         count = len(self.stages)
         self.pullbacks = torch.zeros(count, *self.image.shape, dtype=self.image.dtype)
         self.differences = torch.zeros(count, *self.image.shape, dtype=self.image.dtype)
+        self.scores = np.full(count, np.nan)
         self.before = np.full(count, np.nan)
         self.after = np.full(count, np.nan)
         self.pulled = np.zeros(count, np.bool_)
@@ -151,6 +156,17 @@ class Journey(Result):
     def name(self) -> str:
         """Of the image."""
         return image_name(self.source) or "a photograph"
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """For each pullback, (S,); see ``Result.shares``."""
+        return np.array([self.share(stage) for stage in range(len(self.stages))])
+
+    def share(self, stage: int) -> float:
+        """Which share of a stage's value its pullback accounts for."""
+        if not self.pulled[stage]:
+            return float("nan")
+        return accounted(float(self.scores[stage]), self.pullbacks[stage], self.image)
 
     def label(self, stage: int) -> str:
         """A column's title: layer, channel, size, in three lines."""
@@ -192,6 +208,8 @@ class Journey(Result):
             **{f"map_{n}": to_numpy(values) for n, values in enumerate(self.maps)},
             "pullbacks": to_numpy(self.pullbacks),
             "differences": to_numpy(self.differences),
+            "scores": self.scores,
+            "shares": self.shares,
             "before": self.before,
             "after": self.after,
             "pulled": self.pulled,
@@ -236,6 +254,9 @@ class Journey(Result):
                 )
             axes[row, 0].set_ylabel(rows[row], fontsize=8)
         for column in range(count):
+            kind = kind_of_value(self.stages[column].target)
+            account = accounts_for(self.share(column), kind)
+            axes[SHOWN.index("pullback"), column].set_xlabel(account, fontsize=6.5)
             title = wrapped(self.label(column), 1.45, 6.5, most=2)
             axes[0, column].set_title(title, fontsize=6.5)
             done = int(self.done[column])
@@ -347,6 +368,7 @@ def spotlit(image: Tensor, values: Tensor) -> Tensor:
 
 def _fill(journey: Journey, session: Session) -> Iterator[Journey]:
     for n, stage in enumerate(journey.stages):
+        journey.scores[n] = session.score(stage.target)
         journey.before[n] = session.value(stage.target)
     new = [n for n in range(len(journey.stages)) if not journey.done[n]]
     total, reached = max(1, len(new) * (1 + journey.steps)), 0

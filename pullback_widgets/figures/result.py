@@ -127,7 +127,26 @@ class Result:
         Args:
             request: What a widget was told, instead of what became of it.
         """
-        return recipe.write(request or self.asked, self.networks())
+        return self._with_shares(recipe.write(request or self.asked, self.networks()))
+
+    def _with_shares(self, written: dict[str, Any]) -> dict[str, Any]:
+        """A recipe, with the shares beside it: what was found, not asked for."""
+        shares = self.shares
+        if not shares.size:
+            return written
+        known = shares.astype(object)
+        known[np.isnan(shares)] = None  # JSON has no NaN
+        return {**written, "shares": known.tolist()}
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Which share of its target's value each pullback accounts for, ``<p, x> / z``.
+
+        As in :meth:`Session.completeness <pullback_widgets.Session.completeness>`; constants, and
+        what softening leaves over, make up the rest. NaN where there is none: no pullback, or a
+        value of 0. A figure that says nothing of it has an empty array.
+        """
+        return np.zeros(0)
 
     def summary(self) -> str:
         """What the figure is of, in a few words."""

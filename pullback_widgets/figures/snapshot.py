@@ -17,13 +17,13 @@ from ..drawing.paper import side_by_side
 from ..drawing.pixels import RGB
 from ..drawing.words import describe
 from ..engine.ascent import Step
-from ..engine.completeness import in_short
+from ..engine.completeness import accounted, in_short, kind_of_value
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.report import Report
 from ..engine.session import Prediction, Session, TargetLike
 from ..engine.softening import Softening
-from ..engine.target import LOGITS, Logit, Target
+from ..engine.target import LOGITS, Target
 from . import recipe
 from .declared import Request, Walked, computed, viewed
 from .kinds import OneOf, Share, Whole, Words
@@ -158,6 +158,7 @@ class Snapshot(Result):
             tensors |= {"difference": self.step.difference, "perturbed": self.step.perturbed}
         numbers = {
             "score": self.score,
+            "shares": self.shares,
             "top_classes": [one.index for one in self.predictions],
             "top_probabilities": [
                 math.nan if one.probability is None else one.probability for one in self.predictions
@@ -273,10 +274,13 @@ class Snapshot(Result):
         return describe(self.target, self.model, self.view.layer.tokens)
 
     @property
+    def shares(self) -> NDArray[np.float64]:
+        return np.array(accounted(self.score, self.pullback, self.image))
+
+    @property
     def account(self) -> str:
         """Which part of the target's value the pullback accounts for."""
-        what = "logit" if isinstance(self.target, Logit) else "value"
-        softening = self.request.softening
+        what, softening = kind_of_value(self.target), self.request.softening
         return in_short(self.score, self.pullback, self.image, softening, self.report, what)
 
     @property

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
-from ..drawing.words import describe
+from ..drawing.words import describe, share_of
+from ..engine.completeness import accounted, kind_of_value
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike
 from ..engine.softening import Softening, Units
@@ -92,7 +93,8 @@ class Strip(Result):
         image: What the network saw, (3, H, W) in [-1, 1].
         target: What is pulled back, class names resolved.
         temperatures: For each unit the K - 2 temperatures between the two ends.
-        before: The target's value on the image: the class's probability, 0 to 1, or the score of a
+        score: The target's value on the image, a logit of classes.
+        before: The same as the class's probability, 0 to 1, or the score of a
             hidden target.
         pullbacks: (U, K, 3, H, W).
         differences: Image after ascent minus image, (U, K, 3, H, W).
@@ -108,6 +110,7 @@ class Strip(Result):
     image: Tensor
     target: Target
     temperatures: dict[Units, tuple[float, ...]]
+    score: float = math.nan
     before: float = math.nan
     pullbacks: Tensor = field(init=False, repr=False)
     differences: Tensor = field(init=False, repr=False)
@@ -145,6 +148,25 @@ class Strip(Result):
         """What ``before`` and ``outcome`` are: ``"probability"`` or ``"score"``."""
         known = isinstance(self.target, Logit) and self.model.probability != "none"
         return "probability" if known else "score"
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """For each pullback, (U, K); see ``Result.shares``."""
+        rows, columns = self.pulled.shape
+        return np.array(
+            [[self.share(row, column) for column in range(columns)] for row in range(rows)]
+        )
+
+    def share(self, row: int, column: int) -> float:
+        """Which share of the target's value one pullback accounts for."""
+        if not self.pulled[row, column]:
+            return math.nan
+        return accounted(self.score, self.pullbacks[row, column], self.image)
+
+    @property
+    def kind(self) -> str:
+        """What ``score`` is called: ``"logit"`` or ``"value"``."""
+        return kind_of_value(self.target)
 
     def softening(self, row: int, column: int) -> Softening:
         """Of one tile."""
@@ -223,6 +245,8 @@ class Strip(Result):
             "pullbacks": to_numpy(self.pullbacks),
             "differences": to_numpy(self.differences),
             "cosine": self.cosine,
+            "score": np.array(self.score),
+            "shares": self.shares,
             "before": np.array(self.before),
             "outcome": self.outcome,
             "pulled": self.pulled,
@@ -265,9 +289,13 @@ class Strip(Result):
         how = "from the plain gradient to the linear network"
         if not self.softens:
             how = "the plain gradient at all temperatures"
-        text = entitle(figure, f"{what}, {how}, {self.model.name} on {self.name}", self)
+        title = f"{what}, {how}, {self.model.name} on {self.name}"
+        if not by_ascent:
+            title += f"\nbelow each how much of the {self.kind} it accounts for"
+        text = entitle(figure, title, self)
         above = 0.51 + 0.13 * text.get_text().count("\n")  # the title and the first row's name
-        height = 1.28 * len(heights) - 0.06 + above
+        between = 0.32 if by_ascent else 0.44  # room for a line more
+        height = (0.96 + between) * len(heights) - 0.06 + above
         figure.set_figheight(height)
         text.set_y(1 - 0.14 / height)
         cells = figure.add_gridspec(
@@ -279,7 +307,7 @@ class Strip(Result):
             top=1 - above / height,
             bottom=0.2 / height,
             wspace=SPACE,
-            hspace=0.32,
+            hspace=between,
         )
 
         def show(row: int, column: int, tile: RGB | None, label: str) -> Axes:
@@ -296,8 +324,9 @@ class Strip(Result):
                 done, label = int(self.done[row, column]), self.label(row, column)
                 if done if by_ascent else self.pulled[row, column]:
                     tile = self.picture(row, column, shown)
-                    part = partly(done, self.steps) if by_ascent else ""
-                    axes = show(row, column + 1, tile, f"{label}{part}")
+                    share = share_of(self.share(row, column), self.kind)
+                    below = partly(done, self.steps) if by_ascent else f"\n{share}"
+                    axes = show(row, column + 1, tile, f"{label}{below}")
                 else:
                     axes = show(row, column + 1, None, label)
                     note(axes, "not computed")
@@ -414,7 +443,8 @@ def compute(request: StripRequest) -> Iterator[Strip]:
     columns: dict[Units, tuple[float, ...]] = {
         unit: given or _default(scale if unit == "absolute" else 1.0) for unit in units
     }
-    return _fill(Strip(request, session.image, target, columns, before), session)
+    score = session.score(target)
+    return _fill(Strip(request, session.image, target, columns, score, before), session)
 
 
 def _fill(strip: Strip, session: Session) -> Iterator[Strip]:

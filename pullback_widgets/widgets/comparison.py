@@ -14,6 +14,7 @@ import traitlets as t
 from PIL import Image, ImageDraw
 
 from ..drawing.pixels import RGB, photograph
+from ..drawing.words import accounts_for
 from ..engine.model import Model
 from ..engine.softening import Softening
 from ..figures import comparison
@@ -161,7 +162,7 @@ class Compare(SofteningTraits, ExplorableFigure):
             self._layout = layout
             self._drawn.clear()
             tile = tile_beside(len(columns), LEFT, largest=LARGEST)
-            self._board.clear(rows, columns, tile=tile, left=LEFT, captions=1)
+            self._board.clear(rows, columns, tile=tile, left=LEFT, captions=2)
             self._cell = min(self._cell[0], len(rows) - 1), min(self._cell[1], len(columns) - 1)
             self._board.mark(*self._cell)
         self._board.label(rows, columns)
@@ -176,6 +177,7 @@ class Compare(SofteningTraits, ExplorableFigure):
                     # Until a new map is there, the one before stays: nothing flickers.
                     key = (id(found.model), repr(found.target), one, result.samples)
                     value = f"{result.value(number, column, *self.position):+.2g}"
+                    value += f"\n{accounts_for(result.share(number, column))}"
                     self._put((number, column + 1), key, result, value)
         for (number, column), reason in result.problems.items():
             self._write((number, column + 1), reason)
@@ -325,7 +327,9 @@ class Compare(SofteningTraits, ExplorableFigure):
             "What speaks for the target: signed maps are mid-grey at zero and scaled each by "
             "itself, Grad-CAM is bright where it is high. Under each map its value at the cross, "
             f"{100 * x:.0f} % from the left and {100 * y:.0f} % from the top (mean of the three "
-            f"colours). Click anywhere to move the cross and outline a tile.{missing}"
+            "colours), and of pullbacks and the gradient how much of the target's value they "
+            "account for; constants and softening make up the rest. Click anywhere to move the "
+            f"cross and outline a tile.{missing}"
         )
 
     # Settling: the networks with the first one, all softenings with one temperature.

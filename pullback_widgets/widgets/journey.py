@@ -10,7 +10,7 @@ import numpy as np
 import traitlets as t
 
 from ..drawing import pixels
-from ..drawing.words import counted
+from ..drawing.words import accounts_for, counted
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.session import layers as layers_of
@@ -100,7 +100,7 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
             rows = ["photograph", "activation", "pullback", f"{result.steps}-step\ndifference"]
             labels = [result.label(n) for n in range(len(result.stages))]
             tile = tile_beside(len(labels), LABELS)
-            self._board.clear(rows, labels, tile=tile, left=LABELS, captions=1)
+            self._board.clear(rows, labels, tile=tile, left=LABELS, captions=2)
             for n, values in enumerate(result.maps):
                 self._board.put(0, n, result.picture(n, "photograph"))
                 if values.numel() == 1:
@@ -113,7 +113,8 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
         for n in map(int, (reached > self._steps).nonzero()[0]):
             if self._steps[n] < 0:
                 full = pixels.limit(result.pullbacks[n])
-                self._board.put(2, n, result.picture(n, "pullback"), f"full strength ±{full:.1g}")
+                caption = f"full strength ±{full:.1g}\n{accounts_for(result.share(n))}"
+                self._board.put(2, n, result.picture(n, "pullback"), caption)
             if result.done[n]:
                 self._board.put(3, n, result.picture(n, "difference"), result.change(n))
         self._steps = reached
@@ -214,7 +215,8 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
         return (
             "One channel of each stage, chosen by how strongly it answers to one place and not to "
             "another: where it is active (the photograph lit there, and the map), the pullback of "
-            f"its mean, and what the photograph gained in {counted(result.steps, 'step')} of "
+            "its mean, with how much of the mean it accounts for (constants and softening make up "
+            f"the rest), and what the photograph gained in {counted(result.steps, 'step')} of "
             "ascent, with the mean before and after. Click a tile to explore it and to choose its "
             "stage."
         )

@@ -12,7 +12,7 @@ import numpy as np
 import traitlets as t
 
 from ..drawing.pixels import RGB, photograph
-from ..drawing.words import counted, describe
+from ..drawing.words import accounts_for, counted, describe
 from ..engine.model import Model
 from ..engine.session import with_indices
 from ..engine.target import as_target
@@ -142,8 +142,9 @@ class TemperatureStrip(ExplorableFigure):
         steps = self.column, self.shown, *self._steps[:, self.column]
         if steps == self._film_steps:
             return
-        labels = ["photograph\n "] + [
+        labels = ["photograph\n \n "] + [
             f"{unit}: {result.label(number, self.column)}\n{result.change(number, self.column)} "
+            f"\n{self._account(result, number)} "
             for number, unit in enumerate(result.units)
         ]
         if self._film_steps is None:
@@ -154,6 +155,11 @@ class TemperatureStrip(ExplorableFigure):
         self._film_steps = steps
         for number in range(len(result.units)):
             self._film.put(0, number + 1, result.picture(number, self.column, self.shown))
+
+    def _account(self, result: Strip, row: int) -> str:
+        """What the large pullback of a row accounts for; nothing of other pictures."""
+        pullback = self.shown == "pullback"
+        return accounts_for(result.share(row, self.column), result.kind) if pullback else ""
 
     def screen(self) -> w.Widget:
         self._slider = w.IntSlider(

@@ -1,5 +1,6 @@
 """The lines that an Explorer writes compute the same numbers, bit for bit."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,10 +168,21 @@ def test_usual_lines_are_short() -> None:
     assert expression.of_softening(pw.Softening.relative(0.85)) == "pw.Softening.relative(0.85)"
     assert expression.of_softening(pw.Softening.paper_v3(0.3)) == "pw.Softening.paper_v3(0.3)"
     assert expression.of_softening(pw.Softening.hard()) == "pw.Softening.hard()"
+    assert expression.of_softening(pw.Softening.held()) == "pw.Softening.held()"
     assert expression.of_target(pw.Logit(497)) == "497"
 
 
-@pytest.mark.parametrize("softening", SOFTENINGS.values(), ids=list(SOFTENINGS))
+WITHOUT_TEMPERATURE = {
+    "held": pw.Softening.held(),
+    "only norms held": dataclasses.replace(pw.Softening.hard(), norms="held"),
+}
+
+
+@pytest.mark.parametrize(
+    "softening",
+    [*SOFTENINGS.values(), *WITHOUT_TEMPERATURE.values()],
+    ids=[*SOFTENINGS, *WITHOUT_TEMPERATURE],
+)
 def test_a_softening_comes_back_from_its_expression(softening: pw.Softening) -> None:
     assert eval(expression.of_softening(softening), {"pw": pw}) == softening
 

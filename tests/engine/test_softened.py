@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from captum.attr import InputXGradient, IntegratedGradients, LayerGradCam, NoiseTunnel, Saliency
-from networks import image, seeded, wrap
+from networks import Excited, image, seeded, wrap
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
@@ -19,26 +19,8 @@ S = pw.Softening
 SOFTENINGS = [S.relative(), S.paper_v3(), S.paper_v6(), S.held(), S.hard()]
 
 
-class Mixed(nn.Module):
-    """ReLU by function, max-pooling, GELU, layer norm and squeeze-and-excitation; two branches."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
-        self.second, self.gelu = nn.Conv2d(8, 8, 3, padding=1), nn.GELU()
-        self.layer_norm, self.head = nn.LayerNorm(8), nn.Linear(8, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = torch.relu(self.norm(self.conv(x)))
-        h = torch.max_pool2d(h, 2)
-        h = self.gelu(self.second(h))
-        h = h * h.mean((2, 3), keepdim=True).sigmoid()
-        out: Tensor = self.head(self.layer_norm(h.mean((2, 3))))
-        return out
-
-
 def network() -> pw.Model:
-    return wrap(seeded(Mixed()))
+    return wrap(seeded(Excited()))
 
 
 def images() -> Tensor:

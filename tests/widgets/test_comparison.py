@@ -18,6 +18,7 @@ from widgets import Page, click, find, making, text_with
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import photograph
+from pullback_widgets.drawing.words import accounts_for
 from pullback_widgets.figures.comparison import Comparison, Row
 from pullback_widgets.widgets.comparison import _row_label
 
@@ -95,6 +96,7 @@ def test_the_board_shows_every_map(page: Page, view: pw.Compare) -> None:
     for text in ("Photograph", "paper v3, T = 0.3", "Grad-CAM", "mobile", "golf cart, class 1"):
         assert text in texts
     assert f"{view.result.value(0, 1, 0.5, 0.5):+.2g}" in texts
+    assert accounts_for(view.result.share(0, 0)) in texts
 
 
 def test_one_temperature_for_all_pullbacks_on_recorded_forward_passes(

@@ -12,6 +12,7 @@ from waiting import SECONDS
 from widgets import Page, alike, click, find, making, tile
 
 import pullback_widgets as pw
+from pullback_widgets.drawing.words import accounts_for
 from pullback_widgets.figures.journey import SHOWN, Journey
 from pullback_widgets.figures.sessions import Sessions
 
@@ -59,6 +60,7 @@ def test_every_tile_is_shown(page: Page, view: pw.DepthJourney) -> None:
     texts = page.texts[f"IPY_MODEL_{view._board.box.model_id}"]
     assert "layer10.relu:2" in texts and view.result.change(1) in texts
     assert "one number," in texts  # where the class has no map
+    assert accounts_for(view.result.share(2)) in texts
 
 
 def test_channels_in_the_order_of_their_strength(page: Page, view: pw.DepthJourney) -> None:

@@ -16,6 +16,7 @@ from widgets import Page, alike, click, find, making, tile
 import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.drawing.pixels import RGB, photograph
+from pullback_widgets.drawing.words import accounts_for
 from pullback_widgets.figures.strip import Strip
 from pullback_widgets.widgets.kit.tiles import TileBoard
 
@@ -112,6 +113,17 @@ def test_captions_have_two_lines(page: Page, view: pw.TemperatureStrip) -> None:
     texts = page.texts[f"IPY_MODEL_{view._board.box.model_id}"]
     assert {"t = 3", "T = 3", view.result.result(0, 1)} <= set(texts)
     assert "after 1 step of ascent" in view.caption(view.result)
+
+
+def test_the_large_pullbacks_say_what_they_account_for(
+    page: Page, view: pw.TemperatureStrip
+) -> None:
+    film = f"IPY_MODEL_{view._film.box.model_id}"
+    share = view.result.share(0, view.column)
+    assert accounts_for(share, "logit") in " ".join(page.texts[film])
+    assert accounts_for(share, "logit") in view._film.words.value
+    view.shown = "perturbed"
+    assert "accounts for" not in view._film.words.value
 
 
 def test_looking_computes_nothing(page: Page, view: pw.TemperatureStrip) -> None:
