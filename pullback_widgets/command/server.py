@@ -31,6 +31,8 @@ def start_lab(folder: Path, notebook: str, given: Sequence[str]) -> int:
     from jupyterlab.labapp import main
 
     be_quiet()
+    # Kernels inherit it: their threads share two heaps instead of keeping one each (glibc).
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     # Jupyter refuses an option given twice.
     names = {one.partition("=")[0] for one in given}
     ours = [one for one in lab_options(folder, notebook) if one.partition("=")[0] not in names]

@@ -33,6 +33,8 @@ class Step:
         score: The target's value on it: a float, for a batch a tensor (N,).
         probability: That of the target's class, as ``score``; None unless every target is a class,
             and where the network has no probabilities.
+        logits: The classes' logits on it, (N, K); None where the target is of a hidden layer, after
+            which the pass stops, and of networks without classes.
     """
 
     index: int
@@ -40,6 +42,7 @@ class Step:
     difference: Tensor
     score: Any
     probability: Any
+    logits: Tensor | None = None
 
 
 def ascend(
@@ -111,7 +114,11 @@ def _walk(
         del recording  # its graph goes before the next forward pass builds another
         recording = Recording(model, x, layers=noted, until=until, grad=index < steps)
         scores = recording.scores(targets).cpu()
-        yield Step(index, x.cpu(), (x - start).cpu(), scores, _probabilities(recording, targets))
+        chances = _probabilities(recording, targets)
+        logits = None
+        if not until and recording.classes is not None:
+            logits = recording.class_logits().detach().cpu()
+        yield Step(index, x.cpu(), (x - start).cpu(), scores, chances, logits)
 
 
 def _probabilities(recording: Recording, targets: Sequence[Target]) -> Tensor | None:

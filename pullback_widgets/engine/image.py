@@ -347,7 +347,7 @@ def _too_large(what: str, size: tuple[int, int] | None = None) -> ImageError:
     # Pillow refuses the largest by itself and does not tell their size.
     pixels = f"{size[0]} x {size[1]} pixels" if size else "too many pixels"
     return ImageError(
-        f"{what[0].upper()}{what[1:]} has {pixels}, and at most "
+        f"There are {pixels} in {what}, and at most "
         f"{MAX_PIXELS // 1_000_000} million are accepted; make it smaller first."
     )
 

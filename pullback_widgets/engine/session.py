@@ -352,6 +352,7 @@ class Session:
             step.difference[0],
             float(step.score[0]),
             None if probability is None else float(probability[0]),
+            None if step.logits is None else step.logits[0],
         )
 
     def resolve(self, target: TargetLike | Sequence[TargetLike] = None) -> list[Target]:

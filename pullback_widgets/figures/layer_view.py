@@ -35,8 +35,7 @@ class LayerView:
     Attributes:
         layer: The layer; for the logits, with the shape (K,).
         strongest: Channel and activation map, strongest mean positive value first; none for logits.
-        largest: For each place of the layer's grid the channel that is largest there; none for
-            logits.
+        activations: Its values, (C, ...), on the CPU; none for logits.
         gated: The layer whose pre-activations the histograms count.
         absolute: Histogram of its pre-activations.
         relative: Histogram of its pre-activations in units of each channel's scale, without
@@ -48,7 +47,7 @@ class LayerView:
 
     layer: Layer
     strongest: list[tuple[int, NDArray[np.float32]]]
-    largest: NDArray[np.int64] | None
+    activations: Tensor | None
     gated: str
     absolute: Histogram
     relative: Histogram
@@ -56,12 +55,26 @@ class LayerView:
     form: str
     scale: float
 
+    def activation(self, channel: int, position: tuple[int, ...]) -> float | None:
+        """The value of a unit; None for logits and for places that the layer does not have."""
+        values = self.activations
+        if values is None or values.dim() != 1 + len(position):
+            return None
+        return float(values[channel][position])
+
+    def largest(self, position: tuple[int, ...]) -> int | None:
+        """The channel that is largest at a place; None as above."""
+        values = self.activations
+        if values is None or values.dim() != 1 + len(position):
+            return None
+        return int(values.movedim(0, -1)[position].argmax())
+
 
 def layer_view(session: Session, layer: str) -> LayerView:
     """A layer on the session's image: its strongest channels and its pre-activations."""
     gated, values, scale = session.gate_inputs(layer)
     strongest: list[tuple[int, NDArray[np.float32]]] = []
-    largest = None
+    activations = None
     if layer == LOGITS:
         found = Layer(LOGITS, "", tuple(session.logits.shape))
     else:
@@ -69,7 +82,6 @@ def layer_view(session: Session, layer: str) -> LayerView:
         activations = session.activations(layer).float().cpu()
         for channel, _ in session.strongest(layer, k=STRONGEST):
             strongest.append((channel, _as_map(activations[channel], found.tokens)))
-        largest = activations.argmax(0).numpy()
     values = values.float().cpu()
     scale = scale.float().cpu()
     # A constant channel has no scale: it alone would be a million units wide.
@@ -79,7 +91,9 @@ def layer_view(session: Session, layer: str) -> LayerView:
     constant = int((~varies).sum())
     absolute, middle = histogram(values), float(scale.median())
     form = session.recording.gate_form(gated)
-    return LayerView(found, strongest, largest, gated, absolute, relative, constant, form, middle)
+    return LayerView(
+        found, strongest, activations, gated, absolute, relative, constant, form, middle
+    )
 
 
 def histogram(values: Tensor) -> Histogram:

@@ -97,6 +97,7 @@ class Sessions:
             session.score(target),
             session.probability(target),
             [] if session.classes is None else session.predictions(5),
+            None if session.classes is None else session.logits.detach().cpu(),
             session.classes or 0,
             session.layers,
             view,
@@ -122,9 +123,11 @@ class Sessions:
     def _target(self, session: Session, request: SnapshotRequest) -> Target:
         wanted = request.target
         if wanted is None and request.layer != LOGITS:
-            channel = request.channel
+            channel, view = request.channel, self._layer_view(session, request.layer)
+            if channel is None and request.position is not None:
+                channel = view.largest(request.position)
             if channel is None:
-                channel = self._layer_view(session, request.layer).strongest[0][0]
+                channel = view.strongest[0][0]
             if request.position is None:
                 wanted = Channel(request.layer, channel)
             else:

@@ -20,6 +20,7 @@ from ..engine.ascent import Step
 from ..engine.completeness import accounted, in_short, kind_of_value
 from ..engine.layer import Layer
 from ..engine.model import Model
+from ..engine.output import probabilities_of
 from ..engine.report import Report
 from ..engine.session import Prediction, Session, TargetLike
 from ..engine.softening import Softening
@@ -52,7 +53,8 @@ class SnapshotRequest(Walked):
         layer: ``"logits"`` or a dotted layer name.
         target: A target, class index or class name; None for the layer's own choice: the top class
             of the logits, the channel of a hidden layer.
-        channel: Channel of a hidden layer; None for the strongest on this image.
+        channel: Channel of a hidden layer; None for the strongest on this image, at the position
+            where there is one.
         position: (y, x) in the hidden layer's grid; None for the whole map.
         view: What the screen shows.
         compare: What dragging on it wipes to.
@@ -102,6 +104,7 @@ class Snapshot(Result):
         score: Value of the target.
         probability: Of the target's class, None for hidden targets, and where there is none.
         predictions: The network's top classes; none of a network that has no classes.
+        logits: Of all classes, (K,), on the CPU; None of such a network.
         classes: Number of classes; 0 of such a network.
         layers: The network's layers in forward order.
         view: The chosen layer on this image.
@@ -120,6 +123,7 @@ class Snapshot(Result):
     score: float
     probability: float | None
     predictions: list[Prediction]
+    logits: Tensor | None
     classes: int
     layers: list[Layer]
     view: LayerView
@@ -150,6 +154,23 @@ class Snapshot(Result):
         if view == "overlay":
             return pixels.overlay(values, self.image, colour)
         return pixels.signed_map(values, colour)
+
+    def after(self, k: int = 5) -> list[tuple[Prediction, float | None]]:
+        """The most probable classes of the image after the ascent.
+
+        Returns:
+            Each with its probability before; nothing where no ascent was walked, or one along a
+            hidden layer, after which the pass stops.
+        """
+        if self.step is None or self.step.logits is None or self.logits is None:
+            return []
+        logits = self.step.logits
+        both = probabilities_of(torch.stack([self.logits, logits]), self.model.probability)
+        found: list[tuple[Prediction, float | None]] = []
+        for i in logits.topk(min(k, len(logits))).indices.tolist():
+            before, after = (None, None) if both is None else map(float, both[:, i])
+            found.append((Prediction(i, self.model.label(i), after, float(logits[i])), before))
+        return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All tensors, (3, H, W) in image units, and the numbers beside them."""

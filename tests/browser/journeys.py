@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCREEN = ".pullback-screen"
 SIZE = 224
-GRIP = slice(8, None)
+GRIP = slice(11, None)
 """Columns of the picture right of the wipe's grip, which waits at the left edge."""
 
 # On the CPU, since only there are two computations the same bit for bit.

@@ -39,6 +39,8 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     # where the news are switched off, and what is trusted is kept
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "")  # so that it is put back
+    monkeypatch.delenv("MALLOC_ARENA_MAX")
     return lines
 
 
@@ -156,6 +158,16 @@ def test_lab_copies_what_is_missing_and_opens_the_first_notebook(
     assert "--LabApp.default_url=/lab/tree/01_see.ipynb" in line
     assert "--ServerApp.ip=127.0.0.1" in line
     assert any("websocket_max_message_size" in option for option in line)
+
+
+def test_kernels_of_lab_share_two_heaps(
+    tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.main(["lab", str(tmp_path)])
+    assert os.environ["MALLOC_ARENA_MAX"] == "2"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    command.main(["lab", str(tmp_path)])
+    assert os.environ["MALLOC_ARENA_MAX"] == "7"
 
 
 def test_lab_takes_a_folder_of_its_own_where_none_is_named(

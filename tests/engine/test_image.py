@@ -675,3 +675,11 @@ def test_a_closed_picture(load_first: bool, tmp_path: Path) -> None:
             continue
         with pytest.raises(ImageError, match="PIL image was closed before .*inside of the with"):
             load_photograph(picture)
+
+
+def test_a_file_of_too_many_pixels_is_refused_in_good_english(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pullback_widgets.engine.image.MAX_PIXELS", 1)
+    with pytest.raises(ImageError, match=r"^There are \d+ x \d+ pixels in the given bytes, and at"):
+        load_photograph(encoded(photograph()))

@@ -132,18 +132,18 @@ def test_the_explorer_marks_the_patch() -> None:
         result = explorer.result
         assert result is not None
         assert result.title == "mix, channel 2 at the patch (3, 3)"
-        assert explorer._screen._cell == (0.75, 0.75, 0.25, 0.25)
+        assert explorer._screen.picture._cell == (0.75, 0.75, 0.25, 0.25)
         assert explorer._neuron.place.value == "3, 3"
         assert all(values.shape == (4, 4) for _, values in result.view.strongest)
         explorer._picked(0.9, 0.3)
         assert explorer.wait(60) and explorer.position == (8,)
         assert explorer.result.title == "mix, channel 2 at the patch (1, 3)"
-        assert explorer._screen._cell == (0.75, 0.25, 0.25, 0.25)
+        assert explorer._screen.picture._cell == (0.75, 0.25, 0.25, 0.25)
         explorer.position = (2, 0)  # row and column
         assert explorer.position == (9,)
         explorer.position = (0,)
         assert explorer.wait(60)
         assert explorer.result.title == "mix, channel 2 at the class token"
-        assert explorer._screen._cell is None
+        assert explorer._screen.picture._cell is None
     finally:
         explorer.close()

@@ -19,7 +19,7 @@ def test_the_view_of_a_layer(layer: str) -> None:
     assert view.layer.name == layer
     if layer == "logits":
         assert view.layer.shape == (CLASSES,)
-        assert view.strongest == [] and view.largest is None
+        assert view.strongest == [] and view.largest((0, 0)) is None
     else:
         values = session.activations(layer)
         assert view.layer.shape == values.shape
@@ -27,10 +27,12 @@ def test_the_view_of_a_layer(layer: str) -> None:
         channels = [channel for channel, _ in view.strongest]
         assert len(set(channels)) == len(channels) == min(STRONGEST, len(values))
         assert (np.diff(strength[channels].numpy()) <= 1e-6).all()
-        assert view.largest is not None and view.largest.shape == values.shape[1:]
-        assert np.array_equal(
-            np.take_along_axis(values.numpy(), view.largest[None], 0)[0], values.amax(0).numpy()
-        )
+        for position in np.ndindex(tuple(values.shape[1:])):
+            channel = view.largest(position)
+            assert channel is not None
+            here = values[(slice(None), *position)].float()
+            assert view.activation(channel, position) == here.max() == here[channel]
+        assert view.largest((0,) * values.dim()) is None  # no place of this layer
         for channel, shown in view.strongest:
             assert shown.ndim == 2
             assert np.allclose(shown.ravel(), values[channel].numpy().ravel())

@@ -81,7 +81,7 @@ def test_from_one_network_to_another_and_back(make: Make) -> None:
     assert explorer.wait(60)
     assert curve.layout.display == "none" and units.disabled
     assert "plain gradient" in explorer._caption.value
-    assert "T = " not in explorer._screen.box.tooltip
+    assert "T = " not in explorer._screen.picture.box.tooltip
 
     explorer.model = soft()
     assert explorer.wait(60)

@@ -16,17 +16,18 @@ from torch import Tensor, nn
 
 from ...engine.model import Model
 from ...engine.session import Session
-from ...engine.target import LOGITS, Unit
-from ...figures.snapshot import Snapshot, SnapshotRequest
+from ...engine.target import LOGITS
+from ...figures.snapshot import Snapshot, SnapshotRequest, View
 from ...networks.catalogue import CATALOGUE, is_cached
 from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
 from ..kit.layout import row
 from ..kit.network_widget import NetworkFigureWidget
+from .advice import Advice, Place, cell_at, cell_of, grid_of, under
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
-from .wipe import WipeCanvas
+from .screen import Screen
 
 EMBEDDED = next(iter(CATALOGUE))
 
@@ -44,7 +45,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         target: Class index or name, or any target; None for the image's top class (logits) or the
             chosen channel (hidden layers).
         layer: ``"logits"`` or a dotted layer name.
-        channel: Channel of a hidden layer; None for the strongest on this image.
+        channel: Channel of a hidden layer; None for the strongest on this image, at the position
+            where there is one.
         position: (y, x) in the hidden layer's grid; None for the whole map.
         softening: How gates are softened in the backward pass.
         temperature: The softening's temperature; 0 is the plain gradient.
@@ -144,7 +146,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def drew(self, result: Snapshot) -> None:
         self._softens = result.softens
-        for panel in (self._neuron, self._temperature, self._ascent, self._source):
+        for panel in (self._advice, self._neuron, self._temperature, self._ascent, self._source):
             panel.show(result)
 
     def status(self, share: float, idle: bool) -> str:
@@ -179,17 +181,16 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     # What is seen.
 
     def arranged(self) -> Sequence[w.Widget]:
-        self._screen = WipeCanvas()
+        self._screen, self._advice = Screen(), Advice(self._take_offer)
         self._unseen += self._screen.sources
-        self._screen.on_pick = self._picked
-        self._screen.on_wipe = lambda share: self.attempt("wipe", share)
+        self._screen.listen(self._picked, lambda share: self.attempt("wipe", share))
+        self._screen.on_hover = self._hovered
         self._caption.layout.margin = "2px 0 0 0"
         self._status.layout.flex = "1 1 280px"
         self._bar.layout = w.Layout(
             flex="0 1 220px", visibility="hidden", height="16px", margin="0"
         )
-        self._notes.layout = w.Layout(width="512px")
-        self._problem.layout.width = "512px"
+        self._notes.layout = w.Layout(width="auto")
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
         self._ascent, self._source, self._view = (
             AscentPanel(self),
@@ -209,13 +210,16 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             [
                 self._view.view,
                 self._screen.box,
+                self._temperature.bar,
+                self._advice.box,
                 self._caption,
                 row(self._status, self._bar),
                 self._problem,
                 self._notes,
             ],
-            layout=w.Layout(width="518px", max_width="100%", flex="0 0 auto", overflow="visible"),
+            layout=w.Layout(flex="1 1 560px", min_width="0", overflow="visible"),
         )
+        left.add_class("pullback-left")
         right = w.VBox(
             [self._neuron.box, self._temperature.box, self._ascent.box, folded],
             layout=w.Layout(width=f"{WIDTH + 6}px", flex="0 0 auto", overflow="visible"),
@@ -223,15 +227,16 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         return [w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", overflow="visible"))]
 
     def show(self, result: Snapshot) -> None:
-        colour, view, compare = self.colour, self.view, self.compare
-        self._screen.show(
-            result.picture(view, colour),
-            result.picture(compare, colour),
-            labels=(view, compare),
-            cell=_cell(result),
-            wipe=self.wipe,
-        )
-        self._screen.box.say(self._title(result))
+        views = (self._beside, self.view, self.compare)
+        pictures = [result.picture(view, self.colour) for view in views]
+        self._screen.show(pictures, views, cell_of(result), self.wipe)
+        self._screen.picture.box.say(self._title(result))
+        self._screen.beside.box.say(_words(self._beside, html.escape(result.title), ""))
+
+    @property
+    def _beside(self) -> View:
+        """What stands beside the picture."""
+        return "pullback" if self.view == "photograph" else "photograph"
 
     def _title(self, result: Snapshot) -> str:
         how = result.how(result.request.softening)
@@ -249,35 +254,22 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def _picked(self, x: float, y: float) -> None:
         frame = self.known
-        if frame is None or self.layer == LOGITS:
+        if frame is None:
             return
-        grid = _grid(frame)
-        if frame.view.layer.name == self.layer and grid is not None:
-            position = (min(int(y * grid[0]), grid[0] - 1), min(int(x * grid[1]), grid[1] - 1))
-            self.attempt("position", position)
+        grid = grid_of(frame.view.layer)
+        if self.layer == LOGITS or (frame.view.layer.name == self.layer and grid is None):
+            self._advice.offer(frame, (x, y))
+        elif frame.view.layer.name == self.layer and grid is not None:
+            self.attempt("position", cell_at((x, y), grid))
 
+    def _take_offer(self, layer: str, position: tuple[int, int]) -> None:
+        self.guard(lambda: self.choose(layer=layer, position=position))
 
-def _grid(frame: Snapshot) -> tuple[int, int] | None:
-    """Rows and columns of the chosen layer's places on the photograph; None if it has none."""
-    layer = frame.view.layer
-    if layer.tokens is not None:
-        return layer.tokens.grid
-    grid = layer.shape[1:]
-    return None if layer.windows or len(grid) != 2 else (grid[0], grid[1])
-
-
-def _cell(frame: Snapshot) -> tuple[float, float, float, float] | None:
-    """Where the chosen unit's cell lies on the picture: left, top, width, height as shares."""
-    grid, tokens, target = _grid(frame), frame.view.layer.tokens, frame.target
-    if not isinstance(target, Unit) or target.position is None or grid is None:
-        return None
-    place: tuple[int, ...] | None = target.position
-    if tokens is not None:
-        place = tokens.patch(target.position[0])
-    if place is None:  # a token of the whole image
-        return None
-    (y, x), (rows, columns) = place, grid
-    return x / columns, y / rows, 1 / columns, 1 / rows
+    def _hovered(self, on_picture: bool, place: Place | None) -> None:
+        frame = self.known
+        if frame is not None:
+            view = self.view if on_picture else self._beside
+            self._advice.hover("" if place is None else under(frame, view, place))
 
 
 def _words(view: str, target: str, how: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 import ipywidgets as w
 
+from ...engine.session import Prediction
 from ...engine.softening import Softening
 from ...engine.target import LOGITS, Channel, Difference, Logit, Target, Unit
-from ...figures.snapshot import VIEWS, Snapshot
+from ...figures.snapshot import ASCENDED, VIEWS, Snapshot
 from ..kit.binding import bind, follow, listen, quietly
 from ..kit.class_field import ClassField
 from ..kit.layer_field import LayerField
@@ -29,7 +30,7 @@ PRESETS = {
     "relative": Softening.relative(),
 }
 
-HEIGHT = 196
+HEIGHT = 218
 """Of what there is to choose in a layer, in CSS pixels."""
 
 
@@ -48,6 +49,7 @@ class NeuronPanel:
         ]
         for button in self.top:
             button.add_class("pullback-top")
+        self.seen = w.HTML(layout=w.Layout(height="20px"))
         self.strip = ChannelStrip(lambda channel: explorer.attempt("channel", channel))
         self.channel = w.BoundedIntText(
             min=0,
@@ -78,7 +80,7 @@ class NeuronPanel:
         )
         self.classes = ClassField(
             lambda target: explorer.attempt("target", target),
-            w.VBox(self.top),
+            w.VBox([self.seen, *self.top]),
             WIDTH,
             HEIGHT - 34,
         )
@@ -99,11 +101,12 @@ class NeuronPanel:
         listen(self.place, self._placed)
         follow(explorer, "layer", self._show_layer)
         self._models: object = None
+        self._outlook: list[tuple[Prediction, float | None]] = []
 
     def _chose(self, number: int) -> None:
         frame = self.explorer.result
         if frame is not None:
-            self.explorer.attempt("target", frame.predictions[number].index)
+            self.explorer.attempt("target", self._outlook[number][0].index)
 
     def _placed(self, text: str) -> None:
         frame = self.explorer.result
@@ -115,8 +118,9 @@ class NeuronPanel:
         frame, position = self.explorer.known, self.explorer.position
         if frame is None or position is None or frame.view.layer.name != self.explorer.layer:
             return
-        if frame.view.largest is not None:
-            self.explorer.attempt("channel", int(frame.view.largest[position]))
+        channel = frame.view.largest(position)
+        if channel is not None:
+            self.explorer.attempt("channel", channel)
 
     def _show_layer(self, layer: str) -> None:
         self.layer.show(layer)
@@ -139,12 +143,17 @@ class NeuronPanel:
                 self.layer.know(frame.layers, frame.classes)
                 self.classes.know(frame.model.categories, frame.classes)
             self._show_layer(self.explorer.layer)
+            self._outlook = outlook(frame)
+            self.seen.value = f'<div class="pullback-note">{seen_in(frame)}</div>'
             for number, button in enumerate(self.top):
-                known = number < len(frame.predictions)
+                known = number < len(self._outlook)
                 button.layout.visibility = "visible" if known else "hidden"
                 if known:
-                    best = frame.predictions[number]
-                    button.description = f"{percent(best.probability)}  {best.name}"
+                    best, before = self._outlook[number]
+                    chances = percent(best.probability)
+                    if before is not None:
+                        chances = f"{percent(before)} → {chances}"
+                    button.description = f"{chances}  {best.name}"
                     chosen = frame.target == Logit(best.index)
                     button.button_style = "primary" if chosen else ""
             if frame.request.target is self.explorer.target:
@@ -172,6 +181,19 @@ class NeuronPanel:
         return ""
 
 
+def outlook(frame: Snapshot) -> list[tuple[Prediction, float | None]]:
+    """The classes of what is on the screen, each with its probability before an ascent."""
+    after = frame.after() if frame.request.view in ASCENDED else []
+    return after or [(best, None) for best in frame.predictions]
+
+
+def seen_in(frame: Snapshot) -> str:
+    """What the classes are of."""
+    if frame.step is not None and frame.request.view in ASCENDED and frame.after():
+        return f"In the photograph → after step {frame.step.index} of ascent:"
+    return "The network sees in the photograph:" if frame.predictions else ""
+
+
 def _position(text: str) -> tuple[int, ...] | None:
     """Row and column in a line of text; nothing is the whole map."""
     words = text.replace(",", " ").split()
@@ -189,13 +211,16 @@ class TemperaturePanel:
     def __init__(self, explorer: ExplorerChoices) -> None:
         self.explorer = explorer
         slider, number = temperature_controls(
-            explorer, layout=w.Layout(width=f"{WIDTH - 98}px", margin="0 4px")
+            explorer,
+            description="Temperature",
+            style={"description_width": "86px"},
+            layout=w.Layout(flex="1 1 200px", width="auto", margin="0 4px 0 0"),
         )
         self.presets = w.ToggleButtons(
             options=list(PRESETS),
             value=None,
             style={"button_width": "auto"},
-            layout=w.Layout(width=f"{WIDTH + 8}px"),
+            layout=w.Layout(width="auto"),
         )
         self.presets.add_class("pullback-presets")
         self.units = w.ToggleButtons(
@@ -206,16 +231,10 @@ class TemperaturePanel:
         )
         self.units.add_class("pullback-presets")
         self.curve = GateCurve()
-        self.box = w.VBox(
-            [
-                heading("Temperature"),
-                _row(slider, number),
-                self.presets,
-                self.units,
-                off_unless_softened(explorer, slider, number, self.presets, self.units),
-                self.curve.box,
-            ]
-        )
+        off = off_unless_softened(explorer, slider, number, self.presets, self.units)
+        line = w.HBox([slider, number], layout=w.Layout(align_items="center", overflow="visible"))
+        self.bar = w.VBox([line, self.presets, off], layout=w.Layout(overflow="visible"))
+        self.box = w.VBox([heading("Gates"), self.units, self.curve.box])
         listen(self.presets, self._preset)
         listen(self.units, lambda value: explorer.attempt("units", value))
         follow(explorer, "softening", self._show_softening)

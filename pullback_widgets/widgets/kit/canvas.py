@@ -35,9 +35,10 @@ LOCK = threading.RLock()
 class Canvas(ipycanvas.Canvas):
     """What all pictures are drawn on.
 
-    Its tooltip is what a screen reader says of it. ipycanvas can be reached with Tab and takes
-    every key, Tab included; here the first key makes it let go, and the next one moves on. What the
-    mouse does on a canvas must therefore have a control beside it.
+    Its tooltip is what a screen reader says of it. The mouse passes through one that does not
+    listen to it. No key does anything on a canvas, so what the mouse does there must have a control
+    beside it. ipycanvas takes every key, Tab included: the page's script keeps them from it, and
+    where that does not run the first key makes it let go, and the next one moves on.
     """
 
     description = t.Unicode("").tag(sync=True)
@@ -47,6 +48,20 @@ class Canvas(ipycanvas.Canvas):
         """Make a canvas; see ``ipycanvas.Canvas`` for the options."""
         super().__init__(**options)
         self.on_key_down(lambda *key: self.blur())
+
+    # The style sheet and the page's script know these classes.
+
+    def on_mouse_down(self, callback: Callable[..., object], remove: bool = False) -> None:
+        self.add_class("pullback-listens")
+        super().on_mouse_down(callback, remove)
+
+    def on_mouse_up(self, callback: Callable[..., object], remove: bool = False) -> None:
+        self.add_class("pullback-listens")
+        super().on_mouse_up(callback, remove)
+
+    def on_mouse_move(self, callback: Callable[..., object], remove: bool = False) -> None:
+        self.add_class("pullback-listens").add_class("pullback-follows")
+        super().on_mouse_move(callback, remove)
 
     def say(self, caption: str) -> None:
         """Give the canvas a name: the text of a caption in HTML."""

@@ -133,13 +133,13 @@ class ClassField:
             named = self._names[: self._classes]
             whole, fits = exact(part, named), suggestions(part, named, MOST)
         offers = [self._offer(first, one, second) for one in fits]
-        takes = offers[0] if len(whole) == 1 or len(offers) == 1 else None
+        takes = offers[0] if len(whole) == 1 else None
         if not offers:
             sentence = f"is like no class of this network; try another word, or {range_}."
         elif len(whole) > 1:
             sentence = f"is the name of {len(whole)} classes; choose one:"
         elif not whole:
-            choose = "choose one" if takes is None else "Enter or a click takes"
+            choose = "choose one" if len(offers) > 1 else "a click takes"
             sentence = f"is no class of this network; {choose}:"
         else:
             return "Choose one; Enter takes the first:", offers, takes

@@ -174,7 +174,8 @@ class LayerField:
         inside = [name for name in self.names if name.startswith(begin)]
         if len(inside) > MOST:
             parts = self._groups({name: _part(name, begin) for name in inside})
-            return f"Parts of {begin.removesuffix('.')}:", [*offers[:exact], *parts], takes
+            itself = [offer._replace(label=text, group="") for offer in offers[:exact]]
+            return f"Parts of {begin.removesuffix('.')}:", [*itself, *parts], takes
         if not offers:
             return f'"{text}" is in no layer of this network; "All layers" lists them.', [], None
         if takes is not None:

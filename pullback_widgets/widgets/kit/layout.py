@@ -1,4 +1,4 @@
-"""Rows of controls, their headings, and the style sheet of all widgets."""
+"""Rows of controls, their headings, the style sheet and the script of all widgets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ import ipywidgets as w
 
 STYLE = (Path(__file__).parent / "style.css").read_text("utf-8")
 
+SCRIPT = (Path(__file__).parent / "page.js").read_text("utf-8")
+"""All JavaScript that is ours: it gives wheels, fingers and keys back to the page.
+
+HTML that is put into a page runs no ``<script>``, but what it has for an element that is loaded,
+such as a style sheet. Where a page forbids that, pictures do not scroll and JupyterLab's shortcuts
+act on controls; all else is as it is.
+"""
+
 
 def style_sheet() -> w.HTML:
-    """What gives the widgets in a page their looks; it takes no room."""
-    return w.HTML(f"<style>{STYLE}</style>", layout=w.Layout(display="none"))
+    """What gives the widgets in a page their looks and their manners; it takes no room."""
+    page = f'<style onload="{html.escape(SCRIPT)}">{STYLE}</style>'
+    return w.HTML(page, layout=w.Layout(display="none"))
 
 
 HIDDEN = "<style>.pullback-still.pullback-still { display: none }</style>"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import html
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import ipywidgets as w
@@ -36,6 +37,19 @@ class ComputingWidget(w.VBox):
         # Widgets that belong to this one and may not be among its children.
         self._unseen: list[w.Widget] = [self._problem]
         super().__init__(**options)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute that there is; what is misspelt would change nothing, and unseen.
+
+        Raises:
+            AttributeError: For any other, with the nearest name. Private ones can always be set,
+                and a subclass of someone else's has what it likes.
+        """
+        ours = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
+        if ours and not (name.startswith("_") or hasattr(type(self), name)):
+            hint = nearest(name, getattr(self, "NAMES", ()) or self.trait_names())
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}; {hint}")
+        super().__setattr__(name, value)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Until the newest request is on the screen; whether it is, after ``timeout`` seconds."""
@@ -116,6 +130,12 @@ def inside(widget: w.Widget) -> Iterator[w.Widget]:
     for child in getattr(widget, "children", ()):
         yield from inside(child)
     yield widget
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of a sentence about a name that there is not: which one may have been meant."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}."
 
 
 def sentence(error: BaseException) -> str:

@@ -15,6 +15,7 @@ import traitlets as t
 
 from ...engine.softening import Softening
 from ...figures.declared import Choice, Request, checked, choices
+from .live import nearest
 
 
 class ChoiceTrait(t.TraitType[Any, Any]):
@@ -111,9 +112,7 @@ class CheckedTraits(t.HasTraits):
         """
         for name in choices:
             if name not in self.NAMES:
-                raise TypeError(
-                    f"There is no choice {name!r}; choose from: {', '.join(self.NAMES)}."
-                )
+                raise TypeError(f"There is no choice {name!r}; {nearest(name, self.NAMES)}")
         before = {name: getattr(self, name) for name in self.NAMES}
         self._deferred = True
         try:

@@ -11,7 +11,7 @@ from waiting import SECONDS
 from widgets import Page, click, event, find
 
 import pullback_widgets as pw
-from pullback_widgets.widgets.explorer.wipe import WipeCanvas
+from pullback_widgets.widgets.explorer.screen import WipeCanvas
 from pullback_widgets.widgets.kit.canvas import draw
 
 
@@ -86,10 +86,10 @@ def test_only_pictures_that_changed_travel(explorer: pw.Explorer, page: Page) ->
 def test_an_oblong_picture_keeps_its_shape(explore: Make) -> None:
     explorer = explore(model=wrap(network("residual")), given=image(1)[:, :4])
     assert explorer.wait(SECONDS)
-    assert explorer._screen._place() == (0, 256, 1024, 512)
+    assert explorer._screen.picture._place() == (0, 256, 1024, 512)
     explorer.layer = "layer1"
     assert explorer.wait(SECONDS)
-    click(explorer._screen.box, 0.5, 0.1)  # beside the picture
+    click(explorer._screen.picture.box, 0.5, 0.1)  # beside the picture
     assert explorer.position is None
-    click(explorer._screen.box, 0.5, 0.5)
+    click(explorer._screen.picture.box, 0.5, 0.5)
     assert explorer.position is not None

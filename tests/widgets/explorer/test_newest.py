@@ -13,7 +13,7 @@ import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.snapshot import Snapshot
 from pullback_widgets.networks import loaded
-from pullback_widgets.widgets.explorer.wipe import WipeCanvas
+from pullback_widgets.widgets.explorer.screen import WipeCanvas
 from pullback_widgets.widgets.kit.temperature import STOPS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import ipywidgets as w
@@ -10,6 +11,7 @@ import traitlets as t
 
 from pullback_widgets.widgets.kit.accordion import KeyboardAccordion
 from pullback_widgets.widgets.kit.canvas import Canvas, sharp_canvas
+from pullback_widgets.widgets.kit.layout import SCRIPT, style_sheet
 from pullback_widgets.widgets.kit.live import ComputingWidget
 from pullback_widgets.widgets.kit.temperature import STOPS, temperature_controls
 
@@ -21,6 +23,20 @@ def test_a_canvas_lets_go_of_the_keyboard(monkeypatch: pytest.MonkeyPatch) -> No
     key = {"shift_key": False, "ctrl_key": False, "meta_key": False}
     canvas._handle_frontend_event(canvas, {"event": "key_down", "key": "Tab", **key}, [])
     assert sent == [{"do": "blur"}]
+
+
+def test_the_page_is_told_which_canvases_listen() -> None:
+    still, clicked, dragged = (Canvas(width=1, height=1) for _ in range(3))
+    still.on_client_ready(print)
+    clicked.on_mouse_up(print)
+    dragged.on_mouse_down(print)
+    dragged.on_mouse_move(print)
+    classes = [set(one._dom_classes) for one in (still, clicked, dragged)]
+    assert classes == [set(), {"pullback-listens"}, {"pullback-listens", "pullback-follows"}]
+
+
+def test_the_script_comes_with_the_style_sheet() -> None:
+    assert style_sheet().value.startswith(f'<style onload="{html.escape(SCRIPT)}">')
 
 
 def test_a_canvas_says_a_caption_without_its_markup() -> None:

@@ -66,7 +66,7 @@ def network(blocks: int, layers: int) -> list[Layer]:
     ("text", "labels", "says", "enter_takes"),
     [
         ("dog", ["dalmatian", "pug, pug-dog"], "&quot;dog&quot; is no class of this", None),
-        ("face", ["face powder"], "is no class of this network; Enter or a click takes", 6),
+        ("face", ["face powder"], "is no class of this network; a click takes", None),
         ("TENCH", ["tench, Tinca tinca"], "Enter takes the first", 0),
         ("Crane", ["Crane", "crane · 1", "crane · 4"], "Enter takes the first", 3),
         ("crane", ["crane · 1", "crane · 4", "Crane"], "the name of 2 classes; choose", None),
@@ -83,7 +83,7 @@ def network(blocks: int, layers: int) -> list[Layer]:
             "",
             None,
         ),
-        ("2, face", ["minus face powder"], "", "2, face powder"),
+        ("2, face", ["minus face powder"], "", None),
         ("pug, dalmatian, 4", [], "Two classes at most", None),
     ],
 )
@@ -130,7 +130,7 @@ def test_buttons_are_made_when_they_are_needed_and_no_more_than_once(taken: Take
     buttons()[2].click()  # is seen no longer
     assert not taken
     made[1].click()
-    assert taken == [5]
+    assert taken == [2]
 
 
 def test_what_is_chosen_meanwhile_is_shown_and_else_the_text_stays(taken: Taken) -> None:
@@ -155,8 +155,8 @@ def test_enter_may_come_before_the_last_letters(taken: Taken) -> None:
     """A page sends Enter at once, and letters after the answer to those before."""
     field = class_field(taken)
     enter(field.text, "pu")
-    field.text.value = "dalm"
-    assert taken == [5]  # one fit
+    field.text.value = "pug"
+    assert taken == [5]
     taken.clear()
     enter(field.text, "cran")
     field.text.value = "crane · 1"

@@ -146,7 +146,7 @@ def test_several_choices_are_one_computation(make: Make) -> None:
     stage.observe(lambda change: results.append(change["new"]), "result")
     stage.choose(look="grand", upto=5)
     assert stage.wait(SECONDS) and set(results) == {stage.result}
-    with pytest.raises(TypeError, match="no choice 'colour'; choose from: upto, look"):
+    with pytest.raises(TypeError, match="no choice 'colour'; there are: upto, look"):
         stage.choose(colour="red")
 
 

@@ -55,3 +55,16 @@ def test_a_refused_widget_can_be_closed(
     (widget,) = [one for one in made if isinstance(one, ComputingWidget)]
     widget.close()
     assert widget.comm is None
+
+
+def test_a_misspelt_attribute_is_refused_with_the_nearest_name() -> None:
+    view = pw.GatePlayground()
+    with pytest.raises(AttributeError, match="GatePlayground has no .* did you mean 'temperature'"):
+        view.temprature = 3
+    with pytest.raises(AttributeError, match="no attribute 'foo'; there are: .*length"):
+        view.foo = 3
+    with pytest.raises(TypeError, match="no choice 'lenght'; did you mean 'length'"):
+        view.choose(lenght=3)
+    view.length, view._mine = 5, 1
+    assert view.length == 5
+    view.close()

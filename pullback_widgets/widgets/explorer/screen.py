@@ -1,4 +1,6 @@
-"""The screen: a canvas with the picture, a wipe to a second one, and an outlined cell.
+"""The screen: the photograph and beside it the picture, with all that links the two.
+
+A wipe, an outlined cell, and the place under the mouse are on both.
 
 All drawing of the package goes through :func:`draw`, because ipycanvas has one manager for all
 canvases of a kernel, and an exception or a second thread inside ``hold_canvas`` would leave every
@@ -7,16 +9,81 @@ canvas silent.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 
+import ipywidgets as w
 import numpy as np
 
 from ...drawing.pixels import MID_GREY, RGB
 from ..kit.canvas import LOCK, Canvas, draw, put, sharp_canvas
 
+Place = tuple[float, float]
+"""Across and down a picture, 0 to 1."""
+
+
+class Screen:
+    """Two canvases of one size, which do together what is done on one.
+
+    Attributes:
+        box: Both, side by side, each under its name.
+        picture: The right one, with the wipe.
+        beside: The left one.
+        on_hover: Called with whether the mouse is on the picture, not beside it, and the place
+            there; None for the place when it leaves.
+    """
+
+    def __init__(self) -> None:
+        self.picture, self.beside = WipeCanvas(), WipeCanvas(name="pullback-beside", grip=False)
+        self.on_hover: Callable[[bool, Place | None], None] = lambda picture, place: None
+        both = (self.beside, self.picture)
+        self._names = [w.HTML(layout=w.Layout(margin="0 2px")) for _ in both]
+        panes = []
+        for name, canvas in zip(self._names, both, strict=True):
+            pane = w.VBox([name, canvas.box], layout=w.Layout(overflow="visible"))
+            pane.add_class("pullback-pane")
+            panes.append(pane)
+        self.box = w.HBox(panes, layout=w.Layout(overflow="visible"))
+        self.box.add_class("pullback-panes")
+        self.sources = [*self.beside.sources, *self.picture.sources]
+        self.picture.on_hover = lambda place: self._hovered(True, place)
+        self.beside.on_hover = lambda place: self._hovered(False, place)
+
+    def listen(
+        self, picked: Callable[[float, float], None], wiped: Callable[[float], None]
+    ) -> None:
+        """Say what a click and a drag do, on either canvas; see ``WipeCanvas``."""
+        for canvas in (self.picture, self.beside):
+            canvas.on_pick, canvas.on_wipe = picked, wiped
+
+    def show(
+        self,
+        pictures: Sequence[RGB],
+        names: tuple[str, str, str],
+        cell: tuple[float, float, float, float] | None = None,
+        wipe: float = 0.0,
+    ) -> None:
+        """Show what stands beside, the picture, and what dragging wipes to.
+
+        Args:
+            pictures: These three, (H, W, 3) bytes.
+            names: Theirs.
+            cell: Left, top, width and height of the outlined cell, as shares of the picture.
+            wipe: See ``WipeCanvas.show``.
+        """
+        beside, picture, second = pictures
+        for label, name in zip(self._names, names, strict=False):
+            label.value = f'<div class="pullback-name">{html.escape(name)}</div>'
+        self.beside.show(beside, beside, (names[0], names[0]), cell, wipe)
+        self.picture.show(picture, second, names[1:], cell, wipe)
+
+    def _hovered(self, picture: bool, place: Place | None) -> None:
+        (self.beside if picture else self.picture).point(place)
+        self.on_hover(picture, place)
+
 
 class WipeCanvas:
-    """The large canvas.
+    """A large canvas: a picture, a wipe to a second one, an outlined cell and a marked place.
 
     Pictures keep the network's resolution; the browser enlarges them with smoothing off onto a
     canvas of twice the shown size, so that pixels are crisp on any display.
@@ -25,24 +92,35 @@ class WipeCanvas:
         box: The canvas widget.
         on_pick: Called with (x, y), both 0 to 1, after a click.
         on_wipe: Called with the share of the width that the second picture has, while dragging.
+        on_hover: Called with the place under the mouse while no button is down, and with None when
+            it has left the picture.
     """
 
-    def __init__(self, side: int = 512) -> None:
-        self.side = side
+    def __init__(self, side: int = 512, name: str = "pullback-screen", grip: bool = True) -> None:
+        """Make it.
+
+        Args:
+            side: In CSS pixels, where it is sharpest.
+            name: A CSS class.
+            grip: Whether the wipe has its handle here; else its line alone is drawn.
+        """
+        self.side, self._has_grip = side, grip
+        self.on_hover: Callable[[Place | None], None] = lambda place: None
         self.on_pick: Callable[[float, float], None] = lambda x, y: None
         self.on_wipe: Callable[[float], None] = lambda share: None
-        self.box = sharp_canvas((side, side), "pullback-screen", height="auto", border="none")
+        self.box = sharp_canvas((side, side), name, width="100%", height="auto", border="none")
         self._pictures: list[RGB] = []
         self.sources = [Canvas(width=1, height=1) for _ in range(2)]
         self._labels = ("", "")
         self._wipe = 0.0
         self._cell: tuple[float, float, float, float] | None = None
+        self._point: Place | None = None
         self._pressed: tuple[float, float] | None = None
         self._dragged = False
         self.box.on_mouse_down(self._down)
         self.box.on_mouse_move(self._move)
         self.box.on_mouse_up(self._up)
-        self.box.on_mouse_out(lambda x, y: self._release())
+        self.box.on_mouse_out(lambda x, y: self._left())
         for canvas in (*self.sources, self.box):
             canvas.on_client_ready(self.redraw)
 
@@ -72,6 +150,14 @@ class WipeCanvas:
             self._cell, self._wipe = cell, wipe
             self._send(changed)
 
+    def point(self, place: Place | None) -> None:
+        """Mark a place, the one under the mouse on the other canvas; None for none."""
+        with LOCK:
+            if self._point != place:
+                self._point = place
+                if self._pictures:
+                    draw(self._paint)
+
     def redraw(self) -> None:
         """Draw everything again, for a page that has just opened."""
         with LOCK:
@@ -98,7 +184,10 @@ class WipeCanvas:
             canvas.clear()
         canvas.draw_image(self.sources[0], *place)
         split = round(self._wipe * size)
-        if split > 0:
+        if split > 0 and not self._has_grip:
+            canvas.fill_style = "rgba(255, 255, 255, 0.8)"
+            canvas.fill_rect(split - 2, 0, 4, size)
+        elif split > 0:
             canvas.save()
             canvas.begin_path()
             canvas.rect(0, 0, split, size)
@@ -109,7 +198,8 @@ class WipeCanvas:
             canvas.fill_rect(split - 2, 0, 4, size)
             self._tag(self._labels[1], split - 12 - self._tag_width(self._labels[1]), split)
             self._tag(self._labels[0], split + 12, size)
-        self._grip(split, size)
+        if self._has_grip:
+            self._grip(split, size)
         if self._cell is not None:
             x, y, columns, rows = self._cell
             cell = (left + x * width, top + y * height, columns * width, rows * height)
@@ -117,6 +207,12 @@ class WipeCanvas:
                 canvas.stroke_style = colour
                 canvas.line_width = thickness
                 canvas.stroke_rect(*cell)
+        if self._point is not None:
+            x, y = left + self._point[0] * width, top + self._point[1] * height
+            for colour, thickness in (("black", 8), ("white", 4)):
+                canvas.stroke_style = colour
+                canvas.line_width = thickness
+                canvas.stroke_circle(x, y, 20)
 
     def _place(self) -> tuple[float, float, float, float]:
         """Where the picture lies on the canvas: as large as fits, in the middle."""
@@ -128,16 +224,16 @@ class WipeCanvas:
     def _grip(self, split: int, size: int) -> None:
         """A handle on the dividing line; half of it shows at the edge, inviting to drag."""
         canvas = self.box
-        for colour, radius in (("rgba(0, 0, 0, 0.55)", 30), ("white", 26)):
+        for colour, radius in (("rgba(0, 0, 0, 0.55)", 42), ("white", 36)):
             canvas.fill_style = colour
             canvas.fill_circle(split, size // 2, radius)
         canvas.fill_style = f"rgb({MID_GREY - 60}, {MID_GREY - 60}, {MID_GREY - 60})"
-        for offset in (-8, 6):
-            canvas.fill_rect(split + offset, size // 2 - 11, 3, 22)
+        for offset in (-10, 6):
+            canvas.fill_rect(split + offset, size // 2 - 15, 4, 30)
 
     @staticmethod
     def _tag_width(text: str) -> int:
-        return 13 * len(text) + 24
+        return 20 * len(text) + 32
 
     def _tag(self, text: str, left: int, end: int) -> None:
         """A label of one side, if it has room on that side."""
@@ -145,12 +241,12 @@ class WipeCanvas:
         if left < 0 or left + width > end:
             return
         canvas.fill_style = "rgba(0, 0, 0, 0.6)"
-        canvas.fill_rect(left, 12, width, 40)
+        canvas.fill_rect(left, 12, width, 60)
         canvas.fill_style = "white"
-        canvas.font = "24px sans-serif"
+        canvas.font = "38px sans-serif"  # the canvas may be shown at a third of its size
         canvas.text_align = "center"
         canvas.text_baseline = "middle"
-        canvas.fill_text(text, left + width // 2, 32)
+        canvas.fill_text(text, left + width // 2, 43)
 
     # The mouse: a click picks a position, a drag moves the wipe. Canvas events are not coalesced
     # by the browser, so a move only sets the share and sends a few vector commands.
@@ -160,19 +256,27 @@ class WipeCanvas:
 
     def _move(self, x: float, y: float) -> None:
         if self._pressed is None:
-            return
-        if self._dragged or abs(x - self._pressed[0]) > 8:
+            self.on_hover(self._where(x, y))
+        elif self._dragged or abs(x - self._pressed[0]) > 8:
             self._dragged = True
             self.on_wipe(min(max(x / (2 * self.side), 0.0), 1.0))
 
     def _up(self, x: float, y: float) -> None:
         pressed, dragged = self._pressed, self._dragged
         self._release()
-        if pressed is not None and not dragged:
-            left, top, width, height = self._place()
-            across, down = (x - left) / width, (y - top) / height
-            if 0 <= across <= 1 and 0 <= down <= 1:
-                self.on_pick(across, down)
+        place = self._where(x, y)
+        if pressed is not None and not dragged and place is not None:
+            self.on_pick(*place)
+
+    def _where(self, x: float, y: float) -> Place | None:
+        """A point of the canvas as a place on the picture; None beside it."""
+        left, top, width, height = self._place()
+        across, down = (x - left) / width, (y - top) / height
+        return (across, down) if 0 <= across <= 1 and 0 <= down <= 1 else None
+
+    def _left(self) -> None:
+        self._release()
+        self.on_hover(None)
 
     def _release(self) -> None:
         self._pressed, self._dragged = None, False
