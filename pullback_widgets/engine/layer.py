@@ -69,12 +69,15 @@ def with_tokens(
     """
     names = functools.cache(lambda: own_tokens(module))
     maps: dict[tuple[int, int], None] = {}
+    counts: set[int] = set()
     for layer in layers:
         grid = layer.shape[1:]
         if not layer.windows and len(grid) == 2 and min(grid) > 1:
             if abs(grid[0] * image[1] - grid[1] * image[0]) <= max(image):
                 maps[grid[0], grid[1]] = None
-        elif not layer.windows and len(grid) == 1:
+        elif not layer.windows and len(grid) == 1 and (grid[0] in counts or not layer.is_heads):
+            # Heads of attention between features, as XCiT's are, have no tokens.
+            counts.add(grid[0])
             layer = layer._replace(tokens=recognised(grid[0], maps, names))
         yield layer
 

@@ -255,6 +255,26 @@ def test_windows_and_several_calls() -> None:
         session.pullback(pw.Channel("attn:head", 0))
 
 
+def test_features_are_no_tokens() -> None:
+    """XCiT's heads attend from features to features: 17 are not a class token and 4 x 4 patches."""
+
+    class Crossed(nn.Module):
+        def forward(self, t: Tensor) -> Tensor:
+            q = t.unflatten(2, (HEADS, TOKENS)).permute(0, 2, 3, 1)
+            return fused(q, q, q).flatten(1, 2).mT
+
+    network = nn.Sequential(
+        nn.Conv2d(3, HEADS * TOKENS, 2, 2), Flat(), nn.LayerNorm(HEADS * TOKENS), Crossed()
+    )
+    (heads,) = [one for one in pw.layers(wrap(seeded(network))) if one.is_heads]
+    assert heads.name == "3:heads" and heads.shape == (HEADS, TOKENS) and heads.tokens is None
+
+
+class Flat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).mT
+
+
 def test_networks_of_others() -> None:
     models = pytest.importorskip("torchvision.models")
     vit = models.VisionTransformer(8, 4, 2, 2, 12, 24, num_classes=4)
