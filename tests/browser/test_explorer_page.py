@@ -61,15 +61,16 @@ def test_temperature_by_drag_and_by_key(lab: LabPage) -> None:
     shows(lab, plain)
 
     handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    assert box is not None
+    box, slider = handle.bounding_box(), find(lab, ".pullback-temperature").bounding_box()
+    assert box is not None and slider is not None
+    width = 0.8 * slider["width"]  # without its name
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     mouse = lab.page.mouse
     mouse.move(x, y)
     mouse.down()
-    mouse.move(x + 60, y, steps=10)
+    mouse.move(x + 0.3 * width, y, steps=10)
     lab.wait_until(lambda: (screen(lab)[:, GRIP] != plain[:, GRIP]).any(), "an answer to the drag")
-    mouse.move(x + 110, y, steps=10)
+    mouse.move(x + 0.6 * width, y, steps=10)
     mouse.up()
     position = at_position(lab, handle)
     assert 40 < position < 80
@@ -251,17 +252,17 @@ def test_wipe(lab: LabPage) -> None:
     width = lab.canvas_pixels(SCREEN).shape[1]
     below_label = slice(20, None)
     lab.drag_canvas((4, 700), (0.5 * width, 700), SCREEN)
-    shows(lab, photograph, rows=below_label, columns=slice(0, 104))
-    shows(lab, picture, rows=below_label, columns=slice(120, None))
+    shows(lab, photograph, rows=below_label, columns=slice(0, 102))
+    shows(lab, picture, rows=below_label, columns=slice(122, None))
     assert lab.value("explorer.wipe") == pytest.approx(0.5, abs=0.01)
 
     # What is under the line moves with it; both sides follow what changes meanwhile.
     find(lab, ".pullback-temperature .noUi-handle").press("Home")
     plain = pulled(lab, "None", "pw.Softening.hard()")
-    shows(lab, plain, rows=below_label, columns=slice(120, None))
+    shows(lab, plain, rows=below_label, columns=slice(122, None))
     lab.drag_canvas((0.5 * width, 512), (0.25 * width, 512), SCREEN)
-    shows(lab, photograph, rows=below_label, columns=slice(0, 48))
-    shows(lab, plain, rows=below_label, columns=slice(64, None))
+    shows(lab, photograph, rows=below_label, columns=slice(0, 46))
+    shows(lab, plain, rows=below_label, columns=slice(66, None))
     lab.drag_canvas((0.25 * width, 700), (0, 700), SCREEN)
     shows(lab, plain)
 

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
+from journeys import GRIP
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def test_a_picture_and_a_recipe(lab_page: Callable[..., LabPage], tmp_path: Path
         picture = np.asarray(file)
     shown = lab.canvas_pixels(SCREEN)[..., :3]
     centres = ((np.arange(224) + 0.5) * len(shown) / 224).astype(int)
-    np.testing.assert_array_equal(picture[2::4, 2::4][:, 8:], shown[centres][:, centres][:, 8:])
+    np.testing.assert_array_equal(picture[2::4, 2::4][:, GRIP], shown[centres][:, centres][:, GRIP])
 
     recipe = take(lab, "Recipe", ".json")
     assert json.loads(recipe)["target"] == "golf ball"

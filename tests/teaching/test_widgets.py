@@ -525,7 +525,7 @@ def test_every_kind_of_file_is_written(
 def test_choices_that_do_not_exist(kind: str, request: pytest.FixtureRequest) -> None:
     one = request.getfixturevalue(kind)(**({"epochs": 1} if kind == "lab" else {}))
     before = {name: getattr(one, name) for name in one.NAMES}
-    with pytest.raises(TypeError, match=f"choose from: {', '.join(one.NAMES)}"):
+    with pytest.raises(TypeError, match=f"there are: {', '.join(one.NAMES)}"):
         one.choose(colour="red")
     first = one.NAMES[0]
     with pytest.raises((TypeError, ValueError)):

@@ -151,8 +151,9 @@ class NeuronPanel:
                 if known:
                     best, before = self._outlook[number]
                     chances = percent(best.probability)
-                    if before is not None:
-                        chances = f"{percent(before)} → {chances}"
+                    if before is not None and best.probability is not None:
+                        # In whole numbers, so that long names have room.
+                        chances = f"{_whole(before)} → {_whole(best.probability)} %"
                     button.description = f"{chances}  {best.name}"
                     chosen = frame.target == Logit(best.index)
                     button.button_style = "primary" if chosen else ""
@@ -323,6 +324,11 @@ def percent(probability: float | None) -> str:
     if probability < 0.001:
         return "< 0.1 %"
     return f"{100 * probability:.1f} %"
+
+
+def _whole(probability: float) -> str:
+    """Per cent without a fraction."""
+    return "< 1" if probability < 0.01 else f"{100 * probability:.0f}"
 
 
 class SourcePanel:

@@ -253,6 +253,7 @@ class WipeCanvas:
 
     def _down(self, x: float, y: float) -> None:
         self._pressed, self._dragged = (x, y), False
+        self.on_hover(None)
 
     def _move(self, x: float, y: float) -> None:
         if self._pressed is None:
