@@ -66,7 +66,7 @@ class Advice:
             self._say("A class has no place on the photograph, and no layer of this network has.")
             return
         cell = cell_at(place, grid)
-        self._offered = layer.name, cell
+        self._offered, self._away = (layer.name, cell), False  # the click was on the picture
         self._offer.description = f"{layer.name}, row {cell[0]}, column {cell[1]}"
         self._offer.tooltip = "Show what the channel that is largest here looks for"
         self._offer.layout.display = ""
