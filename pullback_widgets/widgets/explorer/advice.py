@@ -11,8 +11,7 @@ from ...drawing import pixels
 from ...engine.layer import Layer
 from ...engine.target import LOGITS, Unit
 from ...figures.snapshot import Snapshot
-
-Place = tuple[float, float]
+from .screen import Place
 
 
 class Advice:

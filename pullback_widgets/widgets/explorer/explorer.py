@@ -23,11 +23,11 @@ from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
 from ..kit.layout import row
 from ..kit.network_widget import NetworkFigureWidget
-from .advice import Advice, Place, cell_at, cell_of, grid_of, under
+from .advice import Advice, cell_at, cell_of, grid_of, under
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
-from .screen import Screen
+from .screen import Place, Screen
 
 EMBEDDED = next(iter(CATALOGUE))
 
@@ -228,8 +228,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def show(self, result: Snapshot) -> None:
         views = (self._beside, self.view, self.compare)
-        pictures = [result.picture(view, self.colour) for view in views]
-        self._screen.show(pictures, views, cell_of(result), self.wipe)
+        painted = {view: result.picture(view, self.colour) for view in dict.fromkeys(views)}
+        self._screen.show([painted[view] for view in views], views, cell_of(result), self.wipe)
         self._screen.picture.box.say(self._title(result))
         self._screen.beside.box.say(_words(self._beside, html.escape(result.title), ""))
 
