@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ...engine.model import Model
 from ...engine.session import Session
 from ...engine.target import LOGITS
-from ...figures.snapshot import Snapshot, SnapshotRequest, View
+from ...figures.snapshot import MIDDLE, Snapshot, SnapshotRequest, View
 from ...networks.catalogue import CATALOGUE, is_cached
 from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
@@ -62,6 +62,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         compare: The view that dragging on the picture wipes to, where nothing is laid beside it.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
+        zoom: How many times larger than the screen the pictures are, 1 to 16.
+        centre: What of them stands in the middle: (across, down), each 0 to 1.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
@@ -189,6 +191,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._unseen += self._screen.sources
         self._screen.listen(self._picked, lambda share: self.attempt("wipe", share))
         self._screen.on_hover = self._hovered
+        self._screen.on_pan = lambda centre: self.attempt("centre", centre)
+        self._screen.on_zoom = self._zoomed
         self._caption.layout.margin = "2px 0 0 0"
         self._status.layout.flex = "1 1 280px"
         self._bar.layout = w.Layout(
@@ -243,7 +247,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             pictures = [left, result.picture(self.view, self.colour), left]
             names = (f"{self.view} · {others}", f"{self.view} · {own}", others)
         cells = (cell_of(second or result), cell_of(result))
-        self._screen.show(pictures, names, cells, self.wipe)
+        self._screen.show(pictures, names, cells, self.wipe, (self.zoom, *self.centre))
         self._screen.picture.box.say(self._title(result))
         self._screen.beside.box.say(
             _words(self._left, html.escape(result.title), "")
@@ -265,8 +269,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def caption(self, result: Snapshot) -> str:
         lines = self._lines(result)
         if result.second is not None:
-            left = self._lines(result.second)
-            lines = [*(f"left: {line}" for line in left if line not in lines), *lines]
+            both = (("left", self._lines(result.second)), ("right", lines))
+            lines = [f"{where}: {line}" for where, own in both for line in own]
         return "".join(f"<div>{line}</div>" for line in lines)
 
     def _lines(self, result: Snapshot) -> list[str]:
@@ -287,6 +291,15 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def _take_offer(self, layer: str, position: tuple[int, int]) -> None:
         self.guard(lambda: self.choose(layer=layer, position=position))
+
+    def _zoomed(self, times: float) -> None:
+        """As many times larger as now; 0 for the whole picture."""
+        cell = None if self.known is None else cell_of(self.known)
+        centre = MIDDLE if times == 0 else self.centre
+        if times > 1 and self.zoom == 1 and cell is not None:
+            left, top, width, height = cell
+            centre = left + width / 2, top + height / 2
+        self.assign(zoom=max(self.zoom * times, 1.0), centre=centre)
 
     def _hovered(self, on_picture: bool, place: Place | None) -> None:
         frame = self.known
