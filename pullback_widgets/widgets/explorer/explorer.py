@@ -21,7 +21,7 @@ from ...figures.snapshot import MIDDLE, Snapshot, SnapshotRequest, View
 from ...networks.catalogue import CATALOGUE, is_cached
 from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
-from ..kit.layout import row
+from ..kit.layout import plain, row
 from ..kit.network_widget import NetworkFigureWidget
 from .advice import Advice, cell_at, cell_of, grid_of, under
 from .choices import ExplorerChoices
@@ -272,6 +272,16 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             both = (("left", self._lines(result.second)), ("right", lines))
             lines = [f"{where}: {line}" for where, own in both for line in own]
         return "".join(f"<div>{line}</div>" for line in lines)
+
+    def _picture(self) -> tuple[bytes, Sequence[str]] | None:
+        result = self.result
+        if result is None:
+            return None
+        lines = [self._title(result), result.legend(self.view), result.account]
+        if result.second is not None:
+            own, others = result.own
+            lines.append(f"left {html.escape(others)}, right {html.escape(own)}")
+        return result._repr_png_(), [plain(line) for line in lines if line]
 
     def _lines(self, result: Snapshot) -> list[str]:
         """What there is to say of a picture, in lines of HTML."""
