@@ -23,13 +23,19 @@ from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
 from ..kit.layout import plain, row
 from ..kit.network_widget import NetworkFigureWidget
+from ..kit.rest import Rest
 from .advice import Advice, cell_at, cell_of, grid_of, under
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
+from .history import History
+from .history_strip import HistoryStrip
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .screen import Place, Screen
 
 EMBEDDED = next(iter(CATALOGUE))
+
+REST_SECONDS = 0.8
+"""How long a picture must be on the screen before the history has it."""
 
 FIRST_PICTURE_SECONDS = 60.0
 """How long displaying an explorer waits for its first picture."""
@@ -94,6 +100,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             TypeError: For an unknown choice, or a value of a wrong type.
             ValueError: For a value that makes no sense.
         """
+        self._history, self._rest = History(self._back, self._note), Rest(REST_SECONDS, self._note)
         super().__init__(model=model, image=image, **choices)
 
     # What comes out.
@@ -138,6 +145,22 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     # The computation.
 
+    @property
+    def history(self) -> History:
+        """The last twenty pictures: ``entries``, ``undo()``, ``redo()``, ``go(entry)``, ``star()``.
+
+        A picture is noted when it has been on the screen for a moment.
+        """
+        return self._history
+
+    def _note(self) -> None:
+        frame: Snapshot | None = self.result
+        if frame is not None and not (self._worker is None or self._worker.busy):
+            self.guard(lambda: self._history.note(frame))
+
+    def _back(self, request: SnapshotRequest) -> None:
+        self.guard(lambda: self.recall(request))
+
     def changed(self, looks_only: bool) -> None:
         walks = self.result is not None and self.result.step is None and self.request().ascends
         super().changed(looks_only and not walks)
@@ -154,6 +177,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._softens = result.softens
         for panel in (self._advice, self._neuron, self._temperature, self._ascent, self._source):
             panel.show(result)
+        self._rest.ask()
 
     def status(self, share: float, idle: bool) -> str:
         frame: Snapshot | None = self.result
@@ -184,6 +208,10 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             if self._worker is not None:
                 self._worker.submit(self.request())
 
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
     # What is seen.
 
     def arranged(self) -> Sequence[w.Widget]:
@@ -199,6 +227,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             flex="0 1 220px", visibility="hidden", height="16px", margin="0"
         )
         self._notes.layout = w.Layout(width="auto")
+        self._strip = HistoryStrip(self._history)
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
         self._ascent, self._source, self._view = (
             AscentPanel(self),
@@ -224,6 +253,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
                 row(self._status, self._bar),
                 self._problem,
                 self._notes,
+                self._strip.box,
             ],
             layout=w.Layout(flex="1 1 560px", min_width="0", overflow="visible"),
         )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import html
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ import ipywidgets as w
 
 from ...drawing.captioned import captioned
 from .layout import HIDDEN, still
+from .rest import Rest
 
 SECONDS = 3.0
 """How long nothing must have changed before what is stored is stored anew."""
@@ -50,11 +50,10 @@ class Stored:
         self._picture, self._words, self._guard = picture, words, guard
         self.unseen = w.HTML(HIDDEN, layout=w.Layout(margin="0"))
         self.unseen.add_class("pullback-still")
-        self._lock, self._closed = threading.Lock(), threading.Event()
+        self._rest = Rest(SECONDS, self._store)
+        self._lock = threading.Lock()
         self._handles: list[Any] = []
         self._empty = True
-        self._due = 0.0
-        self._thread: threading.Thread | None = None
 
     def display(self) -> None:
         """Add an output to the cell that runs, with the picture if there is one."""
@@ -82,31 +81,16 @@ class Stored:
 
     def refresh(self) -> None:
         """Store the newest picture: the first one at once, others when nothing changes any more."""
-        with self._lock:
-            if not self._handles or self._closed.is_set():
-                return
-            self._due = time.monotonic() + SECONDS
-            if not self._empty:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._wait, daemon=True)
-                    self._thread.start()
-                return
-        self._store()
+        if not self._handles:
+            return
+        if self._empty:
+            self._store()
+        else:
+            self._rest.ask()
 
     def close(self) -> None:
         """What is stored stays."""
-        self._closed.set()
-
-    def _wait(self) -> None:
-        while True:
-            with self._lock:
-                left = self._due - time.monotonic()
-                if left <= 0 or self._closed.is_set():
-                    self._thread = None
-                    break
-            self._closed.wait(left)
-        if not self._closed.is_set():
-            self._store()
+        self._rest.close()
 
     def _store(self) -> None:
         def update() -> None:

@@ -70,14 +70,12 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
 
 
 @pytest.fixture
-def figure() -> Figure:
+def figure(monkeypatch: pytest.MonkeyPatch) -> Figure:
+    monkeypatch.setattr(stored, "SECONDS", 0.2)
     return Figure()
 
 
-def test_the_first_picture_at_once_and_then_the_last(
-    notebook: Notebook, figure: Figure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stored, "SECONDS", 0.2)
+def test_the_first_picture_at_once_and_then_the_last(notebook: Notebook, figure: Figure) -> None:
     figure.stored.display()
     assert notebook.grey() is None
     figure.grey = 10
@@ -112,18 +110,13 @@ def test_every_cell_that_shows_it_has_the_last(notebook: Notebook, figure: Figur
     assert (notebook.grey(0), notebook.grey(1)) == (30, 30)
 
 
-def test_what_is_stored_of_a_closed_figure_stays(
-    notebook: Notebook, figure: Figure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stored, "SECONDS", 0.2)
+def test_what_is_stored_of_a_closed_figure_stays(notebook: Notebook, figure: Figure) -> None:
     figure.grey = 10
     figure.stored.display()
     figure.grey = 20
     figure.stored.refresh()
-    waiting = figure.stored._thread
     figure.stored.close()
-    if waiting is not None:
-        waiting.join(SECONDS)
+    assert not notebook.updated.wait(0.5)
     figure.stored.refresh()
     assert notebook.grey() == 10
 
