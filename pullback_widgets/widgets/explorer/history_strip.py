@@ -41,7 +41,7 @@ class HistoryStrip:
         self.star = _button(
             "star-o", "Keep", "Keep this picture, however many come after it", history.star
         )
-        self.words = w.Dropdown(layout=w.Layout(flex="1 1 200px", width="auto"))
+        self.words = w.Dropdown(layout=w.Layout(flex="1 1 120px", width="auto", min_width="0"))
         self.words.tooltip = "All pictures of the history, in words"
         listen(self.words, self._chosen, "index")
         self._canvas = Canvas(width=2, height=2 * (TILE + 2 * LINE + 2 * GAP))
@@ -51,6 +51,7 @@ class HistoryStrip:
         self._canvas.on_client_ready(self._redraw)
         strip = w.Box([self._canvas], layout=w.Layout(overflow="auto hidden"))
         buttons = w.HBox([self.undo, self.redo, self.star, self.words])
+        buttons.layout.flex_flow = "row wrap"
         self.box = w.VBox([buttons, strip], layout=w.Layout(margin="6px 0 0 0"))
         history.on_change = self.show
         self.show()
@@ -104,8 +105,10 @@ class HistoryStrip:
                 canvas.stroke_style, canvas.line_width = MARK, 6
                 canvas.stroke_rect(left, top, SIDE)
             if entry.starred:
-                canvas.font, canvas.fill_style = "30px sans-serif", MARK
-                canvas.fill_text("★", left + SIDE - 18, top + 20)
+                canvas.fill_style = "rgba(0, 0, 0, 0.7)"
+                canvas.fill_rect(left + SIDE - 36, top + 4, 32, 32)
+                canvas.font, canvas.fill_style = "28px sans-serif", "white"
+                canvas.fill_text("★", left + SIDE - 20, top + 21)
             canvas.font, canvas.fill_style = "22px sans-serif", INK
             for line, text in enumerate(entry.label):
                 middle = top + SIDE + GAP + 2 * LINE * (line + 0.5)
@@ -122,7 +125,8 @@ class HistoryStrip:
 
 
 def _button(icon: str, name: str, words: str, press: object) -> w.Button:
-    button = w.Button(description=name, icon=icon, tooltip=words, layout=w.Layout(width="76px"))
+    button = w.Button(description=name, icon=icon, tooltip=words)
+    button.layout = w.Layout(width="76px", flex="0 0 auto")
     button.on_click(lambda _: press())  # type: ignore[operator]
     return button
 

@@ -159,7 +159,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """The live widget, at once; and a second output, which keeps a picture of it."""
         from IPython.display import display
 
-        display({**super()._repr_mimebundle_(**options), "text/plain": self._words}, raw=True)
+        display({**super()._repr_mimebundle_(**options), "text/plain": self.TITLE}, raw=True)
         self._stored.display()
 
     @property
