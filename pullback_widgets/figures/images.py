@@ -67,4 +67,6 @@ def image_name(image: Any) -> str:
     """The sample's or the file's name; empty for images without one."""
     if isinstance(image, str) and image in SAMPLES:
         return SAMPLES[image].title
-    return Path(image).stem if isinstance(image, str | Path) else ""
+    # Pillow's name for the file that an image was opened from.
+    file = image if isinstance(image, str | Path) else getattr(image, "filename", "")
+    return Path(file).stem if isinstance(file, str | Path) else ""

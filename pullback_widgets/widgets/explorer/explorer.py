@@ -24,6 +24,7 @@ from ..kit.figure_widget import now
 from ..kit.layout import row
 from ..kit.network_widget import NetworkFigureWidget
 from .advice import Advice, cell_at, cell_of, grid_of, under
+from .animation_choice import animation_choice
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
@@ -58,6 +59,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         compare: The view that dragging on the picture wipes to.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
+        over: What animations run over: ``"ascent"`` or ``"temperature"``.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
@@ -105,7 +107,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     @property
     def stem(self) -> str:
-        return "pullback"
+        return "pullback" if self.result is None else str(self.result.file_name)
 
     @property
     def _words(self) -> str:
@@ -202,7 +204,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
                 "Photograph and network": self._source.box,
                 "Ascent settings": self._ascent.settings,
                 "Wipe and colours": self._view.box,
-                "Take it away": self._take_away.box,
+                "Take it away": w.VBox([animation_choice(self), self._take_away.box]),
             },
             width=WIDTH,
         )
