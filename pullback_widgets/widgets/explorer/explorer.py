@@ -42,7 +42,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     Attributes:
         model: The network: a ``Model``, a bare module, or a name that ``load_model`` takes. A name
             is loaded in the background and then replaced by its ``Model``.
-        image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor...
+        image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor... Of a
+            folder it becomes the first photograph's path, and the list has all of them.
         target: Class index or name, or any target; None for the image's top class (logits) or the
             chosen channel (hidden layers).
         layer: ``"logits"`` or a dotted layer name.
