@@ -39,6 +39,10 @@ class Kind:
         """
         return value
 
+    def opened(self, value: Any) -> Any:
+        """What a widget takes a value for, which may be more than a function allows."""
+        return value
+
     def verify(self, value: Any) -> None:
         """Look at what takes longer to look at, such as files; raises as :meth:`check`."""
 

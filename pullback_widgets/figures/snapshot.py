@@ -13,12 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..drawing import expression, files, pixels
+from ..drawing import animation, expression, files, pixels
+from ..drawing.file_name import file_name
 from ..drawing.paper import side_by_side
 from ..drawing.pixels import RGB
-from ..drawing.words import describe
+from ..drawing.words import counted, describe, in_words
 from ..engine.ascent import Step
 from ..engine.completeness import accounted, in_short, kind_of_value
+from ..engine.image import SAMPLES
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.output import probabilities_of
@@ -28,8 +30,10 @@ from ..engine.target import Target
 from . import recipe
 from .beside import Asked, Beside, own_words
 from .declared import Request, computed, viewed
+from .images import image_name
 from .kinds import Between, OneOf, Place, Share
 from .layer_view import LayerView
+from .network_kinds import DEFAULT
 from .recipe import EXPLORER
 from .result import Result
 
@@ -43,6 +47,12 @@ MOST, MIDDLE = 16.0, (0.5, 0.5)
 
 ASCENDED = ("difference", "perturbed")
 """The views that show a result of ascent."""
+
+Over = Literal["ascent", "temperature"]
+OVER: tuple[Over, ...] = get_args(Over)
+
+TIMES = [2 ** (exponent / 2) for exponent in range(-6, 7)]
+"""Of the temperature on the screen: those that an animation goes through."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +78,7 @@ class SnapshotRequest(Asked):
         zoom: How many times larger than the screen the picture is, 1 to 16.
         centre: What stands in the middle of the screen, as far as the picture fills it: shares of
             its width and its height.
+        over: What an animation runs over: ``"ascent"`` or ``"temperature"``.
         play: Counts the presses of Play: a new number walks the ascent anew.
         stopped: Whether an ascent that was cut short is shown as far as it came.
     """
@@ -85,6 +96,7 @@ class SnapshotRequest(Asked):
     colour: str = field(default="rgb", metadata=viewed(OneOf(pixels.COLOURS)))
     zoom: float = field(default=1.0, metadata=viewed(Between(1.0, MOST), later=True))
     centre: tuple[float, float] = field(default=MIDDLE, metadata=viewed(Place(), later=True))
+    over: Over = field(default="ascent", metadata=viewed(OneOf(OVER), later=True))
     play: int = 0
     stopped: bool = False
 
@@ -119,7 +131,7 @@ class Snapshot(Result):
         second: What stands beside, if the request says so.
     """
 
-    ENDINGS = (".png", ".gif", ".npz", ".pdf", ".json")
+    ENDINGS = (".png", *animation.offered(), ".npz", ".pdf", ".json")
 
     request: SnapshotRequest
     model: Model
@@ -219,15 +231,68 @@ class Snapshot(Result):
         }
 
     def frames(self) -> list[RGB]:
-        """The ascent anew, as pictures: the photograph, then the view after every step."""
+        """The pictures of the animation; see :meth:`film`."""
+        return [picture for picture, _ in self.film()]
+
+    def film(self) -> list[tuple[RGB, str]]:
+        """The animation that ``over`` asks for, computed anew, with a line for each picture.
+
+        Over the ascent: the photograph, then the view after every step. Over the temperature: the
+        view from an eighth of the present temperature to eight times as much; an ascent is walked
+        at each.
+
+        Raises:
+            ValueError: If the temperature changes nothing, because no gate is softened.
+        """
+        return self._over_temperature() if self.request.over == "temperature" else self._ascended()
+
+    def _ascended(self) -> list[tuple[RGB, str]]:
         request = self.request
         view = request.view if request.view in ASCENDED else "perturbed"
         walk = request.walk | ({} if self.step is None else {"steps": self.step.index})
-        steps = Session(self.model, self.image, range=(-1, 1)).ascend(
-            self.target, request.softening, **walk
-        )
-        pictures = [replace(self, step=step).picture(view, request.colour) for step in steps]
-        return [self.picture("photograph"), *pictures]
+        steps = self._recorded().ascend(self.target, request.softening, **walk)
+        what = f"{self.title}, {self.how(request.softening)}"
+        film = [(self.picture("photograph"), what)]
+        for step in steps:
+            picture = replace(self, step=step).picture(view, request.colour)
+            film.append((picture, f"{what}, step {step.index} of {walk['steps']}"))
+        return film
+
+    def _over_temperature(self) -> list[tuple[RGB, str]]:
+        if not self.softens:
+            raise ValueError(
+                "No gate is softened here, so a temperature changes nothing; choose the animation "
+                "over the ascent."
+            )
+        request, session, film = self.request, self._recorded(), []
+        family = request.softening if request.softening.has_temperature else DEFAULT
+        view = "pullback" if request.view == "photograph" else request.view
+        for factor in TIMES:
+            softening = family.with_temperature(float(f"{factor * family.temperature:.3g}"))
+            if view in ASCENDED:
+                *_, step = session.ascend(self.target, softening, **request.walk)
+                shown = replace(self, step=step)
+            else:
+                shown = replace(self, pullback=session.pullback(self.target, softening).cpu())
+            picture = shown.picture(view, request.colour)
+            film.append((picture, f"{self.title}, {in_words(softening)}"))
+        return film
+
+    def _recorded(self) -> Session:
+        return Session(self.model, self.image, range=(-1, 1))
+
+    @property
+    def file_name(self) -> str:
+        """What files are called that show it, such as ``coffee-golf-ball-relative-0.85``."""
+        image, view = self.request.image, self.request.view
+        photograph = str(image) if isinstance(image, str) and image in SAMPLES else ""
+        walked = [] if self.step is None else [counted(self.step.index, "step")]
+        parts = [photograph or image_name(image) or "photograph"]
+        if view != "photograph":
+            parts += [self.title, self.how(self.request.softening)]
+            parts += [] if view == "pullback" else [view]
+            parts += walked if view in ASCENDED else []
+        return file_name(*parts)
 
     def settings(self) -> dict[str, Any]:
         return self._with_walk(recipe.write(self.request, self.networks(), pixels=False))
@@ -298,22 +363,28 @@ class Snapshot(Result):
             return self.second.picture(*self._shown)
         return self.picture("photograph")
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, over: Over | None = None) -> Path:
         """Write what is on the screen to a file; its ending says how.
 
         Args:
-            path: ``.gif``: the ascent, step by step; ``.npz``: tensors and settings; ``.pdf``,
-                ``.svg``: the figure; ``.json``: the recipe, which ``pw.open_recipe`` opens again;
-                ``.png`` and whatever else a picture can be: the picture without the wipe, and
-                left of it what is laid beside it.
+            path: ``.gif``, ``.webp``, ``.mp4``: an animation; ``.npz``: tensors and settings;
+                ``.pdf``, ``.svg``: the figure; ``.json``: the recipe, which ``pw.open_recipe``
+                opens again; ``.png`` and whatever else a picture can be: the picture without the
+                wipe, and left of it what is laid beside it.
+            over: What an animation runs over, ``"ascent"`` or ``"temperature"``; by default the
+                request's.
 
         Raises:
-            ValueError: For any other ending.
+            ValueError: For any other ending, and for MP4 where nothing writes it.
         """
+        if over is not None:
+            return replace(self, request=replace(self.request, over=over)).save(path)
         path = Path(path).expanduser()
         ending = path.suffix.lower()
         if ending == ".svg":
             return files.save_figure(path, self.figure())
+        if ending in animation.ENDINGS:
+            return self.save_film(path.with_suffix(ending))
         if ending in self.ENDINGS and ending != ".png":
             return super().save(path)
         picture = self.picture(*self._shown)

@@ -25,6 +25,7 @@ from ..kit.layout import plain, row
 from ..kit.network_widget import NetworkFigureWidget
 from ..kit.rest import Rest
 from .advice import Advice, cell_at, cell_of, grid_of, under
+from .animation_choice import animation_choice
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
 from .history import History
@@ -47,7 +48,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     Attributes:
         model: The network: a ``Model``, a bare module, or a name that ``load_model`` takes. A name
             is loaded in the background and then replaced by its ``Model``.
-        image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor...
+        image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor... Of a
+            folder it becomes the first photograph's path, and the list has all of them.
         target: Class index or name, or any target; None for the image's top class (logits) or the
             chosen channel (hidden layers).
         layer: ``"logits"`` or a dotted layer name.
@@ -70,6 +72,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
         zoom: How many times larger than the screen the pictures are, 1 to 16.
         centre: What of them stands in the middle: (across, down), each 0 to 1.
+        over: What animations run over: ``"ascent"`` or ``"temperature"``.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
@@ -118,7 +121,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     @property
     def stem(self) -> str:
-        return "pullback"
+        return "pullback" if self.result is None else str(self.result.file_name)
 
     @property
     def _words(self) -> str:
@@ -239,7 +242,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
                 "Photograph and network": self._source.box,
                 "Ascent settings": self._ascent.settings,
                 "Side by side, wipe, colours": self._view.box,
-                "Take it away": self._take_away.box,
+                "Take it away": w.VBox([animation_choice(self), self._take_away.box]),
             },
             width=WIDTH,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +13,9 @@ import ipywidgets as w
 import traitlets as t
 
 from ...drawing import files
+from ...drawing.file_name import file_name
 from ...figures.declared import choices
+from ...figures.recipe_text import to_line
 from ...figures.result import Result
 from .binding import follow
 from .layout import heading, row, style_sheet
@@ -261,8 +264,11 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
         follow(self, "notes", self._show_notes)
         self._unseen += [self._bar, self._status]
+        texts = {"Code": self.code}
+        if ".json" in self.RESULT.ENDINGS:
+            texts["Recipe text"] = lambda: to_line(self.recipe())
         self._take_away = SaveButtons(
-            self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem
+            self, self.RESULT.ENDINGS, self.save, texts, lambda: self.stem
         )
         self.children = [style_sheet(), *self.arranged()]
         self.add_class("pullback-explorer")
@@ -292,9 +298,9 @@ class FigureWidget(CheckedTraits, ComputingWidget):
 
     @property
     def stem(self) -> str:
-        """The name that files get, without their ending."""
-        name = type(self).__name__
-        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
+        """The name that files get, after what they show; without their ending."""
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(self).__name__)
+        return file_name(name, *(self.result.summary().split(", ") if self.result else ()))
 
     def status(self, share: float, idle: bool) -> str:
         """The line that says how far the computation is, as HTML.
