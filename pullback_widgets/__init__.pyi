@@ -57,5 +57,6 @@ from .widgets.comparison import Compare as Compare
 from .widgets.explorer.explorer import Explorer as Explorer
 from .widgets.grid import CounterfactualGrid as CounterfactualGrid
 from .widgets.journey import DepthJourney as DepthJourney
+from .widgets.kit.layout import presentation as presentation
 from .widgets.recipe import open_recipe as open_recipe
 from .widgets.strip import TemperatureStrip as TemperatureStrip

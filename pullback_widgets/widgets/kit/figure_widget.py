@@ -16,7 +16,7 @@ from ...drawing import files
 from ...figures.declared import choices
 from ...figures.result import Result
 from .binding import follow
-from .layout import HIDDEN, heading, row, still, style_sheet
+from .layout import HIDDEN, dress, heading, row, still, style_sheet
 from .live import ComputingWidget
 from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
@@ -281,7 +281,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem
         )
         self.children = [style_sheet(), *self.arranged()]
-        self.add_class("pullback-explorer")
+        dress(self)
 
     def arranged(self) -> Sequence[w.Widget]:
         """All that is seen, from top to bottom."""
