@@ -1,7 +1,9 @@
 """The public names, and where they live."""
 
 from .course.exercise import check as check
+from .course.exercise import exercise as exercise
 from .course.exercise import hint as hint
+from .course.progress import progress as progress
 from .drawing.pixels import photograph as photograph
 from .drawing.pixels import signed_map as signed_map
 from .engine.ascent import Step as Step
