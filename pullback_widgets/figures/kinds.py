@@ -19,9 +19,11 @@ class Kind:
     Attributes:
         optional: Whether None is a value.
         variable: Whether lines of Python give it a name of its own.
+        later: Whether recipes have it only where something is chosen, since older ones have none.
     """
 
     variable = False
+    later = False
 
     def __init__(self, *, optional: bool = False) -> None:
         self.optional = optional

@@ -47,6 +47,8 @@ def write(
     for name, one in choices(type(request)).items():
         if name != "model":  # which stands there as "network"
             value = getattr(request, name)
+            if one.kind.later and value is None:
+                continue
             recipe[name] = None if value is None else one.kind.write(value, size)
     return recipe
 
@@ -105,7 +107,7 @@ def values(
                 )
             found[name] = one.kind.read(content["network"], notes)
         else:
-            written = content[name]
+            written = content.get(name) if one.kind.later else content[name]
             found[name] = None if written is None else one.kind.read(written, notes)
     return found
 

@@ -54,8 +54,12 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         steps: Steps of ascent.
         step_size: L2 length of a step, in image units.
         radius: L2 radius of the ascent, in image units; None for no limit.
+        beside: What stands left of the picture, and what dragging wipes to: choices that are its
+            own, such as ``{"temperature": 0.3}`` or ``{"target": "golf ball"}``, all others being
+            the same; None for the photograph. It may have ``model``, ``image``, ``softening``,
+            ``temperature``, ``units``, ``layer``, ``target``, ``channel`` and ``position``.
         view: ``"pullback"``, ``"difference"``, ``"perturbed"``, ``"photograph"``, ``"overlay"``.
-        compare: The view that dragging on the picture wipes to.
+        compare: The view that dragging on the picture wipes to, where nothing is laid beside it.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
@@ -201,7 +205,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             {
                 "Photograph and network": self._source.box,
                 "Ascent settings": self._ascent.settings,
-                "Wipe and colours": self._view.box,
+                "Side by side, wipe, colours": self._view.box,
                 "Take it away": self._take_away.box,
             },
             width=WIDTH,
@@ -227,15 +231,29 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         return [w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", overflow="visible"))]
 
     def show(self, result: Snapshot) -> None:
-        views = (self._beside, self.view, self.compare)
-        painted = {view: result.picture(view, self.colour) for view in dict.fromkeys(views)}
-        self._screen.show([painted[view] for view in views], views, cell_of(result), self.wipe)
+        own, others = result.own
+        second = result.second
+        if second is None:
+            names: tuple[str, str, str] = (self._left, self.view, self.compare)
+            painted = {view: result.picture(view, self.colour) for view in dict.fromkeys(names)}
+            pictures = [painted[view] for view in names]
+        else:
+            second.colour = self.colour
+            left = second.picture(self.view, self.colour)
+            pictures = [left, result.picture(self.view, self.colour), left]
+            names = (f"{self.view} · {others}", f"{self.view} · {own}", others)
+        cells = (cell_of(second or result), cell_of(result))
+        self._screen.show(pictures, names, cells, self.wipe)
         self._screen.picture.box.say(self._title(result))
-        self._screen.beside.box.say(_words(self._beside, html.escape(result.title), ""))
+        self._screen.beside.box.say(
+            _words(self._left, html.escape(result.title), "")
+            if second is None
+            else self._title(second)
+        )
 
     @property
-    def _beside(self) -> View:
-        """What stands beside the picture."""
+    def _left(self) -> View:
+        """The view that stands left of the picture where nothing else is laid beside it."""
         return "pullback" if self.view == "photograph" else "photograph"
 
     def _title(self, result: Snapshot) -> str:
@@ -245,12 +263,17 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         )
 
     def caption(self, result: Snapshot) -> str:
+        lines = self._lines(result)
+        if result.second is not None:
+            left = self._lines(result.second)
+            lines = [*(f"left: {line}" for line in left if line not in lines), *lines]
+        return "".join(f"<div>{line}</div>" for line in lines)
+
+    def _lines(self, result: Snapshot) -> list[str]:
+        """What there is to say of a picture, in lines of HTML."""
         exceptions = html.escape(result.report.exceptions)
-        return (
-            f"<div>{self._title(result)}</div><div>{result.legend(self.view)}</div>"
-            f"<div>{result.account}</div>"
-            f"{exceptions and f'<div>{exceptions}</div>'}"
-        )
+        lines = [self._title(result), result.legend(self.view), result.account, exceptions]
+        return [line for line in lines if line]
 
     def _picked(self, x: float, y: float) -> None:
         frame = self.known
@@ -268,8 +291,9 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def _hovered(self, on_picture: bool, place: Place | None) -> None:
         frame = self.known
         if frame is not None:
-            view = self.view if on_picture else self._beside
-            self._advice.hover("" if place is None else under(frame, view, place))
+            view = self.view if on_picture or frame.second is not None else self._left
+            hovered = frame if on_picture else frame.second or frame
+            self._advice.hover("" if place is None else under(hovered, view, place))
 
 
 def _words(view: str, target: str, how: str) -> str:

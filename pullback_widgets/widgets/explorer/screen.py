@@ -21,6 +21,9 @@ from ..kit.canvas import LOCK, Canvas, draw, put, sharp_canvas
 Place = tuple[float, float]
 """Across and down a picture, 0 to 1."""
 
+Cell = tuple[float, float, float, float]
+"""Left, top, width and height of a part of a picture, as shares of it."""
+
 
 class Screen:
     """Two canvases of one size, which do together what is done on one.
@@ -60,7 +63,7 @@ class Screen:
         self,
         pictures: Sequence[RGB],
         names: tuple[str, str, str],
-        cell: tuple[float, float, float, float] | None = None,
+        cells: tuple[Cell | None, Cell | None] = (None, None),
         wipe: float = 0.0,
     ) -> None:
         """Show what stands beside, the picture, and what dragging wipes to.
@@ -68,14 +71,14 @@ class Screen:
         Args:
             pictures: These three, (H, W, 3) bytes.
             names: Theirs.
-            cell: Left, top, width and height of the outlined cell, as shares of the picture.
+            cells: What is outlined beside and on the picture.
             wipe: See ``WipeCanvas.show``.
         """
         beside, picture, second = pictures
         for label, name in zip(self._names, names, strict=False):
             label.value = f'<div class="pullback-name">{html.escape(name)}</div>'
-        self.beside.show(beside, beside, (names[0], names[0]), cell, wipe)
-        self.picture.show(picture, second, names[1:], cell, wipe)
+        self.beside.show(beside, beside, (names[0], names[0]), cells[0], wipe)
+        self.picture.show(picture, second, names[1:], cells[1], wipe)
 
     def _hovered(self, picture: bool, place: Place | None) -> None:
         (self.beside if picture else self.picture).point(place)
@@ -113,7 +116,7 @@ class WipeCanvas:
         self.sources = [Canvas(width=1, height=1) for _ in range(2)]
         self._labels = ("", "")
         self._wipe = 0.0
-        self._cell: tuple[float, float, float, float] | None = None
+        self._cell: Cell | None = None
         self._point: Place | None = None
         self._pressed: tuple[float, float] | None = None
         self._dragged = False
@@ -129,7 +132,7 @@ class WipeCanvas:
         first: RGB,
         second: RGB,
         labels: tuple[str, str],
-        cell: tuple[float, float, float, float] | None = None,
+        cell: Cell | None = None,
         wipe: float = 0.0,
     ) -> None:
         """Show a picture, and the one that dragging wipes to.
@@ -138,7 +141,7 @@ class WipeCanvas:
             first: (H, W, 3) bytes.
             second: (H, W, 3) bytes.
             labels: Their names.
-            cell: Left, top, width and height of the outlined cell, as shares of the picture.
+            cell: What is outlined.
             wipe: The share of the width that the second picture has, from the left, 0 to 1.
         """
         with LOCK:
