@@ -56,9 +56,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 class Beside(Kind):
-    """Choices by name, one or more; a recipe that knows of none has none."""
-
-    later = True
+    """Choices by name, one or more."""
 
     def check(self, name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):

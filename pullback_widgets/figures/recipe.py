@@ -47,7 +47,7 @@ def write(
     for name, one in choices(type(request)).items():
         if name != "model":  # which stands there as "network"
             value = getattr(request, name)
-            if one.kind.later and value is None:
+            if one.later and value == one.default:
                 continue
             recipe[name] = None if value is None else one.kind.write(value, size)
     return recipe
@@ -107,7 +107,10 @@ def values(
                 )
             found[name] = one.kind.read(content["network"], notes)
         else:
-            written = content.get(name) if one.kind.later else content[name]
+            if one.later and name not in content:
+                found[name] = one.default
+                continue
+            written = content[name]
             found[name] = None if written is None else one.kind.read(written, notes)
     return found
 

@@ -28,7 +28,7 @@ from ..engine.target import Target
 from . import recipe
 from .beside import Asked, Beside, own_words
 from .declared import Request, computed, viewed
-from .kinds import OneOf, Share
+from .kinds import Between, OneOf, Place, Share
 from .layer_view import LayerView
 from .recipe import EXPLORER
 from .result import Result
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 View = Literal["pullback", "difference", "perturbed", "photograph", "overlay"]
 VIEWS: tuple[View, ...] = get_args(View)
+MOST, MIDDLE = 16.0, (0.5, 0.5)
+"""The largest zoom, and the middle of a picture."""
+
 ASCENDED = ("difference", "perturbed")
 """The views that show a result of ascent."""
 
@@ -62,6 +65,9 @@ class SnapshotRequest(Asked):
         compare: What dragging on it wipes to.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
+        zoom: How many times larger than the screen the picture is, 1 to 16.
+        centre: What stands in the middle of the screen, as far as the picture fills it: shares of
+            its width and its height.
         play: Counts the presses of Play: a new number walks the ascent anew.
         stopped: Whether an ascent that was cut short is shown as far as it came.
     """
@@ -70,11 +76,15 @@ class SnapshotRequest(Asked):
     WIDGET = EXPLORER
 
     _: KW_ONLY
-    beside: Mapping[str, Any] | None = field(default=None, metadata=computed(Beside(optional=True)))
+    beside: Mapping[str, Any] | None = field(
+        default=None, metadata=computed(Beside(optional=True), later=True)
+    )
     view: View = field(default="pullback", metadata=computed(OneOf(VIEWS)))
     compare: View = field(default="photograph", metadata=viewed(OneOf(VIEWS)))
     wipe: float = field(default=0.0, metadata=viewed(Share()))
     colour: str = field(default="rgb", metadata=viewed(OneOf(pixels.COLOURS)))
+    zoom: float = field(default=1.0, metadata=viewed(Between(1.0, MOST), later=True))
+    centre: tuple[float, float] = field(default=MIDDLE, metadata=viewed(Place(), later=True))
     play: int = 0
     stopped: bool = False
 
@@ -129,6 +139,7 @@ class Snapshot(Result):
     progress: float = 1.0
     second: Snapshot | None = None
     _strengths: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
+    _pictures: dict[tuple[str, str], RGB] = field(default_factory=dict, init=False)
 
     @property
     def softens(self) -> bool:
@@ -145,7 +156,13 @@ class Snapshot(Result):
         return self.step.perturbed if view == "perturbed" else self.step.difference
 
     def picture(self, view: str, colour: str = "rgb") -> RGB:
-        """A view as (H, W, 3) bytes."""
+        """A view as (H, W, 3) bytes, painted once."""
+        if (view, colour) not in self._pictures:
+            self._pictures[view, colour] = self._painted(view, colour)
+            self._pictures[view, colour].flags.writeable = False
+        return self._pictures[view, colour]
+
+    def _painted(self, view: str, colour: str) -> RGB:
         values = self.tensor(view)
         if view in ("photograph", "perturbed"):
             return pixels.photograph(values)

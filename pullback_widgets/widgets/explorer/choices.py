@@ -28,6 +28,7 @@ from ...engine.target import (
 )
 from ...engine.tokens import Tokens
 from ...figures.beside import NEURON
+from ...figures.declared import choices
 from ...figures.snapshot import ASCENDED, Snapshot, SnapshotRequest
 from ...networks.catalogue import entry
 from ..kit.live import ComputingWidget
@@ -62,6 +63,27 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
     def request(self) -> SnapshotRequest:
         asked: SnapshotRequest = super().request()
         return dataclasses.replace(asked, play=self._plays, stopped=self._stopped)
+
+    def recall(self, request: SnapshotRequest) -> None:
+        """Choose all that a request says, but how large the picture is.
+
+        Raises:
+            ValueError: If something is no more, such as a file; then nothing is chosen.
+        """
+        names = [name for name in choices(self.REQUEST) if name not in ("zoom", "centre")]
+        values = {name: getattr(request, name) for name in names}
+        before = {name: getattr(self, name) for name in (*names, "temperature", "units")}
+        self._deferred = True
+        try:
+            self.softening = values.pop("softening")
+            self._restore(values)
+        except Exception:
+            self._restore(before)
+            raise
+        finally:
+            self._deferred = False
+        self._stopped = False
+        self.changed(looks_only=False)
 
     def play(self) -> None:
         """Walk the ascent anew, every step on the screen."""

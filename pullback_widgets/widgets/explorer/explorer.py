@@ -17,19 +17,25 @@ from torch import Tensor, nn
 from ...engine.model import Model
 from ...engine.session import Session
 from ...engine.target import LOGITS
-from ...figures.snapshot import Snapshot, SnapshotRequest, View
+from ...figures.snapshot import MIDDLE, Snapshot, SnapshotRequest, View
 from ...networks.catalogue import CATALOGUE, is_cached
 from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
-from ..kit.layout import row
+from ..kit.layout import plain, row
 from ..kit.network_widget import NetworkFigureWidget
+from ..kit.rest import Rest
 from .advice import Advice, cell_at, cell_of, grid_of, under
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
+from .history import History
+from .history_strip import HistoryStrip
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .screen import Place, Screen
 
 EMBEDDED = next(iter(CATALOGUE))
+
+REST_SECONDS = 0.8
+"""How long a picture must be on the screen before the history has it."""
 
 FIRST_PICTURE_SECONDS = 60.0
 """How long displaying an explorer waits for its first picture."""
@@ -62,6 +68,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         compare: The view that dragging on the picture wipes to, where nothing is laid beside it.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
+        zoom: How many times larger than the screen the pictures are, 1 to 16.
+        centre: What of them stands in the middle: (across, down), each 0 to 1.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
@@ -92,6 +100,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             TypeError: For an unknown choice, or a value of a wrong type.
             ValueError: For a value that makes no sense.
         """
+        self._history, self._rest = History(self._back, self._note), Rest(REST_SECONDS, self._note)
         super().__init__(model=model, image=image, **choices)
 
     # What comes out.
@@ -136,6 +145,22 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     # The computation.
 
+    @property
+    def history(self) -> History:
+        """The last twenty pictures: ``entries``, ``undo()``, ``redo()``, ``go(entry)``, ``star()``.
+
+        A picture is noted when it has been on the screen for a moment.
+        """
+        return self._history
+
+    def _note(self) -> None:
+        frame: Snapshot | None = self.result
+        if frame is not None and not (self._worker is None or self._worker.busy):
+            self.guard(lambda: self._history.note(frame))
+
+    def _back(self, request: SnapshotRequest) -> None:
+        self.guard(lambda: self.recall(request))
+
     def changed(self, looks_only: bool) -> None:
         walks = self.result is not None and self.result.step is None and self.request().ascends
         super().changed(looks_only and not walks)
@@ -152,6 +177,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._softens = result.softens
         for panel in (self._advice, self._neuron, self._temperature, self._ascent, self._source):
             panel.show(result)
+        self._rest.ask()
 
     def status(self, share: float, idle: bool) -> str:
         frame: Snapshot | None = self.result
@@ -182,6 +208,10 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             if self._worker is not None:
                 self._worker.submit(self.request())
 
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
     # What is seen.
 
     def arranged(self) -> Sequence[w.Widget]:
@@ -189,12 +219,15 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._unseen += self._screen.sources
         self._screen.listen(self._picked, lambda share: self.attempt("wipe", share))
         self._screen.on_hover = self._hovered
+        self._screen.on_pan = lambda centre: self.attempt("centre", centre)
+        self._screen.on_zoom = self._zoomed
         self._caption.layout.margin = "2px 0 0 0"
         self._status.layout.flex = "1 1 280px"
         self._bar.layout = w.Layout(
             flex="0 1 220px", visibility="hidden", height="16px", margin="0"
         )
         self._notes.layout = w.Layout(width="auto")
+        self._strip = HistoryStrip(self._history)
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
         self._ascent, self._source, self._view = (
             AscentPanel(self),
@@ -220,6 +253,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
                 row(self._status, self._bar),
                 self._problem,
                 self._notes,
+                self._strip.box,
             ],
             layout=w.Layout(flex="1 1 560px", min_width="0", overflow="visible"),
         )
@@ -243,7 +277,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             pictures = [left, result.picture(self.view, self.colour), left]
             names = (f"{self.view} · {others}", f"{self.view} · {own}", others)
         cells = (cell_of(second or result), cell_of(result))
-        self._screen.show(pictures, names, cells, self.wipe)
+        self._screen.show(pictures, names, cells, self.wipe, (self.zoom, *self.centre))
         self._screen.picture.box.say(self._title(result))
         self._screen.beside.box.say(
             _words(self._left, html.escape(result.title), "")
@@ -265,9 +299,19 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def caption(self, result: Snapshot) -> str:
         lines = self._lines(result)
         if result.second is not None:
-            left = self._lines(result.second)
-            lines = [*(f"left: {line}" for line in left if line not in lines), *lines]
+            both = (("left", self._lines(result.second)), ("right", lines))
+            lines = [f"{where}: {line}" for where, own in both for line in own]
         return "".join(f"<div>{line}</div>" for line in lines)
+
+    def _picture(self) -> tuple[bytes, Sequence[str]] | None:
+        result = self.result
+        if result is None:
+            return None
+        lines = [self._title(result), result.legend(self.view), result.account]
+        if result.second is not None:
+            own, others = result.own
+            lines.append(f"left {html.escape(others)}, right {html.escape(own)}")
+        return result._repr_png_(), [plain(line) for line in lines if line]
 
     def _lines(self, result: Snapshot) -> list[str]:
         """What there is to say of a picture, in lines of HTML."""
@@ -287,6 +331,15 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def _take_offer(self, layer: str, position: tuple[int, int]) -> None:
         self.guard(lambda: self.choose(layer=layer, position=position))
+
+    def _zoomed(self, times: float) -> None:
+        """As many times larger as now; 0 for the whole picture."""
+        cell = None if self.known is None else cell_of(self.known)
+        centre = MIDDLE if times == 0 else self.centre
+        if times > 1 and self.zoom == 1 and cell is not None:
+            left, top, width, height = cell
+            centre = left + width / 2, top + height / 2
+        self.assign(zoom=max(self.zoom * times, 1.0), centre=centre)
 
     def _hovered(self, on_picture: bool, place: Place | None) -> None:
         frame = self.known

@@ -35,7 +35,7 @@ def both(page: Page, explorer: pw.Explorer) -> Snapshot:
 def test_one_temperature_beside_another(explore: Make, page: Page) -> None:
     explorer = explore(beside={"temperature": 0.3})
     both(page, explorer)
-    names = [find(explorer, "pullback-pane", n).children[0].value for n in range(2)]
+    names = [find(explorer, "pullback-head", n).children[0].value for n in range(2)]
     assert "relative T = 0.3" in names[0] and "relative T = 0.85" in names[1]
     caption = text_with(explorer, "pullback-caption")
     assert "left: <b>pullback</b>" in caption and "relative T = 0.3" in caption
