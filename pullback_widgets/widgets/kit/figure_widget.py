@@ -15,6 +15,7 @@ import traitlets as t
 from ...drawing import files
 from ...figures.declared import choices
 from ...figures.result import Result
+from . import cell
 from .binding import follow
 from .layout import HIDDEN, heading, row, still, style_sheet
 from .live import ComputingWidget
@@ -66,6 +67,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self.choose(**choices)
         self._build()
         self._worker = Worker(self._compute, self._failed)
+        cell.here(self)
         self.changed(looks_only=False)
 
     # What a figure fills in.
@@ -158,6 +160,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """
         from IPython.display import display
 
+        cell.here(self)
         display({**super()._repr_mimebundle_(**options), "text/plain": self._words}, raw=True)
         self._awaiting_still = display(self._still(), raw=True, display_id=True)
         idle = self._worker is not None and not self._worker.busy
@@ -209,11 +212,11 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             yield from self._draw_all(request)
         finally:
             if self.TAKES_TURNS:
-                TURNS.leave(self)
+                TURNS.leave(self._worker)
                 give_memory_back()
 
     def _wait_for_turn(self) -> Iterator[None]:
-        for _ in TURNS.wait(self):
+        for _ in TURNS.wait(self._worker):
             self._say_status("waits for the figure before; Run starts at once", busy=False)
             yield
         self._show_progress(0.0)
@@ -228,7 +231,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 self.drew(result)
                 self._show_progress(result.progress)
                 if self.is_seen(result):
-                    TURNS.leave(self)
+                    TURNS.leave(self._worker)
                 yield
         finally:
             close = getattr(steps, "close", None)
