@@ -18,6 +18,7 @@ from ..kit.layout import heading
 from ..kit.run_buttons import run_buttons
 from ..kit.sources import image_box, network_box, upload_button
 from ..kit.temperature import UNITS, off_unless_softened, temperature_controls
+from ..kit.whole_box import BoundedWholeBox, WholeBox
 from .channel_strip import ChannelStrip
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH, GateCurve
@@ -51,7 +52,7 @@ class NeuronPanel:
             button.add_class("pullback-top")
         self.seen = w.HTML(layout=w.Layout(height="20px"))
         self.strip = ChannelStrip(lambda channel: explorer.attempt("channel", channel))
-        self.channel = w.BoundedIntText(
+        self.channel = BoundedWholeBox(
             min=0,
             max=0,
             description="Channel",
@@ -275,7 +276,7 @@ class AscentPanel:
             "Stop after the running step",
         )
         self.outcome = w.HTML(layout=w.Layout(margin="0 0 0 6px"))
-        self.steps = w.IntText(description="Steps")
+        self.steps = WholeBox(description="Steps")
         self.step_size = w.FloatText(step=1, description="Step size")
         self.radius = w.FloatText(step=10, description="Radius")
         for control in (self.steps, self.step_size, self.radius):
@@ -362,7 +363,7 @@ class ViewPanel:
         )
         self.view.add_class("pullback-views")
         self.compare = w.Dropdown(options=list(VIEWS), description="Wipe to")
-        self.wipe = w.BoundedIntText(min=0, max=100, step=5, description="Wipe, %")
+        self.wipe = w.BoundedFloatText(min=0, max=100, step=5, description="Wipe, %")
         self.colour = w.Dropdown(
             options=[
                 ("red, green and blue", "rgb"),
@@ -377,7 +378,7 @@ class ViewPanel:
         ):
             bind(explorer, trait, control)
         listen(self.wipe, lambda percent: explorer.attempt("wipe", percent / 100))
-        follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share)))
+        follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share, 1)))
         for control in (self.compare, self.wipe, self.colour):
             control.layout.width = f"{WIDTH - 50}px"
             control.style.description_width = "66px"
