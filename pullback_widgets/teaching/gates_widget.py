@@ -15,6 +15,7 @@ from ..widgets.kit.binding import SPOKEN_LABEL, bind
 from ..widgets.kit.figure_widget import FigureWidget
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
+from ..widgets.kit.whole_box import BoundedWholeBox
 from .gates import LONGEST, PATHS, GatePaths, GatePathsRequest, compute
 
 
@@ -56,11 +57,11 @@ class GatePlayground(FigureWidget):
     def controls(self) -> Sequence[w.Widget]:
         temperature, number = temperature_controls(self, description="Temperature")
         length = w.IntSlider(min=1, max=LONGEST, readout=False, description="Gates")
-        count = w.BoundedIntText(
+        count = BoundedWholeBox(
             min=1, max=LONGEST, description="Gates", layout=w.Layout(width="64px")
         )
         count.add_class(SPOKEN_LABEL)
-        path = w.BoundedIntText(min=0, max=PATHS - 1, description="Path")
+        path = BoundedWholeBox(min=0, max=PATHS - 1, description="Path")
         gate = w.ToggleButtons(
             options=["sigmoid", "normal"],
             tooltip="Shape of the soft gate",

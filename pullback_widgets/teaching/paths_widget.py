@@ -15,6 +15,7 @@ from ..drawing.words import counted
 from ..widgets.kit.binding import bind, follow, listen
 from ..widgets.kit.figure_widget import FigureWidget
 from ..widgets.kit.layout import row
+from ..widgets.kit.whole_box import BoundedWholeBox
 from .data import SOURCES
 from .kinds import Count
 from .paths import Paths
@@ -70,9 +71,9 @@ class PathStabilityLab(FigureWidget):
         bind(self, "batch_norm", norm)
         numbers = []
         for name, words, box in (
-            ("epochs", "Epochs", w.BoundedIntText(min=1, max=MOST_EPOCHS)),
+            ("epochs", "Epochs", BoundedWholeBox(min=1, max=MOST_EPOCHS)),
             ("learning_rate", "Learning rate", w.FloatText(step=0.01)),
-            ("seed", "Seed", w.BoundedIntText(min=0, max=LARGEST_SEED)),
+            ("seed", "Seed", BoundedWholeBox(min=0, max=LARGEST_SEED)),
         ):
             box.description, box.continuous_update = words, False
             box.style.description_width = "initial"

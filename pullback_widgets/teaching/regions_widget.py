@@ -24,6 +24,7 @@ from ..widgets.kit.canvas import Canvas, draw, put, sharp_canvas
 from ..widgets.kit.figure_widget import FigureWidget
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
+from ..widgets.kit.whole_box import BoundedWholeBox
 from . import regions
 from .kinds import Count, Place, PlanePoints, Seed, Temperature
 from .regions import SHOWN, Regions, RegionsRequest, Shown
@@ -262,9 +263,9 @@ class RegionMap(FigureWidget):
 
         listen(points, lambda name: self.attempt("points", own[0] if name == "(moved)" else name))
         follow(self, "points", show_points)
-        width = w.BoundedIntText(min=1, max=64, description="Width")
-        depth = w.BoundedIntText(min=1, max=6, description="Depth")
-        seed = w.BoundedIntText(min=0, max=LARGEST_SEED, description="Seed")
+        width = BoundedWholeBox(min=1, max=64, description="Width")
+        depth = BoundedWholeBox(min=1, max=6, description="Depth")
+        seed = BoundedWholeBox(min=0, max=LARGEST_SEED, description="Seed")
         temperature, number = temperature_controls(self, description="Temperature")
         shown = w.ToggleButtons(
             options=list(SHOWN), tooltip="What the arrows are", style={"button_width": "96px"}
@@ -286,7 +287,7 @@ class RegionMap(FigureWidget):
 
     def _position_row(self) -> w.HBox:
         """Move the cross or a point by numbers: what dragging does, for the keyboard."""
-        held = w.BoundedIntText(min=PROBE, max=10_000, description="Move (-1: cross)")
+        held = BoundedWholeBox(min=PROBE, max=10_000, description="Move (-1: cross)")
         sides = [
             w.BoundedFloatText(min=-EXTENT, max=EXTENT, step=0.05, description=name)
             for name in ("x", "y")

@@ -263,19 +263,21 @@ class Compare(SofteningTraits, ExplorableFigure):
             row(slider, number, words, off, zoom, *self._place_boxes(), explore),
         ]
 
-    def _place_boxes(self) -> list[w.BoundedIntText]:
+    def _place_boxes(self) -> list[w.BoundedFloatText]:
         """The cross by numbers."""
         boxes = [
-            w.BoundedIntText(min=0, max=100, description=name, layout=w.Layout(width=width))
+            w.BoundedFloatText(
+                min=0, max=100, step=1, description=name, layout=w.Layout(width=width)
+            )
             for name, width in (("Cross, % from left", "180px"), ("and top", "120px"))
         ]
 
-        def move(_: int) -> None:
+        def move(_: float) -> None:
             self.attempt("position", tuple(box.value / 100 for box in boxes))
 
         def show(position: tuple[float, float]) -> None:
             for box, share in zip(boxes, position, strict=True):
-                box.value = round(100 * share)
+                box.value = round(100 * share, 1)
 
         for box in boxes:
             box.style.description_width = "initial"

@@ -9,6 +9,7 @@ import ipywidgets as w
 import numpy as np
 import traitlets as t
 
+from ..checks import whole
 from ..drawing import pixels
 from ..drawing.words import accounts_for, counted
 from ..engine.layer import Layer
@@ -25,6 +26,7 @@ from .kit.sources import image_box, network_box, upload_button
 from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, tile_beside
 from .kit.traits import SofteningTraits
+from .kit.whole_box import BoundedWholeBox
 
 LABELS = 88
 
@@ -126,7 +128,7 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
     def controls(self) -> Sequence[w.Widget]:
         self._stage = w.Dropdown(description="Stage", layout=w.Layout(width="130px"))
         self._layer = w.Dropdown(description="Layer", layout=w.Layout(width="340px"))
-        self._channel = w.BoundedIntText(
+        self._channel = BoundedWholeBox(
             min=0, max=1, description="Channel", layout=w.Layout(width="136px")
         )
         for control, label in ((self._stage, 44), (self._layer, 44), (self._channel, 60)):
@@ -170,7 +172,7 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
             return
         names = [stage.layer.name for stage in result.stages]
         channels = journey.one_each(self.channels, names)
-        channels[self.stage] = channel
+        channels[self.stage] = None if channel is None else whole("channel", channel, 0)
         if layer is None:
             self.assign(channels=channels)
         else:

@@ -44,7 +44,7 @@ def lab() -> Iterator[Make]:
 
 def controls(widget: Any) -> list[w.Widget]:
     kinds = (
-        w.Text, w.IntText, w.FloatText, w.BoundedIntText, w.BoundedFloatText, w.IntSlider,
+        w.Text, w.FloatText, w.BoundedFloatText, w.IntSlider,
         w.Dropdown, w.Checkbox, w.ToggleButtons,
     )  # fmt: skip
     return [one for one in everything(widget) if isinstance(one, kinds)]

@@ -20,6 +20,7 @@ from ..kit.photograph_list import PhotographList
 from ..kit.run_buttons import run_buttons
 from ..kit.sources import network_box, upload_button
 from ..kit.temperature import UNITS, off_unless_softened, temperature_controls
+from ..kit.whole_box import BoundedWholeBox, WholeBox
 from .beside_box import beside_box
 from .channel_strip import ChannelStrip
 from .choices import ExplorerChoices
@@ -54,7 +55,7 @@ class NeuronPanel:
             button.add_class("pullback-top")
         self.seen = w.HTML(layout=w.Layout(height="20px"))
         self.strip = ChannelStrip(lambda channel: explorer.attempt("channel", channel))
-        self.channel = w.BoundedIntText(
+        self.channel = BoundedWholeBox(
             min=0,
             max=0,
             description="Channel",
@@ -278,7 +279,7 @@ class AscentPanel:
             "Stop after the running step",
         )
         self.outcome = w.HTML(layout=w.Layout(margin="0 0 0 6px"))
-        self.steps = w.IntText(description="Steps")
+        self.steps = WholeBox(description="Steps")
         self.step_size = w.FloatText(step=1, description="Step size")
         self.radius = w.FloatText(step=10, description="Radius")
         for control in (self.steps, self.step_size, self.radius):
@@ -384,7 +385,7 @@ class ViewPanel:
         )
         self.view.add_class("pullback-views")
         self.compare = w.Dropdown(options=list(VIEWS), description="Wipe to")
-        self.wipe = w.BoundedIntText(min=0, max=100, step=5, description="Wipe, %")
+        self.wipe = w.BoundedFloatText(min=0, max=100, step=5, description="Wipe, %")
         self.colour = w.Dropdown(
             options=[
                 ("red, green and blue", "rgb"),
@@ -399,7 +400,7 @@ class ViewPanel:
         ):
             bind(explorer, trait, control)
         listen(self.wipe, lambda percent: explorer.attempt("wipe", percent / 100))
-        follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share)))
+        follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share, 1)))
         self.beside = beside_box(explorer)
         controls = (self.beside, self.compare, self.wipe, self.colour)
         for control in controls:

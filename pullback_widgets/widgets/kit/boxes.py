@@ -9,6 +9,7 @@ import ipywidgets as w
 
 from .binding import bind, follow, listen
 from .live import ComputingWidget
+from .whole_box import BoundedWholeBox
 
 
 def names_box(
@@ -26,9 +27,9 @@ def names_box(
     return box
 
 
-def steps_box(view: ComputingWidget) -> w.BoundedIntText:
+def steps_box(view: ComputingWidget) -> BoundedWholeBox:
     """The number of steps of ascent."""
-    box = w.BoundedIntText(min=1, max=100, description="Steps", continuous_update=False)
+    box = BoundedWholeBox(min=1, max=100, description="Steps", continuous_update=False)
     box.layout.width, box.style.description_width = "130px", "44px"
     bind(view, "steps", box)
     return box

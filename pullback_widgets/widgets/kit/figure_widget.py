@@ -17,6 +17,7 @@ from ...drawing.file_name import file_name
 from ...figures.declared import choices
 from ...figures.recipe_text import to_line
 from ...figures.result import Result
+from . import cell
 from .binding import follow
 from .layout import dress, heading, row, style_sheet
 from .live import ComputingWidget
@@ -71,6 +72,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self.choose(**choices)
         self._build()
         self._worker = Worker(self._compute, self._failed)
+        cell.here(self)
         self.changed(looks_only=False)
 
     # What a figure fills in.
@@ -162,8 +164,9 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """The live widget, at once; and a second output, which keeps a picture of it."""
         from IPython.display import display
 
+        cell.here(self)
         display({**super()._repr_mimebundle_(**options), "text/plain": self.TITLE}, raw=True)
-        self._stored.display()
+        self._stored.display(settled=self._worker is not None and not self._worker.busy)
 
     @property
     def _words(self) -> str:
@@ -198,11 +201,11 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             yield from self._draw_all(request)
         finally:
             if self.TAKES_TURNS:
-                TURNS.leave(self)
+                TURNS.leave(self._worker)
                 give_memory_back()
 
     def _wait_for_turn(self) -> Iterator[None]:
-        for _ in TURNS.wait(self):
+        for _ in TURNS.wait(self._worker):
             self._say_status("waits for the figure before; Run starts at once", busy=False)
             yield
         self._show_progress(0.0)
@@ -217,7 +220,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 self.drew(result)
                 self._show_progress(result.progress)
                 if self.is_seen(result):
-                    TURNS.leave(self)
+                    TURNS.leave(self._worker)
                 yield
         finally:
             close = getattr(steps, "close", None)

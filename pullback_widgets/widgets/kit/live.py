@@ -62,12 +62,14 @@ class ComputingWidget(w.VBox):
 
     def close(self) -> None:
         """Stop computing and close all widgets."""
-        self.stop()
+        if self._worker is not None:
+            self._worker.end()
         self._closed = True
         for root in (*self._unseen, *self.children):
             for widget in inside(root):
-                widget.close()
+                _close_with_looks(widget)
         super().close()
+        self.layout.close()
 
     # Choices and their controls.
 
@@ -149,3 +151,11 @@ def sentence(error: BaseException) -> str:
     text = text if len(text) <= 400 else f"{text[:400]}..."
     ours = isinstance(error, ValueError | TypeError | t.TraitError | RuntimeError)
     return text if ours else f"{type(error).__name__}: {text}"
+
+
+def _close_with_looks(widget: w.Widget) -> None:
+    """Close a widget with its looks, which ipywidgets would keep."""
+    for looks in ("style", "layout"):
+        if isinstance(own := getattr(widget, looks, None), w.Layout | w.Style):
+            own.close()
+    widget.close()

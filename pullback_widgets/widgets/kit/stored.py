@@ -55,8 +55,12 @@ class Stored:
         self._handles: list[Any] = []
         self._empty = True
 
-    def display(self) -> None:
-        """Add an output to the cell that runs, with the picture if there is one."""
+    def display(self, settled: bool = True) -> None:
+        """Add an output to the cell that runs, with the picture if there is one.
+
+        Args:
+            settled: Whether that is the whole figure; else the whole one is stored when it comes.
+        """
         from IPython.display import display
 
         bundle, metadata = self.bundle()
@@ -64,6 +68,7 @@ class Stored:
         with self._lock:
             if handle is not None:  # there is none without IPython
                 self._handles.append(handle)
+            self._empty = not settled or "image/png" not in bundle
 
     def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What an output holds, and its metadata."""
@@ -74,7 +79,6 @@ class Stored:
             return bundle, {}
         png, lines = found
         text = base64.b64encode(captioned(png, [*lines, RUN])).decode("ascii")
-        self._empty = False
         alternative = ". ".join([words, *lines])
         self.unseen.value = still(text, alternative)
         return {**bundle, "image/png": text}, {"image/png": {"alt": html.escape(alternative)}}
@@ -97,6 +101,7 @@ class Stored:
             bundle, metadata = self.bundle()
             with self._lock:
                 handles = list(self._handles)
+                self._empty = "image/png" not in bundle
             for handle in handles:
                 handle.update(bundle, metadata=metadata, raw=True)
 

@@ -44,7 +44,7 @@ class Worker(Generic[Request]):
         self._changed = threading.Condition()
         self._waiting: list[Request] = []
         self._running = False
-        self._stopped = False
+        self._stopped = self._ended = False
         self._thread: threading.Thread | None = None
         _workers.add(self)
 
@@ -75,6 +75,12 @@ class Worker(Generic[Request]):
         with self._changed:
             self._stopped = True
 
+    def end(self) -> None:
+        """Stop, and let the thread end at once where it is idle: an idle one holds its widget."""
+        with self._changed:
+            self._stopped = self._ended = True
+            self._changed.notify_all()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Until nothing runs or waits; at once when called by the worker itself.
 
@@ -94,7 +100,8 @@ class Worker(Generic[Request]):
             with self._changed:
                 self._running = False
                 self._changed.notify_all()
-                if not self._changed.wait_for(lambda: bool(self._waiting), IDLE_SECONDS):
+                self._changed.wait_for(lambda: bool(self._waiting) or self._ended, IDLE_SECONDS)
+                if not self._waiting:
                     self._thread = None
                     return
                 request = self._waiting.pop()

@@ -7,6 +7,7 @@ from typing import Any
 import ipywidgets as w
 import pytest
 import traitlets as t
+from cells import opened
 from ipywidgets.widgets.widget import _instances
 from waiting import SECONDS
 
@@ -68,3 +69,15 @@ def test_a_misspelt_attribute_is_refused_with_the_nearest_name() -> None:
     view.length, view._mine = 5, 1
     assert view.length == 5
     view.close()
+
+
+@pytest.mark.parametrize(("name", "choices", "refused"), ALL, ids=[name for name, *_ in ALL])
+def test_a_cell_run_again_closes_the_one_before(
+    name: str, choices: dict[str, Any], refused: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of its own holds it."""
+    for notebook in opened(monkeypatch):
+        for _ in range(2):
+            notebook.run("cell", f"view = pw.{name}(**{choices})\nview.wait({SECONDS})\nview")
+            assert notebook.shell.user_ns["view"].comm is not None
+            assert len(notebook.alive()) == 1

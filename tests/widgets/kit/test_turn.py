@@ -124,7 +124,7 @@ def test_an_atlas_lets_others_go_on_when_its_page_is_there(
     queued: dict[int, bool] = {}
 
     def note(change: Any) -> None:
-        queued[int(change["new"].done.sum())] = view in TURNS._queue
+        queued[int(change["new"].done.sum())] = view._worker in TURNS._queue
 
     view.observe(note, "result")
     view._begun = False  # as if it were new
