@@ -48,6 +48,8 @@ def write(
     for name, one in choices(type(request)).items():
         if name != "model":  # which stands there as "network"
             value = getattr(request, name)
+            if one.later and value == one.default:
+                continue
             recipe[name] = None if value is None else one.kind.write(value, size)
     return recipe
 
@@ -107,9 +109,10 @@ def values(
                     "catalogue; give it: pw.open_recipe(recipe, model=pw.Model(...))."
                 )
             found[name] = one.kind.read(content["network"], notes)
-        elif name not in content and name == "over":  # which older recipes do not have
-            found[name] = one.default
         else:
+            if one.later and name not in content:
+                found[name] = one.default
+                continue
             written = content[name]
             found[name] = None if written is None else one.kind.read(written, notes)
     return found

@@ -122,7 +122,9 @@ def test_class_search_and_the_top_five(lab: LabPage) -> None:
     offered = find(lab, ".pullback-offers button:visible")
     lab.wait_until(lambda: offered.all_inner_texts() == ["golf ball"], "the one that fits")
     search.press("Enter")
-    lab.wait_until(lambda: offered.all_inner_texts() == ["golf ball"], "Enter takes whole names only")
+    lab.wait_until(
+        lambda: offered.all_inner_texts() == ["golf ball"], "Enter takes whole names only"
+    )
     shows(lab, second)
     offered.click()
     shows(lab, golf_ball)

@@ -20,6 +20,7 @@ from ..kit.photograph_list import PhotographList
 from ..kit.run_buttons import run_buttons
 from ..kit.sources import network_box, upload_button
 from ..kit.temperature import UNITS, off_unless_softened, temperature_controls
+from .beside_box import beside_box
 from .channel_strip import ChannelStrip
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH, GateCurve
@@ -399,7 +400,11 @@ class ViewPanel:
             bind(explorer, trait, control)
         listen(self.wipe, lambda percent: explorer.attempt("wipe", percent / 100))
         follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share)))
-        for control in (self.compare, self.wipe, self.colour):
+        self.beside = beside_box(explorer)
+        controls = (self.beside, self.compare, self.wipe, self.colour)
+        for control in controls:
             control.layout.width = f"{WIDTH - 50}px"
             control.style.description_width = "66px"
-        self.box = w.VBox([self.compare, self.wipe, self.colour])
+        # What is laid beside is what is wiped to.
+        follow(explorer, "beside", lambda own: setattr(self.compare, "disabled", own is not None))
+        self.box = w.VBox(controls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 
 import ipywidgets as w
@@ -44,6 +45,11 @@ def still(png: str, words: str) -> str:
         f"{dead} .pullback-explorer {{ display: none }}</style>"
         f'<img alt="{html.escape(words)}" src="data:image/png;base64,{png}">'
     )
+
+
+def plain(text: str) -> str:
+    """The text of a line of HTML."""
+    return html.unescape(re.sub(r"<[^>]*>", "", text))
 
 
 def heading(text: str) -> w.HTML:
