@@ -229,3 +229,14 @@ def test_the_provenance_knows_the_preprocessing_and_the_calibration() -> None:
     for name, value in {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "size": 8}.items():
         changed = found(**{name: value})
         assert changed == {**plain, name: value} != plain
+
+
+def test_no_animation_over_a_temperature_that_changes_nothing(tmp_path: Path, page: Page) -> None:
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 6))
+    explorer = pw.Explorer(wrap(linear), image(1), over="temperature")
+    try:
+        assert explorer.wait(SECONDS)
+        with pytest.raises(ValueError, match="No gate is softened here"):
+            explorer.save(tmp_path / "film.gif")
+    finally:
+        explorer.close()
