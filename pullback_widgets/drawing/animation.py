@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .letters import letters
 from .pixels import RGB, enlarge
 
 ENDINGS = (".gif", ".webp", ".mp4")
@@ -75,18 +76,15 @@ def written(text: str, width: int, longest: str = "") -> RGB:
         width: In pixels.
         longest: Of several lines that get letters of one size, so small that this one has room.
     """
-    import matplotlib
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     size = max(8, width // 14)
     line = Image.new("RGB", (width, round(1.6 * size)), "white")
     draw = ImageDraw.Draw(line)
-    font = ImageFont.truetype(
-        Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size
-    )
+    font = letters(size)
     needed = draw.textlength(longest or text, font)
-    letters = font.font_variant(size=max(6, int(size * min(1, (width - 8) / max(needed, 1)))))
-    draw.text((width / 2, 0.8 * size), text, "#202020", letters, anchor="mm")
+    fitting = letters(max(6, int(size * min(1, (width - 8) / max(needed, 1)))))
+    draw.text((width / 2, 0.8 * size), text, "#202020", fitting, anchor="mm")
     return np.asarray(line)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from pathlib import Path
+
+from .letters import letters
 
 TEXT, MARGIN = 15, 8
 """Height of a letter and of the space around the text, in pixels."""
@@ -20,13 +21,10 @@ def captioned(png: bytes, lines: Sequence[str]) -> bytes:
     Returns:
         A PNG file, as wide as before.
     """
-    import matplotlib
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    # Pillow's own font has no arrows and no Greek; this one comes with matplotlib.
-    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    font = ImageFont.truetype(str(path), TEXT)
+    font = letters(TEXT)
     width = picture.width - 2 * MARGIN
 
     def fits(text: str) -> bool:

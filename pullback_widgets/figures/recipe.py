@@ -109,10 +109,9 @@ def values(
                     "catalogue; give it: pw.open_recipe(recipe, model=pw.Model(...))."
                 )
             found[name] = one.kind.read(content["network"], notes)
+        elif one.later and name not in content:
+            found[name] = one.default
         else:
-            if one.later and name not in content:
-                found[name] = one.default
-                continue
             written = content[name]
             found[name] = None if written is None else one.kind.read(written, notes)
     return found

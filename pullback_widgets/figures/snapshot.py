@@ -75,10 +75,10 @@ class SnapshotRequest(Asked):
         compare: What dragging on it wipes to.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
-        over: What an animation runs over: ``"ascent"`` or ``"temperature"``.
         zoom: How many times larger than the screen the picture is, 1 to 16.
         centre: What stands in the middle of the screen, as far as the picture fills it: shares of
             its width and its height.
+        over: What an animation runs over: ``"ascent"`` or ``"temperature"``.
         play: Counts the presses of Play: a new number walks the ascent anew.
         stopped: Whether an ascent that was cut short is shown as far as it came.
     """

@@ -70,9 +70,9 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         compare: The view that dragging on the picture wipes to, where nothing is laid beside it.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
-        over: What animations run over: ``"ascent"`` or ``"temperature"``.
         zoom: How many times larger than the screen the pictures are, 1 to 16.
         centre: What of them stands in the middle: (across, down), each 0 to 1.
+        over: What animations run over: ``"ascent"`` or ``"temperature"``.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).

@@ -18,7 +18,7 @@ from ...figures.declared import choices
 from ...figures.recipe_text import to_line
 from ...figures.result import Result
 from .binding import follow
-from .layout import heading, row, style_sheet
+from .layout import dress, heading, row, style_sheet
 from .live import ComputingWidget
 from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
@@ -269,7 +269,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             texts["Recipe text"] = lambda: to_line(self.recipe())
         self._take_away = SaveButtons(self, self.RESULT.ENDINGS, self.save, texts, self.stem)
         self.children = [style_sheet(), *self.arranged()]
-        self.add_class("pullback-explorer")
+        dress(self)
 
     def arranged(self) -> Sequence[w.Widget]:
         """All that is seen, from top to bottom."""
