@@ -306,3 +306,9 @@ def test_a_recipe_with_a_photograph_is_no_line() -> None:
     line = to_line({"format": 1, "png": np.random.default_rng(0).bytes(9000).hex()})
     assert "too much to paste" in line and "Press Recipe for the file" in line
     assert all(one.startswith("# ") for one in line.splitlines())
+
+
+def test_an_older_recipe_does_not_say_what_animations_run_over(model: pw.Model, keep: Keep) -> None:
+    recipe = dict(keep(pw.Explorer(model, "coffee", over="temperature")).recipe())
+    del recipe["over"]
+    assert keep(pw.open_recipe(recipe, model=model)).over == "ascent"
