@@ -252,7 +252,7 @@ class Snapshot(Result):
         walk = request.walk | ({} if self.step is None else {"steps": self.step.index})
         steps = self._recorded().ascend(self.target, request.softening, **walk)
         what = f"{self.title}, {self.how(request.softening)}"
-        film = [(self.picture("photograph"), what)]
+        film = [(self.picture("photograph"), "photograph")]
         for step in steps:
             picture = replace(self, step=step).picture(view, request.colour)
             film.append((picture, f"{what}, step {step.index} of {walk['steps']}"))
@@ -281,17 +281,23 @@ class Snapshot(Result):
     def _recorded(self) -> Session:
         return Session(self.model, self.image, range=(-1, 1))
 
-    @property
-    def file_name(self) -> str:
-        """What files are called that show it, such as ``coffee-golf-ball-relative-0.85``."""
+    def stem(self, ending: str = ".png") -> str:
+        """What files are called that show it, such as ``coffee-golf-ball-relative-0.85``.
+
+        Args:
+            ending: That they have; an animation shows something else.
+        """
         image, view = self.request.image, self.request.view
         photograph = str(image) if isinstance(image, str) and image in SAMPLES else ""
-        walked = [] if self.step is None else [counted(self.step.index, "step")]
         parts = [photograph or image_name(image) or "photograph"]
-        if view != "photograph":
+        moves = ending in animation.ENDINGS
+        if moves and self.request.over == "temperature":
+            parts += [self.title, "over temperature", *([view] if view != "pullback" else [])]
+        elif moves or view != "photograph":
             parts += [self.title, self.how(self.request.softening)]
-            parts += [] if view == "pullback" else [view]
-            parts += walked if view in ASCENDED else []
+            parts += ["ascent"] if moves else [] if view == "pullback" else [view]
+        if view in ASCENDED and self.step is not None and not moves:
+            parts.append(counted(self.step.index, "step"))
         return file_name(*parts)
 
     def settings(self) -> dict[str, Any]:

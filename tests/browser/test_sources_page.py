@@ -128,3 +128,32 @@ def moody_pulled(image):
         photograph.select_option(label="chelsea")
         shows(lab, cat)
         lab.wait_until(lambda: not lab.visible_errors(), "no error any more")
+
+
+def test_a_photograph_of_20_megabytes(lab: LabPage, tmp_path: Path) -> None:
+    """More than twice what Jupyter's server takes by default; the command raises its limit."""
+    large = tmp_path / "large.png"
+    noise = np.random.default_rng(0).integers(0, 256, (2600, 2600, 3), np.uint8)
+    Image.fromarray(noise).save(large, compress_level=0)
+    assert large.stat().st_size > 20_000_000
+    view_button(lab, "photograph").click()
+    unfold(lab, "Photograph and network", ".pullback-upload")
+    lab.upload(".pullback-upload", large)
+    shows(lab, rgb(lab, f"seen({str(large)!r})"))
+
+
+def test_a_folder_and_the_part_that_the_network_sees(lab: LabPage, tmp_path: Path) -> None:
+    for number in range(2):
+        noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8)
+        picture = Image.fromarray(noise).resize((400, 300), Image.Resampling.BICUBIC)
+        picture.save(tmp_path / f"{number}.png")
+    first, second = (str(tmp_path / f"{number}.png") for number in range(2))
+    view_button(lab, "photograph").click()
+    unfold(lab, "Photograph and network", ".pullback-upload")
+    lab.python(f"explorer.image = {str(tmp_path)!r}")
+    shows(lab, rgb(lab, f"seen({first!r})"))
+    find(lab, "button").filter(has_text="Photo ▶").click()
+    shows(lab, rgb(lab, f"seen({second!r})"))
+    field(lab, "The network sees", "select").select_option(label="all, squeezed")
+    lab.python("from pullback_widgets.widgets.kit.crop import SQUEEZED, cropped")
+    shows(lab, rgb(lab, f"seen(cropped({second!r}, SQUEEZED, ''))"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,7 @@ NAME = "coffee-golf-ball-relative-0.6-overlay"
 def take(lab: LabPage, name: str, ending: str) -> bytes:
     """Presses a button and downloads what it offers, under a name that says what it shows."""
     panel = lab.page.locator(".pullback-explorer").first
-    panel.get_by_role("button", name=name, exact=True).click()
+    panel.locator("button").filter(has_text=re.compile(rf"^\s*{name}\s*$")).click()
     link = panel.locator(f'a[download="{NAME}{ending}"]')
     link.wait_for(state="visible")
     with lab.page.expect_download() as download:
@@ -80,3 +81,9 @@ def test_a_picture_and_a_recipe(lab_page: Callable[..., LabPage], tmp_path: Path
     lab.wait_until(lambda: "pullback(813," in lines.inner_text(), "the code of the new class")
     assert not lab.page.locator(".pullback-download").filter(visible=True).count()
     assert button.bounding_box() == place
+
+    # The recipe in one line: what it opens is the same.
+    lab.page.locator("button").filter(has_text="Recipe text").first.click()
+    lab.wait_until(lambda: "open_recipe" in lines.inner_text(), "the recipe's line")
+    lab.python(f"pasted = {lines.inner_text()}; pasted.wait()")
+    assert lab.value("pasted.recipe() == explorer.recipe()")

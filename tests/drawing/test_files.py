@@ -129,6 +129,9 @@ def test_an_animation_over_the_temperature(
     captions = [line for _, line in explorer.result.film()]
     assert captions[6] == f"{explorer.result.title}, relative T = 0.4"
     assert len(set(captions)) == len(seen)
+    explorer.over = "ascent"
+    captions = [line for _, line in explorer.result.film()]
+    assert captions[0] == "photograph" and captions[2].endswith("relative T = 0.4, step 2 of 3")
 
 
 def test_python_says_what_an_animation_runs_over(explorer: pw.Explorer, tmp_path: Path) -> None:
@@ -159,7 +162,7 @@ def test_the_gradient_has_an_animation_over_the_temperature(explorer: pw.Explore
         ({"image": image(1)}, "photograph-{target}-relative-0.85"),
         ({"layer": "conv1", "channel": 1}, "coffee-conv1-channel-1-mean-relative-0.85"),
     ],
-    ids=str,
+    ids=["pullback", "overlay", "difference", "photograph", "tensor", "channel"],
 )
 def test_files_are_called_after_what_they_show(
     explorer: pw.Explorer, choices: dict[str, Any], name: str
@@ -167,7 +170,16 @@ def test_files_are_called_after_what_they_show(
     explorer.choose(**{"image": "coffee", **choices})
     assert explorer.wait(SECONDS)
     title = explorer.result.title.partition(" (class")[0].replace(" ", "-")
-    assert explorer.stem == name.format(target=title)
+    assert explorer.stem() == name.format(target=title)
+
+
+def test_an_animation_is_called_after_what_it_runs_over(explorer: pw.Explorer) -> None:
+    explorer.choose(image="coffee", target="golf ball")
+    assert explorer.wait(SECONDS)
+    assert explorer.stem(".gif") == "coffee-golf-ball-relative-0.85-ascent"
+    explorer.over = "temperature"
+    assert explorer.stem(".webp") == "coffee-golf-ball-over-temperature"
+    assert explorer.stem(".png") == "coffee-golf-ball-relative-0.85"
 
 
 def test_the_weights_hash_knows_every_weight() -> None:
@@ -217,3 +229,14 @@ def test_the_provenance_knows_the_preprocessing_and_the_calibration() -> None:
     for name, value in {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "size": 8}.items():
         changed = found(**{name: value})
         assert changed == {**plain, name: value} != plain
+
+
+def test_no_animation_over_a_temperature_that_changes_nothing(tmp_path: Path, page: Page) -> None:
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 6))
+    explorer = pw.Explorer(wrap(linear), image(1), over="temperature")
+    try:
+        assert explorer.wait(SECONDS)
+        with pytest.raises(ValueError, match="No gate is softened here"):
+            explorer.save(tmp_path / "film.gif")
+    finally:
+        explorer.close()

@@ -513,8 +513,8 @@ def test_every_kind_of_file_is_written(
     one = request.getfixturevalue(kind)(**({"epochs": 1} if kind == "lab" else {}))
     for ending in one.RESULT.ENDINGS:
         least = 100 if ending == ".json" else 1000
-        assert one.save(tmp_path / f"{one.stem}{ending}").stat().st_size > least
-    arrays, settings = load_npz(tmp_path / f"{one.stem}.npz")
+        assert one.save(tmp_path / f"{one.stem()}{ending}").stat().st_size > least
+    arrays, settings = load_npz(tmp_path / f"{one.stem()}.npz")
     assert arrays.keys() == one.result.arrays().keys()
     assert settings["pullback_widgets"]
     with pytest.raises(ValueError, match=r"\.png"):

@@ -16,6 +16,6 @@ def animation_choice(explorer: ExplorerChoices) -> w.Dropdown:
         description="Animation",
         layout=w.Layout(width=f"{WIDTH - 50}px"),
     )
-    box.style.description_width = "66px"
+    box.style.description_width = "80px"
     bind(explorer, "over", box)
     return box

@@ -119,9 +119,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         frame = self._settled()
         return Session(frame.model, frame.image)
 
-    @property
-    def stem(self) -> str:
-        return "pullback" if self.result is None else str(self.result.file_name)
+    def stem(self, ending: str = ".png") -> str:
+        return "pullback" if self.result is None else str(self.result.stem(ending))
 
     @property
     def _words(self) -> str:

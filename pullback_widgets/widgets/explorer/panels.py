@@ -342,9 +342,9 @@ class SourcePanel:
         self._photographs = PhotographList(explorer)
         self.image = self._photographs.box
         self.previous = w.Button(
-            description="◀ Previous photo", tooltip="The photograph before this one in the list"
+            description="◀ Photo", tooltip="The photograph before this one in the list"
         )
-        self.next = w.Button(description="Next photo ▶", tooltip="The next photograph in the list")
+        self.next = w.Button(description="Photo ▶", tooltip="The next photograph in the list")
         self.part = w.Dropdown(options=list(PARTS), description="The network sees")
         self.upload = upload_button(explorer, self._photographs.add)
         self.network = network_box(explorer)

@@ -270,9 +270,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         texts = {"Code": self.code}
         if ".json" in self.RESULT.ENDINGS:
             texts["Recipe text"] = lambda: to_line(self.recipe())
-        self._take_away = SaveButtons(
-            self, self.RESULT.ENDINGS, self.save, texts, lambda: self.stem
-        )
+        self._take_away = SaveButtons(self, self.RESULT.ENDINGS, self.save, texts, self.stem)
         self.children = [style_sheet(), *self.arranged()]
         dress(self)
 
@@ -299,9 +297,8 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         lines = "".join(f"<div>{html.escape(note)}</div>" for note in notes)
         self._notes.value = f'<div class="pullback-note">{lines}</div>' if notes else ""
 
-    @property
-    def stem(self) -> str:
-        """The name that files get, after what they show; without their ending."""
+    def stem(self, ending: str = ".png") -> str:
+        """The name that files of an ending get, after what they show; without the ending."""
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(self).__name__)
         return file_name(name, *(self.result.summary().split(", ") if self.result else ()))
 

@@ -35,7 +35,7 @@ class SaveButtons:
         endings: Sequence[str],
         save: Callable[[Path], Path],
         texts: Mapping[str, Callable[[], str]],
-        stem: Callable[[], str],
+        stem: Callable[[str], str],
     ) -> None:
         """Make the buttons.
 
@@ -45,7 +45,7 @@ class SaveButtons:
             save: Writes a file. It runs in a thread of its own and may wait for the computation.
             texts: What is shown to be copied, such as the lines of Python behind the result;
                 likewise.
-            stem: The files' name without the ending.
+            stem: The name of a file of an ending, without it.
         """
         self._live, self._save, self._texts, self._stem = live, save, texts, stem
         self._lock = threading.Lock()
@@ -101,7 +101,7 @@ class SaveButtons:
     def _write(self, ending: str) -> None:
         def offer() -> None:
             self._live.wait()
-            changes, name = self._changes, f"{self._stem()}{ending}"
+            changes, name = self._changes, f"{self._stem(ending)}{ending}"
             with tempfile.TemporaryDirectory() as folder:
                 content = self._save(Path(folder, name)).read_bytes()
             with self._lock:

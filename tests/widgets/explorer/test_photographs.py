@@ -17,7 +17,7 @@ from pullback_widgets.drawing import pixels
 from pullback_widgets.engine.image import load_photograph
 from pullback_widgets.widgets.kit.crop import MIDDLE, PADDED, SQUEEZED, START, cropped
 
-BACK, NEXT = "◀ Previous photo", "Next photo ▶"
+BACK, NEXT = "◀ Photo", "Photo ▶"
 PART = "The network sees"
 
 
@@ -67,13 +67,13 @@ def test_uploads_stay_in_the_list_under_their_names(explorer: pw.Explorer) -> No
 def test_an_upload_names_files_and_recipes(explorer: pw.Explorer) -> None:
     upload(explorer, "My dog.png", png())
     assert explorer.wait(SECONDS)
-    assert explorer.stem.startswith("my-dog-")
+    assert explorer.stem().startswith("my-dog-")
     recipe = explorer.recipe()
     assert recipe["image"]["name"] == "My dog.png"
     again = pw.open_recipe(recipe, model=explorer.model)
     try:
         assert again.wait(SECONDS)
-        assert again.stem == explorer.stem and labels(again) == ["My dog"]
+        assert again.stem() == explorer.stem() and labels(again) == ["My dog"]
         assert torch.equal(again.result.image, explorer.result.image)
     finally:
         again.close()
@@ -121,7 +121,7 @@ def test_a_folder_is_gone_through(explorer: pw.Explorer, folder: Path) -> None:
     assert forth.disabled and not back.disabled
     back.click()
     assert seen(explorer, png(1)) and find(explorer, "Photograph").value == str(folder / "b.png")
-    assert explorer.stem.startswith("b-") and f"{str(folder / 'b.png')!r}" in explorer.code()
+    assert explorer.stem().startswith("b-") and f"{str(folder / 'b.png')!r}" in explorer.code()
 
 
 def test_an_explorer_opens_on_a_folder(folder: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_part_is_chosen_and_stays_for_the_next_photograph(explorer: pw.Explore
     assert seen(explorer, cropped("chelsea", PADDED, "chelsea")) and part.value == PADDED
     upload(explorer, "photo.png", png())
     assert seen(explorer, cropped(png(), PADDED, "photo")) and part.value == PADDED
-    assert explorer.stem.startswith("photo-all-on-grey-")
+    assert explorer.stem().startswith("photo-all-on-grey-")
     part.value = MIDDLE
     assert seen(explorer, png()) and bytes(explorer.image) == png()
 

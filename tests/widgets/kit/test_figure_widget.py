@@ -247,6 +247,6 @@ def test_the_unseen_widget_has_the_picture_for_pages_with_the_state_of_widgets(m
 
 def test_files_are_named_after_the_stage(make: Make, tmp_path: Path) -> None:
     stage = make()
-    assert stage.stem == "adder-a-sum-up-to-4"
+    assert stage.stem() == "adder-a-sum-up-to-4"
     with pytest.raises(ValueError, match=r"\.png"):
         stage.save(tmp_path / "sum.txt")

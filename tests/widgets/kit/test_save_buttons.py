@@ -70,7 +70,9 @@ def source() -> Source:
 def panel(live: Figure, source: Source) -> SaveButtons:
     texts = {"Code": source.code, "Recipe text": lambda: "a recipe"}
     endings = [".png", ".json", ".bad"]
-    panel = SaveButtons(live, endings, source.save, texts, stem=lambda: live.shown or "thing")
+    panel = SaveButtons(
+        live, endings, source.save, texts, stem=lambda ending: live.shown or "thing"
+    )
     live.children = [panel.box, live._problem]
     return panel
 
