@@ -16,8 +16,8 @@ from .history import MOST, SIDE, Entry, History
 TILE, GAP, LINE = SIDE // 2, 6, 15
 """Side of a thumbnail, the space between two, and the height of a line, in CSS pixels."""
 
-LETTERS = 11
-"""How many letters stand under a thumbnail."""
+LETTERS, LIST_LETTERS = 11, 32
+"""How many letters stand under a thumbnail, and have room in the closed list on a phone."""
 
 
 class HistoryStrip:
@@ -69,7 +69,8 @@ class HistoryStrip:
             self.star.description = "Kept" if starred else "Keep"
             with quietly():
                 self.words.options = [
-                    (f"{n}. {'★ ' * one.starred}{one.words}", n) for n, one in enumerate(entries, 1)
+                    (f"{n}. {'★ ' * one.starred}{_short(', '.join(one.label), LIST_LETTERS)}", n)
+                    for n, one in enumerate(entries, 1)
                 ]
                 self.words.index = entries.index(current) if current in entries else None
             width = max(len(entries) * (TILE + GAP), 1)
@@ -112,7 +113,9 @@ class HistoryStrip:
             canvas.font, canvas.fill_style = "22px sans-serif", INK
             for line, text in enumerate(entry.label):
                 middle = top + SIDE + GAP + 2 * LINE * (line + 0.5)
-                canvas.fill_text(_short(text), left + SIDE / 2, middle, max_width=SIDE + GAP)
+                canvas.fill_text(
+                    _short(text, LETTERS), left + SIDE / 2, middle, max_width=SIDE + GAP
+                )
 
     def _up(self, x: float, y: float) -> None:
         number = int(x // (2 * (TILE + GAP)))
@@ -131,5 +134,5 @@ def _button(icon: str, name: str, words: str, press: object) -> w.Button:
     return button
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

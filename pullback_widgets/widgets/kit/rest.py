@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 
 class Rest:
-    """Runs an action, in a thread of its own, once nobody has asked for it for some seconds."""
+    """Runs an action, in a thread of its own, once nobody has asked for it for some seconds.
+
+    It keeps whoever has the action from being forgotten no longer than that takes.
+    """
 
     def __init__(self, seconds: float, action: Callable[[], object]) -> None:
         """Make it.
 
         Args:
             seconds: How long nobody must have asked.
-            action: What is run; it deals with its own errors.
+            action: A method; it deals with its own errors.
         """
-        self._seconds, self._action = seconds, action
+        self._seconds, self._action = seconds, weakref.WeakMethod(action)
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._due = 0.0
         self._thread: threading.Thread | None = None
@@ -42,5 +46,6 @@ class Rest:
                     self._thread = None
                     break
             self._closed.wait(left)
-        if not self._closed.is_set():
-            self._action()
+        action = self._action()
+        if action is not None and not self._closed.is_set():
+            action()
