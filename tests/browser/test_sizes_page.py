@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, FloatRect
     from servers import LabServer
 
 CELL = 'import pullback_widgets as pw\npw.set_device("cpu")\nexplorer = pw.Explorer()\nexplorer'
@@ -40,8 +40,6 @@ THEME = """async theme => {
 }"""
 SIDEWAYS = "one => one.scrollWidth - one.clientWidth"
 
-Box = dict[str, float]
-
 
 @pytest.fixture(scope="module")
 def first(chromium: Browser, lab_server: LabServer) -> Iterator[LabPage]:
@@ -55,11 +53,11 @@ def first(chromium: Browser, lab_server: LabServer) -> Iterator[LabPage]:
     lab_server.shut_kernels_down()
 
 
-def box(lab: LabPage, selector: str) -> Box:
+def box(lab: LabPage, selector: str) -> FloatRect:
     """Where something is in the window."""
     found = lab.page.locator(selector).first.bounding_box()
     assert found is not None
-    return {**found}
+    return found
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
