@@ -147,9 +147,9 @@ def check_answers(path: Path, kernel: Kernel) -> Iterator[str]:
 
 
 def verdict(outputs: Sequence[NotebookNode]) -> str:
-    """What the last line of a cell showed."""
+    """What the last line of a cell showed, in one line."""
     shown = [one.data.get("text/plain", "") for one in outputs if one.get("data")]
-    return shown[-1] if shown else ""
+    return " ".join(shown[-1].split()) if shown else ""
 
 
 def store(notebook: NotebookNode, outputs: dict[int, list[NotebookNode]], path: Path) -> None:

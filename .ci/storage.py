@@ -33,7 +33,7 @@ def still(output: NotebookNode) -> NotebookNode | None:
     kept = {"image/png": _small(data["image/png"])}
     if "text/plain" in data:
         kept["text/plain"] = data["text/plain"]
-    return new_output("display_data", kept)
+    return new_output("display_data", kept, metadata=output.get("metadata", {}))
 
 
 def problems(notebook: NotebookNode) -> Iterator[str]:

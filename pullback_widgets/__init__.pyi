@@ -1,7 +1,9 @@
 """The public names, and where they live."""
 
 from .course.exercise import check as check
+from .course.exercise import exercise as exercise
 from .course.exercise import hint as hint
+from .course.progress import progress as progress
 from .drawing.pixels import photograph as photograph
 from .drawing.pixels import signed_map as signed_map
 from .engine.ascent import Step as Step
@@ -57,5 +59,6 @@ from .widgets.comparison import Compare as Compare
 from .widgets.explorer.explorer import Explorer as Explorer
 from .widgets.grid import CounterfactualGrid as CounterfactualGrid
 from .widgets.journey import DepthJourney as DepthJourney
+from .widgets.kit.layout import presentation as presentation
 from .widgets.recipe import open_recipe as open_recipe
 from .widgets.strip import TemperatureStrip as TemperatureStrip

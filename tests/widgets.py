@@ -34,6 +34,8 @@ class Page:
         self.formats: set[str | None] = set()
         self.on: dict[str, list[str]] = {}
         """Canvas -> the canvases that the last message drew onto it, in this order."""
+        self.places: dict[str, tuple[float, ...]] = {}
+        """Canvas -> left, top, width and height of what was drawn onto it last."""
         self.tiles: dict[str, dict[tuple[int, int], RGB]] = {}
         """Canvas -> the pictures put on it, by left and top, until they are cleared."""
         self.texts: dict[str, list[str]] = {}
@@ -67,6 +69,7 @@ class Page:
                 self.texts.setdefault(self._canvas, []).append(arguments[0][0])
             elif name == "drawImage":
                 drawn.setdefault(self._canvas, []).append(arguments[0][0])
+                self.places[self._canvas] = tuple(arguments[0][1:])
         self.on.update(drawn)
 
     def screen(self, widget: Any) -> list[RGB]:

@@ -17,7 +17,7 @@ pw.check("1.2", "plastic bag")
 pw.check("1.2", "tabby")
 # %% 1.2 wrong "try another thing"
 pw.check("1.2", "espresso")
-# %% 1.2 wrong "nearest"
+# %% 1.2 wrong "did you mean golf ball"
 pw.check("1.2", "golf bat")
 # %% 1.3
 hidden.channel = 218

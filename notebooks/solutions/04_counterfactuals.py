@@ -22,6 +22,18 @@ def climb(image: Tensor, target: str, softening: pw.Softening, steps: int, size:
 pw.check("4.1", climb)
 
 
+# %% 4.1 wrong "what comes back is p alone"
+def climb(image: Tensor, target: str, softening: pw.Softening, steps: int, size: float) -> Tensor:
+    x = image
+    for _ in range(steps):
+        p = pw.pullback(model, x, target, softening)
+        x = (size * p / p.norm()).clamp(-1, 1)
+    return x
+
+
+pw.check("4.1", climb)
+
+
 # %% 4.1 wrong "clip the image"
 def climb(image: Tensor, target: str, softening: pw.Softening, steps: int, size: float) -> Tensor:
     x = image

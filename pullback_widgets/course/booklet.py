@@ -26,6 +26,8 @@ from typing import Any
 
 MARK = re.compile(r'# %% (\d+\.\d+)(?: wrong "(.+)")?')
 
+HEADING = re.compile(r"^#+ Exercise (\d+\.\d+):? *(.*)$", re.MULTILINE)
+
 Notebook = dict[str, Any]
 """A notebook as JSON has it, in nbformat 4."""
 
@@ -90,6 +92,25 @@ def exercises(notebook: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             )
         cells[number] = cell
     return cells
+
+
+def titles(folder: Path) -> dict[str, str]:
+    """The titles of the exercises of all notebooks in a folder, by number.
+
+    They stand in headings such as ``### Exercise 2.1: Nearby``; an exercise without one has none.
+    A notebook that cannot be read is left out.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.ipynb")):
+        try:
+            notebook = read(path)
+            asked = exercises(notebook)
+            text = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        headed = dict(HEADING.findall(text))
+        found |= {number: headed.get(number, "") for number in asked}
+    return found
 
 
 def answers(notebook: Path) -> list[Answer]:

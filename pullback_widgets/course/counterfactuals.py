@@ -60,7 +60,18 @@ def climb(answer: Any) -> str | None:
     moved, step = one - start, size * pulled / pulled.norm()
     if not moved.any():
         return "The photograph comes back as it was; add a step along p to x."
-    if cosine(moved, pulled) < 0:
+    if abs(cosine(one, pulled)) > 0.9:
+        return (
+            "The photograph is gone: what comes back is p alone, the step in place of the image; "
+            "add the step to x, x + ..."
+        )
+    along = cosine(moved, pulled)
+    if abs(along) < 0.5 and cosine(one, start) < 0.5:
+        return (
+            "The photograph is gone: what comes back has next to nothing in common with it; a step "
+            "changes the image a little, x + ..."
+        )
+    if along < -0.5:
         return "The walk goes down: the probability falls; add the step instead of subtracting it."
     if float((moved - step).norm()) < 0.01 * size and float(one.abs().max()) > 1:
         return (
@@ -76,6 +87,11 @@ def climb(answer: Any) -> str | None:
     hard = answer(start.clone(), target, Softening.hard(), 1, size)
     if cosine(hard - start, moved) > 0.99:
         return "The plain gradient leads to the same image; hand softening on to pw.pullback."
+    if along < 0.5:
+        return (
+            f"The step has the right length but another direction than p, cosine {along:.2f}; "
+            "is p = pw.pullback(model, x, target, softening) what you add?"
+        )
     three = answer(start.clone(), target, soft, 3, size)
     *_, ours = session.ascend(target, soft, steps=3, step_size=size, radius=None)
     if cosine(three - start, ours.difference) > 0.99:

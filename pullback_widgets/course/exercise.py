@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import html
 import importlib
-import os
+import re
+import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from . import record
+from .surroundings import cell, in_voila
 
 NOTEBOOKS = {
     1: "see",
@@ -26,6 +32,12 @@ Checker = Callable[[Any], "str | None"]
 returns nothing yet is no wrong answer: its sentence begins with ``NOT_ANSWERED``."""
 
 NOT_ANSWERED = "Not answered yet"
+
+SIGNS = {True: "✔", False: "✘", None: "○"}
+"""Of what is right, wrong, and not answered: they differ as well as the colours."""
+
+COLUMNS = 88
+"""How long a printed line is at most: JupyterLab breaks longer ones inside of words."""
 
 
 @dataclass
@@ -64,6 +76,8 @@ class Exercise:
 
     def hint(self) -> Note:
         """The next hint; the last one again when there is no other."""
+        if not self.hints:
+            return Note("No hints", f"There are none to {self.number}.", "#0b67c2")
         turn = min(self._given, len(self.hints) - 1)
         self._given += 1
         return Note(f"Hint {turn + 1} of {len(self.hints)}", self.hints[turn], "#0b67c2")
@@ -84,7 +98,7 @@ class Note:
     colour: str
 
     def __repr__(self) -> str:
-        return f"{self.title}: {self.text}"
+        return textwrap.fill(f"{self.title}: {self.text}", COLUMNS)
 
     def _repr_html_(self) -> str:
         return (
@@ -103,29 +117,54 @@ class Verdict(Note):
     right: bool | None
 
     def __init__(self, right: bool | None, text: str) -> None:
-        # The sign differs as well as the colour.
-        title, colour = {
-            True: ("✔ Right.", "#1a7f37"),
-            False: ("✘ Not yet.", "#b35900"),
-            None: ("○ To do.", "#767676"),
+        word, colour = {
+            True: ("Right.", "#1a7f37"),
+            False: ("Not yet.", "#b35900"),
+            None: ("To do.", "#767676"),
         }[right]
-        super().__init__(title, text, colour)
+        super().__init__(f"{SIGNS[right]} {word}", text, colour)
         object.__setattr__(self, "right", right)
 
     def __bool__(self) -> bool:
         return bool(self.right)
 
     def __repr__(self) -> str:
-        return f"{self.title} {self.text}"
+        return textwrap.fill(f"{self.title} {self.text}", COLUMNS)
 
 
 _exercises: dict[str, Exercise] = {}
 
 
-def exercise(number: str, *, hints: Sequence[str], praise: str) -> Callable[[Checker], Checker]:
-    """Make the decorated function the check of an exercise; see :class:`Exercise`."""
+def exercise(
+    number: str, *, hints: Sequence[str] = (), praise: str = ""
+) -> Callable[[Checker], Checker]:
+    """Make the decorated function the check of an exercise.
+
+    It is called with an answer and returns what is wrong with it, in one sentence, or None for a
+    right one. An exception in it is no error: it becomes such a sentence.
+
+    Args:
+        number: Of the notebook and in it, such as ``"9.1"``. Those of the course's own notebooks,
+            1 to 8, are taken.
+        hints: From the gentlest on.
+        praise: What a right answer shows, in one sentence.
+
+    Raises:
+        ValueError: For a number that is none, or is taken.
+    """
+    if not re.fullmatch(r"\d+\.\d+", number):
+        raise ValueError(
+            f"The number of the exercise is {number!r}; expected notebook and exercise, such as "
+            '"9.1".'
+        )
 
     def register(checker: Checker) -> Checker:
+        ours = checker.__module__.startswith(f"{__package__}.")
+        if int(number.partition(".")[0]) in NOTEBOOKS and not ours:
+            raise ValueError(
+                f"The exercise {number} would be one of the course's own notebooks, 1 to "
+                f'{max(NOTEBOOKS)}; take a number from "{max(NOTEBOOKS) + 1}.1" on.'
+            )
         _exercises[number] = Exercise(number, checker, hints, praise)
         return checker
 
@@ -145,12 +184,15 @@ def find(number: str) -> Exercise:
     if number not in _exercises:
         there = [one for one in _exercises if one.startswith(f"{chapter}.")]
         listed = ", ".join(there) or 'notebook and exercise, such as "1.2"'
-        raise ValueError(f"There is no exercise {number!r}; expected {listed}.")
+        raise ValueError(
+            f"There is no exercise {number!r}; expected {listed}. One of your own is there once "
+            "the file with its check is imported."
+        )
     return _exercises[number]
 
 
 def check(number: str, answer: Any) -> Verdict:
-    """Check the answer to an exercise of the course.
+    """Check the answer to an exercise, and keep it in the record; see :func:`progress`.
 
     Args:
         number: Such as ``"2.1"``: the first exercise of notebook 2.
@@ -162,7 +204,15 @@ def check(number: str, answer: Any) -> Verdict:
     Raises:
         ValueError: For an exercise that does not exist.
     """
-    return find(number).check(answer)
+    verdict = find(number).check(answer)
+    code = cell()
+    if code is not None and verdict.right is not None:
+        try:
+            record.keep(Path(record.FILE), number, answer, verdict.right, code)
+        except (OSError, record.RecordError) as error:
+            what = error.strerror if isinstance(error, OSError) else error
+            warnings.warn(f"This answer is not kept: {record.FILE} {what}", stacklevel=2)
+    return verdict
 
 
 def hint(number: str) -> Note:
@@ -178,8 +228,7 @@ def hint(number: str) -> Note:
 
 
 def _to_do() -> str:
-    # Voila shows a notebook without its cells, and says in their kernel that it does.
-    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+    if in_voila():
         return "A question to play with; in the notebook itself your answer is checked."
     return "Not answered yet: replace the three dots, then run the cell."
 

@@ -1,4 +1,4 @@
-"""Results into files: pictures, animations, figures for print, arrays with their settings."""
+"""Results into files: figures for print, arrays with their settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .pixels import RGB, enlarge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,30 +84,3 @@ def load_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files if name != SETTINGS}
         return arrays, json.loads(str(file[SETTINGS]))
-
-
-def save_gif(
-    path: Path, frames: Sequence[RGB], seconds: float = 0.6, side: int = 448, hold: float = 1.5
-) -> Path:
-    """Write an animation that starts again at its end.
-
-    Args:
-        path: The file.
-        frames: Pictures of one size, (H, W, 3).
-        seconds: How long each stays.
-        side: Pixels are repeated until the longer side has this many.
-        hold: How long the last one stays, in seconds.
-
-    Raises:
-        ValueError: If there are no frames.
-    """
-    from PIL import Image
-
-    if not frames:
-        raise ValueError("There is nothing to animate; press Play first.")
-    pictures = [Image.fromarray(enlarge(frame, side)) for frame in frames]
-    durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * hold)]
-    pictures[0].save(
-        path, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
-    )
-    return path

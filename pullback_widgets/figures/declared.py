@@ -31,22 +31,25 @@ class Choice:
             which only widgets have.
         trait: What widgets call it.
         default: ``dataclasses.MISSING`` where it must be given.
+        later: Whether recipes have it only where it is not the default, since older ones lack it.
     """
 
     kind: Kind
     role: Role
     trait: str
     default: Any
+    later: bool = False
 
 
-def computed(kind: Kind, trait: str = "") -> dict[str, Any]:
+def computed(kind: Kind, trait: str = "", later: bool = False) -> dict[str, Any]:
     """The metadata of a field on which the result depends.
 
     Args:
         kind: What it may be.
         trait: What widgets call it, if not the same.
+        later: Whether older recipes lack it.
     """
-    return {"kind": kind, "role": "computed", "trait": trait}
+    return {"kind": kind, "role": "computed", "trait": trait, "later": later}
 
 
 def drawn(kind: Kind, trait: str = "") -> dict[str, Any]:
@@ -54,9 +57,9 @@ def drawn(kind: Kind, trait: str = "") -> dict[str, Any]:
     return {"kind": kind, "role": "drawn", "trait": trait}
 
 
-def viewed(kind: Kind) -> dict[str, Any]:
+def viewed(kind: Kind, later: bool = False) -> dict[str, Any]:
     """The metadata of a field that only widgets have: what of the result one looks at."""
-    return {"kind": kind, "role": "viewed", "trait": ""}
+    return {"kind": kind, "role": "viewed", "trait": "", "later": later}
 
 
 _choices: dict[type, Mapping[str, Choice]] = {}
@@ -72,6 +75,7 @@ def choices(request: type[Request]) -> Mapping[str, Choice]:
                 one.metadata["role"],
                 one.metadata["trait"] or one.name,
                 one.default,
+                one.metadata.get("later", False),
             )
             for one in sorted(fields, key=lambda one: bool(one.kw_only))
         }

@@ -19,6 +19,21 @@ def is_folder(images: Any) -> bool:
     return isinstance(images, str | Path) and Path(images).expanduser().is_dir()
 
 
+class FolderFile(str):
+    """The path of a photograph in a folder that is gone through, one after the other."""
+
+    __slots__ = ()
+
+
+def first_file(folder: str | Path) -> FolderFile:
+    """The first photograph of a folder, in the order of their names.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    return FolderFile(next(iter(photographs(folder).values())))
+
+
 def photographs(images: Any) -> dict[str, Any]:
     """Images by name, a number added to a name that comes again.
 
@@ -67,4 +82,6 @@ def image_name(image: Any) -> str:
     """The sample's or the file's name; empty for images without one."""
     if isinstance(image, str) and image in SAMPLES:
         return SAMPLES[image].title
-    return Path(image).stem if isinstance(image, str | Path) else ""
+    # Pillow's name for the file that an image was opened from.
+    file = image if isinstance(image, str | Path) else getattr(image, "filename", "")
+    return Path(file).stem if isinstance(file, str | Path) else ""

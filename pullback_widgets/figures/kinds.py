@@ -39,6 +39,10 @@ class Kind:
         """
         return value
 
+    def opened(self, value: Any) -> Any:
+        """What a widget takes a value for, which may be more than a function allows."""
+        return value
+
     def verify(self, value: Any) -> None:
         """Look at what takes longer to look at, such as files; raises as :meth:`check`."""
 
@@ -89,13 +93,26 @@ class Positive(Kind):
         return checks.positive(name, value)
 
 
-class Share(Kind):
-    """A share, 0 to 1; what is below or above is taken to the end."""
+class Between(Kind):
+    """A number with a least and a largest value; what lies beyond is taken to the end."""
+
+    def __init__(self, least: float, largest: float) -> None:
+        super().__init__()
+        self.least, self.largest = least, largest
 
     def check(self, name: str, value: Any) -> float:
         if not checks.is_number(value) or value != value:
-            raise ValueError(f"{name} is {value!r}; expected a share, 0 to 1.")
-        return min(max(float(value), 0.0), 1.0)
+            raise ValueError(
+                f"{name} is {value!r}; expected a number, {self.least:g} to {self.largest:g}."
+            )
+        return min(max(float(value), self.least), self.largest)
+
+
+class Share(Between):
+    """A share, 0 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 1.0)
 
 
 class OneOf(Kind):
@@ -191,6 +208,8 @@ class Place(Kind):
     """A place in a picture: (x, y), both from 0 to 1, from the upper left."""
 
     def check(self, name: str, value: Any) -> tuple[float, float]:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise TypeError(f"{name} is {value!r}; expected (x, y), both from 0 to 1.")
         x, y = map(float, value)
         if not (0 <= x <= 1 and 0 <= y <= 1):
             raise ValueError(f"{name} is {(x, y)}; expected (x, y), both from 0 to 1.")

@@ -31,7 +31,7 @@ from ..engine.target import (
 from ..methods.captum_methods import METHODS
 from ..methods.captum_methods import checked as method_of
 from ..networks.catalogue import entry
-from .images import image_name, is_folder, photographs
+from .images import first_file, image_name, is_folder, photographs
 from .kinds import Kind
 from .packing import packed_image, unpacked_image
 
@@ -295,6 +295,9 @@ class Image(Kind):
 
     variable = True
 
+    def opened(self, value: Any) -> Any:
+        return first_file(value) if is_folder(value) else value
+
     def check(self, name: str, value: Any) -> Any:
         if value is None:
             self.verify(value)  # raises with the reason
@@ -317,6 +320,8 @@ class Image(Kind):
         if isinstance(value, str | Path):
             path = Path(value).expanduser().resolve()
             written = {"file": str(path), "sha256": _digest(path)}
+        elif name := getattr(value, "filename", ""):
+            written = {"name": Path(name).name}
         if size is not None:
             written |= packed_image(to_tensor(value, size, None))
         return written
@@ -337,11 +342,17 @@ class Image(Kind):
                 f"{lost}, and its pixels were not stored in the recipe (of an NPZ they are the "
                 "array 'image'); give it: pw.open_recipe(recipe, image=...)."
             )
-        return unpacked_image(written)
+        image = unpacked_image(written)
+        if "name" in written:
+            image.filename = written["name"]  # type: ignore[attr-defined]  # as Pillow calls it
+        return image
 
 
 class Images(Image):
     """Several images: a list or a mapping of such, one, or a folder."""
+
+    def opened(self, value: Any) -> Any:
+        return value
 
     def check(self, name: str, value: Any) -> Any:
         if is_folder(value):  # the same object where it can be: it tells what has changed

@@ -12,6 +12,7 @@ from typing import Any
 from ..engine.model import Model
 from .declared import Request, choices
 from .provenance import provenance
+from .recipe_text import BEGINNING, from_text
 
 FORMAT = 2
 """Counts up when a recipe of a new kind cannot be read by what read the old one: 1 is the
@@ -47,6 +48,8 @@ def write(
     for name, one in choices(type(request)).items():
         if name != "model":  # which stands there as "network"
             value = getattr(request, name)
+            if one.later and value == one.default:
+                continue
             recipe[name] = None if value is None else one.kind.write(value, size)
     return recipe
 
@@ -58,7 +61,9 @@ def read(recipe: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
         ValueError: If this is none, or one of a newer version.
     """
     content: Any = recipe
-    if isinstance(recipe, str | Path):
+    if isinstance(recipe, str) and recipe.lstrip().startswith(BEGINNING):
+        content = from_text(recipe)
+    elif isinstance(recipe, str | Path):
         try:
             content = json.loads(Path(recipe).expanduser().read_text("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -104,6 +109,8 @@ def values(
                     "catalogue; give it: pw.open_recipe(recipe, model=pw.Model(...))."
                 )
             found[name] = one.kind.read(content["network"], notes)
+        elif one.later and name not in content:
+            found[name] = one.default
         else:
             written = content[name]
             found[name] = None if written is None else one.kind.read(written, notes)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..drawing import files
+from ..drawing import animation, files
 from ..drawing.paper import wrapped
 from ..drawing.pixels import RGB
 from ..drawing.words import in_words
@@ -165,6 +165,10 @@ class Result:
         """The pictures of the animation, if the figure has one."""
         return []
 
+    def film(self) -> Sequence[tuple[RGB, str]]:
+        """The animation: each picture, and the line that is written under it."""
+        return [(frame, "") for frame in self.frames()]
+
     @property
     def state(self) -> str:
         """``complete``, or how far it came."""
@@ -185,7 +189,7 @@ class Result:
         Args:
             path: ``.png``, ``.pdf``, ``.svg``: the figure at 300 dots per inch; ``.npz``: arrays
                 and settings; ``.json``: the recipe, which ``pw.open_recipe`` opens again;
-                ``.gif``: the animation, where ``ENDINGS`` has it.
+                ``.gif``, ``.webp``, ``.mp4``: the animation, where ``ENDINGS`` has it.
 
         Raises:
             ValueError: For another ending.
@@ -195,9 +199,15 @@ class Result:
             return files.save_npz(path, self.arrays(), self.settings())
         if path.suffix == ".json":
             return files.save_json(path, self.recipe())
-        if path.suffix == ".gif":
-            return files.save_gif(path, self.frames())
+        if path.suffix in animation.ENDINGS:
+            return self.save_film(path)
         return files.save_figure(path, self.figure())
+
+    def save_film(self, path: Path) -> Path:
+        """Write the animation."""
+        film = self.film()
+        pictures, lines = [picture for picture, _ in film], [line for _, line in film]
+        return animation.save_animation(path, pictures, lines)
 
 
 Filled = TypeVar("Filled", bound=Result)

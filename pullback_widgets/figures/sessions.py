@@ -6,6 +6,7 @@ view nothing.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import weakref
@@ -21,6 +22,7 @@ from ..engine.report import shown
 from ..engine.session import Session
 from ..engine.target import LOGITS, Channel, Target, Unit, same_target
 from ..networks.loaded import loaded
+from .beside import other
 from .layer_view import LayerView, layer_view
 from .snapshot import Snapshot, SnapshotRequest
 
@@ -44,6 +46,7 @@ class Sessions:
         self._key: tuple[Model, Any] | None = None
         self._view: LayerView | None = None
         self._last: Snapshot | None = None
+        self._beside: Sessions | None = None
 
     def model(self, model: Model | str) -> Model:
         """The network, loaded if it is a name; its report will be seen in the widget."""
@@ -68,11 +71,50 @@ class Sessions:
     def frames(self, request: SnapshotRequest) -> Generator[Snapshot, None, None]:
         """Compute a request; one frame, or one for each step of ascent where a view shows it.
 
+        What is laid beside it takes its steps at the same time, and shares the forward pass where
+        network and photograph are the same.
+
         Raises:
             ValueError: For layers, channels, positions or classes the network does not have, and
                 for results that are not finite.
             Exception: Whatever the network raises.
         """
+        beside = request.beside
+        if beside is None:
+            self._beside = None
+            yield from self._frames(request)
+            return
+        start = time.perf_counter()
+        self._beside = self._beside or Sessions(self._progress)
+        network = self.model(beside.get("model", request.model))
+        with contextlib.closing(self._frames(request)) as firsts:
+            first = next(firsts)
+            asked = other(replace(first.request, model=first.model), beside, first.target, network)
+            self._beside._share(self, asked)
+            with contextlib.closing(self._beside._frames(asked)) as seconds:
+                second = next(seconds)
+                more = True
+                while more:
+                    yield replace(
+                        first,
+                        second=second,
+                        seconds=time.perf_counter() - start,
+                        progress=min(first.progress, second.progress),
+                    )
+                    new = next(firsts, None), next(seconds, None)
+                    more, first, second = any(new), new[0] or first, new[1] or second
+
+    def _share(self, sessions: Sessions, request: SnapshotRequest) -> None:
+        """Take the forward pass of other sessions if it is the one that a request needs."""
+        same = sessions._key is not None and (
+            sessions._key[0] is request.model and sessions._key[1] is request.image
+        )
+        if same and self._session is not sessions._session:
+            self._session, self._key = sessions._session, sessions._key
+            self._view = self._last = None
+
+    def _frames(self, request: SnapshotRequest) -> Generator[Snapshot, None, None]:
+        """The frames of a request without what is beside it."""
         start = time.perf_counter()
         model = self.model(request.model)
         session = self.session(model, request.image)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..drawing import pixels, words
+from ..drawing.animation import written
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
 from ..drawing.words import describe, share_of
@@ -220,7 +221,7 @@ class Strip(Result):
             np.concatenate(
                 [
                     self.picture(row, column, "pullback"),
-                    _written(self._caption(row, column), self.image.shape[-1]),
+                    written(self._caption(row, column), self.image.shape[-1]),
                     self.picture(row, column, "difference"),
                 ]
             )
@@ -502,14 +503,3 @@ def cosine(first: Tensor, second: Tensor) -> float:
 
 def _default(scale: float) -> tuple[float, ...]:
     return tuple(float(f"{t * scale:.2g}") for t in TEMPERATURES)
-
-
-def _written(text: str, width: int) -> RGB:
-    """A line of text on white, (H, ``width``, 3) bytes."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    size = max(8, width // 14)
-    line = Image.new("RGB", (width, round(1.6 * size)), "white")
-    draw = ImageDraw.Draw(line)
-    draw.text((width / 2, 0.8 * size), text, "#202020", ImageFont.load_default(size), anchor="mm")
-    return np.asarray(line)

@@ -33,3 +33,8 @@ def loaded(model: Model | str, progress: Callable[[str, int, int], None] | None 
         )
         _loaded[name] = found
     return found
+
+
+def is_loaded(name: str, model: Model) -> bool:
+    """Whether a network is the one that this name would give."""
+    return _loaded.get(name) is model

@@ -200,7 +200,7 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
             placeholder="a folder; empty: the samples",
             layout=w.Layout(width="430px"),
         )
-        upload = upload_button(self, self._add, description="Add photographs", multiple=True)
+        upload = upload_button(self, self._add, description="Add photographs")
         order = w.Dropdown(options=ORDERS, description="Order", layout=w.Layout(width="210px"))
         order.style.description_width = "44px"
         bind(self, "by", order)

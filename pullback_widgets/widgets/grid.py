@@ -136,7 +136,7 @@ class CounterfactualGrid(SofteningTraits, ExplorableFigure):
         )
         shown = w.ToggleButtons(options=list(get_args(Shown)), style={"button_width": "96px"})
         bind(self, "shown", shown)
-        upload = upload_button(self, self._add, description="Add photographs", multiple=True)
+        upload = upload_button(self, self._add, description="Add photographs")
         return [
             row(network, upload),
             self._rows_box(),

@@ -23,8 +23,8 @@ def open_recipe(
     and in its ``notes``; it opens all the same.
 
     Args:
-        recipe: A ``.json`` file that the ``save`` of a widget or a figure wrote, or what ``recipe``
-            gave.
+        recipe: A ``.json`` file that the ``save`` of a widget or a figure wrote, what ``recipe``
+            gave, or the text of a widget's button "Recipe text".
         model: The network; needed if it was not one of the catalogue. A list for ``Compare``.
         image: Another image than the recipe's, or other images.
 

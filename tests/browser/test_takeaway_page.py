@@ -29,11 +29,14 @@ again
 """
 
 
+NAME = "coffee-golf-ball-relative-0.6-overlay"
+
+
 def take(lab: LabPage, name: str, ending: str) -> bytes:
-    """Presses a button and downloads what it offers."""
+    """Presses a button and downloads what it offers, under a name that says what it shows."""
     panel = lab.page.locator(".pullback-explorer").first
-    panel.locator("button").filter(has_text=name).click()
-    link = panel.locator(f'a[download="pullback{ending}"]')
+    panel.get_by_role("button", name=name, exact=True).click()
+    link = panel.locator(f'a[download="{NAME}{ending}"]')
     link.wait_for(state="visible")
     with lab.page.expect_download() as download:
         link.click()

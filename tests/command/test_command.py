@@ -14,7 +14,7 @@ from types import ModuleType
 import nbformat
 import pytest
 from nbformat.sign import NotebookNotary
-from nbformat.v4 import new_markdown_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 import pullback_widgets as pw
 from pullback_widgets.command import command
@@ -309,3 +309,57 @@ def test_a_wheel_has_the_notebooks_and_their_solutions(tmp_path: Path) -> None:
     command.main(["course", str(tmp_path / "here"), "--solutions"])
     here = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
     assert {path.name: path.read_bytes() for path in (tmp_path / "course").iterdir()} == here
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A lecturer's folder with a notebook, a check, its solution and a photograph."""
+    folder = tmp_path / "mine"
+    for part in ("photos", "solutions", ".ipynb_checkpoints", "__pycache__"):
+        (folder / part).mkdir(parents=True)
+        (folder / part / "a.jpg").write_bytes(b"\xff\xd8")
+    cell = new_code_cell(
+        "answer = ...", metadata={"tags": ["exercise"], "exercise": "9.1"}, id="one"
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "mine.ipynb")
+    (folder / "mine_checks.py").write_text("import pullback_widgets as pw\n")
+    (folder / "solutions" / "mine.py").write_text("# %% 9.1\nanswer = 3")
+    (folder / "README.md").write_text("notes")
+    (folder / "hand-in.json").write_text("{}")
+    return folder
+
+
+def test_a_course_of_ones_own_is_copied_with_all_that_it_needs(mine: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    assert command.main(["course", str(copy), "--from", str(mine)]) == 0
+    files = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
+    assert files == {"mine.ipynb", "mine_checks.py", "photos/a.jpg"}
+    assert (copy / "photos" / "a.jpg").read_bytes() == b"\xff\xd8"
+    assert nbformat.read(copy / "mine.ipynb", 4).cells[0].source == "answer = ..."
+
+
+def test_a_course_of_ones_own_may_have_solutions(mine: Path, tmp_path: Path) -> None:
+    assert command.main(["course", str(tmp_path / "a"), "--from", str(mine), "--solutions"]) == 0
+    assert nbformat.read(tmp_path / "a" / "mine.ipynb", 4).cells[0].source == "answer = 3"
+    assert (tmp_path / "a" / "README.md").read_text() == "notes"
+
+
+def test_without_a_folder_the_copy_is_the_course_folder(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["course", "--from", "mine"]) == 0
+    assert (tmp_path / "pullback-course" / "mine.ipynb").is_file()
+
+
+def test_a_source_that_is_none_is_told(mine: Path, tmp_path: Path, capsys: Said) -> None:
+    copy = str(tmp_path / "copy")
+    assert command.main(["course", copy, "--from", str(tmp_path / "none")]) == 1
+    assert "There is no notebook in" in capsys.readouterr().err
+    for inside in (mine, mine / "copy"):
+        assert command.main(["course", str(inside), "--from", str(mine), "--force"]) == 1
+        assert "name a folder for the copy that is not" in capsys.readouterr().err
+    (mine / "broken.ipynb").write_text("{}")
+    assert command.main(["course", copy, "--from", str(mine)]) == 1
+    assert re.search(r"broken\.ipynb is no notebook that can be copied", capsys.readouterr().err)
+    assert not (tmp_path / "copy").exists()

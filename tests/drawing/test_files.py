@@ -58,8 +58,10 @@ def test_the_gif_is_the_ascent_step_by_step(
         )
     assert len(seen) == 1 + WALK["steps"]
     for one, other in zip(seen, wanted, strict=True):
-        # A GIF has 256 colours for a picture.
-        assert np.abs(one.astype(float) - enlarge(other, 448)).mean() < 4
+        # A GIF has 256 colours for a picture; under it stands a line.
+        large = enlarge(other, 448)
+        assert np.abs(one[: len(large)].astype(float) - large).mean() < 4
+        assert len(one) > len(large) and one[len(large) :].min() < 100
 
 
 def test_the_npz_holds_tensors_and_settings(explorer: pw.Explorer, tmp_path: Path) -> None:
@@ -102,15 +104,70 @@ def test_the_file_that_was_written_is_returned(
         assert "pullback" in files.load_npz(saved)[0]
 
 
-def test_an_animation_keeps_its_last_picture_longer(tmp_path: Path) -> None:
-    frames = [np.full((4, 4, 3), value, np.uint8) for value in (0, 100, 200)]
-    path = files.save_gif(tmp_path / "a.gif", frames, seconds=0.2, side=8, hold=1.0)
-    with Image.open(path) as file:
-        durations = [one.info["duration"] for one in ImageSequence.Iterator(file)]
-        assert file.size == (8, 8)
-    assert durations == [200, 200, 1000]
-    with pytest.raises(ValueError, match="nothing to animate"):
-        files.save_gif(tmp_path / "b.gif", [])
+@pytest.mark.parametrize("view", ["pullback", "overlay", "difference"])
+def test_an_animation_over_the_temperature(
+    explorer: pw.Explorer, tmp_path: Path, view: str
+) -> None:
+    explorer.choose(view=view, over="temperature", temperature=0.4)
+    assert explorer.wait(SECONDS)
+    with Image.open(explorer.save(tmp_path / "film.webp")) as file:
+        seen = [np.asarray(one.convert("RGB")) for one in ImageSequence.Iterator(file)]
+    session = pw.Session(explorer.model, image(1))
+    temperatures = [float(f"{0.4 * 2 ** (n / 2):.3g}") for n in range(-6, 7)]
+    assert temperatures[0] == 0.05 and temperatures[6] == 0.4
+    for frame, temperature in zip(seen, temperatures, strict=True):
+        softening = pw.Softening.relative(temperature)
+        if view == "difference":
+            *_, last = session.ascend(2, softening, **WALK)
+            wanted = pixels.signed_map(last.difference)
+        elif view == "overlay":
+            wanted = pixels.overlay(session.pullback(2, softening), session.image, "rgb")
+        else:
+            wanted = pixels.signed_map(session.pullback(2, softening))
+        large = enlarge(wanted, 448)
+        np.testing.assert_array_equal(frame[: len(large)], large)
+    captions = [line for _, line in explorer.result.film()]
+    assert captions[6] == f"{explorer.result.title}, relative T = 0.4"
+    assert len(set(captions)) == len(seen)
+
+
+def test_python_says_what_an_animation_runs_over(explorer: pw.Explorer, tmp_path: Path) -> None:
+    frames = {}
+    for over in ("ascent", "temperature"):
+        path = explorer.result.save(tmp_path / f"{over}.gif", over=over)
+        with Image.open(path) as file:
+            frames[over] = getattr(file, "n_frames", 1)
+    assert frames == {"ascent": 1 + WALK["steps"], "temperature": 13}
+    assert explorer.over == explorer.result.request.over == "ascent"
+    with pytest.raises(ValueError, match="over is 'time'"):
+        explorer.result.save(tmp_path / "x.gif", over="time")
+
+
+def test_the_gradient_has_an_animation_over_the_temperature(explorer: pw.Explorer) -> None:
+    explorer.choose(temperature=0, over="temperature")
+    assert explorer.wait(SECONDS)
+    assert explorer.result.film()[6][1].endswith("relative T = 0.85")
+
+
+@pytest.mark.parametrize(
+    ("choices", "name"),
+    [
+        ({}, "coffee-{target}-relative-0.85"),
+        ({"temperature": 0, "view": "overlay"}, "coffee-{target}-plain-gradient-overlay"),
+        ({"view": "difference"}, "coffee-{target}-relative-0.85-difference-3-steps"),
+        ({"view": "photograph"}, "coffee"),
+        ({"image": image(1)}, "photograph-{target}-relative-0.85"),
+        ({"layer": "conv1", "channel": 1}, "coffee-conv1-channel-1-mean-relative-0.85"),
+    ],
+    ids=str,
+)
+def test_files_are_called_after_what_they_show(
+    explorer: pw.Explorer, choices: dict[str, Any], name: str
+) -> None:
+    explorer.choose(**{"image": "coffee", **choices})
+    assert explorer.wait(SECONDS)
+    title = explorer.result.title.partition(" (class")[0].replace(" ", "-")
+    assert explorer.stem == name.format(target=title)
 
 
 def test_the_weights_hash_knows_every_weight() -> None:

@@ -20,6 +20,7 @@ from pullback_widgets.drawing import files
 from pullback_widgets.figures import provenance as provenance_
 from pullback_widgets.figures import recipe as recipe_module
 from pullback_widgets.figures.provenance import provenance
+from pullback_widgets.figures.recipe_text import from_text, to_line
 
 LAYER = "conv1"
 
@@ -283,3 +284,31 @@ def test_numpys_numbers_can_be_written(
     explorer = keep(pw.Explorer(model, image(1), target=target, softening=softening))
     json.dumps(explorer.recipe())
     same(explorer, reopened(keep, explorer, tmp_path))
+
+
+def test_a_recipe_is_a_line_of_text(model: pw.Model, keep: Keep) -> None:
+    choices: dict[str, Any] = {"target": 3, "temperature": 0.3, "over": "temperature"}
+    explorer = keep(pw.Explorer(model, "coffee", **choices))
+    line = to_line(explorer.recipe())
+    assert line.startswith('pw.open_recipe("recipe:') and len(line.splitlines()) == 1
+    text = line.removeprefix('pw.open_recipe("').removesuffix('")')
+    assert len(text) < 2000 and from_text(text) == json.loads(files.as_json(explorer.recipe()))
+    broken = f" {text[:90]}\n   {text[90:]} "  # as letters do
+    again = keep(pw.open_recipe(broken, model=model))
+    same(explorer, again)
+    assert again.over == "temperature"
+    for damaged in (text[:-20], text[:50] + text[60:], "recipe:", "recipe:%"):
+        with pytest.raises(ValueError, match="text of the recipe is damaged"):
+            pw.open_recipe(damaged)
+
+
+def test_a_recipe_with_a_photograph_is_no_line() -> None:
+    line = to_line({"format": 1, "png": np.random.default_rng(0).bytes(9000).hex()})
+    assert "too much to paste" in line and "Press Recipe for the file" in line
+    assert all(one.startswith("# ") for one in line.splitlines())
+
+
+def test_an_older_recipe_does_not_say_what_animations_run_over(model: pw.Model, keep: Keep) -> None:
+    recipe = dict(keep(pw.Explorer(model, "coffee", over="temperature")).recipe())
+    del recipe["over"]
+    assert keep(pw.open_recipe(recipe, model=model)).over == "ascent"

@@ -466,7 +466,7 @@ def test_the_explorer_shows_a_network_of_timm(cache: Path, weights: dict[str, Pa
         names: dict[str, Any] = {}
         exec(text, names)
         assert torch.equal(names["pullback"], explorer.pullback)
-        assert "image/png" in explorer._still()
+        assert "image/png" in explorer._stored.bundle()[0]
     finally:
         explorer.close()
 

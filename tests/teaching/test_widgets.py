@@ -536,7 +536,7 @@ def test_choices_that_do_not_exist(kind: str, request: pytest.FixtureRequest) ->
 @pytest.mark.parametrize("kind", ["playground", "region_map", "lab"])
 def test_a_notebook_keeps_a_picture(kind: str, request: pytest.FixtureRequest) -> None:
     one = request.getfixturevalue(kind)(**({"epochs": 1} if kind == "lab" else {}))
-    assert one._still()["image/png"]
+    assert one._stored.bundle()[0]["image/png"]
     assert one._words.startswith(type(one).__name__)
 
 

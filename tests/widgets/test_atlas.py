@@ -113,7 +113,7 @@ def test_pages_orders_and_searches_compute_nothing(page: Page, make: Make) -> No
     assert named and shows(page, view, named)
     find(view, "Find").value = "no such photograph"
     assert shows(page, view, []) and "No channel fits" in text_with(view, "no such photograph")
-    assert view.figure() is not None and "image/png" in view._still()
+    assert view.figure() is not None and "image/png" in view._stored.bundle()[0]
     view.search = ""
     assert shows(page, view, list(range(COLUMNS * ROWS)))
     assert model.module.passes == passes and view.result.progress == 1

@@ -287,7 +287,7 @@ def test_controls_and_attributes_agree(view: pw.Compare) -> None:
 def test_results_come_out(view: pw.Compare) -> None:
     assert view.code() == view.result.code()
     assert isinstance(view.result, Comparison)
-    bundle = view._still()
+    bundle = view._stored.bundle()[0]
     with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as still:
         assert min(still.size) > 200
     assert "Comparison" in bundle["text/plain"]

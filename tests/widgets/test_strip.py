@@ -204,7 +204,7 @@ def test_what_is_taken_away_shows_the_same(view: pw.TemperatureStrip, tmp_path: 
     view.shown = "perturbed"
     titles = [text.get_text() for text in view.figure().texts]
     assert any("photograph after ascent" in title for title in titles)
-    assert "image/png" in view._still()
+    assert "image/png" in view._stored.bundle()[0]
     arrays, _ = load_npz(view.save(tmp_path / "strip.npz"))
     np.testing.assert_array_equal(arrays["pullbacks"], view.result.pullbacks)
     assert view.code() == view.result.code()

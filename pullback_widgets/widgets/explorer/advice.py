@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
-from ...drawing import pixels
 from ...engine.layer import Layer
-from ...engine.target import LOGITS, Unit
+from ...engine.target import LOGITS, Channel, Unit
+from ...figures.evenness import is_even
 from ...figures.snapshot import Snapshot
-from .screen import Place
+from .screen import Cell, Place
 
 
 class Advice:
@@ -88,14 +88,23 @@ class Advice:
 
 def invitation(frame: Snapshot) -> str:
     """What can be done with the pictures as they are."""
+    grid = grid_of(frame.view.layer)
+    if isinstance(frame.target, Channel) and grid is not None and is_even(frame.pullback, grid):
+        return (
+            f"This is the pullback of a mean over {grid[0]} x {grid[1]} places, and nearly the "
+            "same everywhere: click a place for one of them."
+        )
     if frame.softens and not frame.request.softening.has_temperature:
         return "Drag the temperature to the right: the gates become soft, and the picture clears."
     asked = ""
     if frame.request.layer == LOGITS:
         asked = "Click a place to ask what a layer sees there; "
-    elif grid_of(frame.view.layer) is not None:
+    elif grid is not None:
         asked = "Click a place to ask for the channel there; "
-    wipe = "drag the handle to lay the photograph over the picture."
+    over = "the photograph" if frame.second is None else "one picture"
+    wipe = (
+        f"drag the handle to lay {over} over the {'picture' if frame.second is None else 'other'}."
+    )
     return asked + wipe if asked else wipe.capitalize()
 
 
@@ -107,14 +116,13 @@ def under(frame: Snapshot, view: str, place: Place) -> str:
         view: Which of its views the mouse is on.
         place: Across and down, 0 to 1.
     """
-    values = frame.tensor(view)
-    if frame.request.colour == "diverging" and view not in ("photograph", "perturbed"):
-        values = values.mean(0, keepdim=True)
+    signed = view not in ("photograph", "perturbed")
+    values = frame.signed(view) if signed else frame.tensor(view)
     row, column = cell_at(place, (values.shape[1], values.shape[2]))
     numbers = values[:, row, column].tolist()
     words = f"row {row}, column {column}: {', '.join(f'{one:.3g}' for one in numbers)}"
-    if view not in ("photograph", "perturbed"):
-        share = max(map(abs, numbers)) / pixels.limit(values)
+    if signed:
+        share = max(map(abs, numbers)) / frame.strength(view)
         words += f" · {100 * share:.0f} % of full strength"
     channel, grid = getattr(frame.target, "channel", None), grid_of(frame.view.layer)
     if channel is None or grid is None or frame.view.layer.name != frame.request.layer:
@@ -139,7 +147,7 @@ def cell_at(place: Place, grid: tuple[int, int]) -> tuple[int, int]:
     return min(int(y * rows), rows - 1), min(int(x * columns), columns - 1)
 
 
-def cell_of(frame: Snapshot) -> tuple[float, float, float, float] | None:
+def cell_of(frame: Snapshot) -> Cell | None:
     """Where the chosen unit's cell lies on the picture: left, top, width, height as shares."""
     layer, target = frame.view.layer, frame.target
     grid = grid_of(layer)

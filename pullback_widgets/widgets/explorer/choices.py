@@ -7,7 +7,7 @@ trait settles the others. No drawing and no computing happens here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +27,8 @@ from ...engine.target import (
     as_target,
 )
 from ...engine.tokens import Tokens
+from ...figures.beside import NEURON
+from ...figures.declared import choices
 from ...figures.snapshot import ASCENDED, Snapshot, SnapshotRequest
 from ...networks.catalogue import entry
 from ..kit.live import ComputingWidget
@@ -61,6 +63,27 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
     def request(self) -> SnapshotRequest:
         asked: SnapshotRequest = super().request()
         return dataclasses.replace(asked, play=self._plays, stopped=self._stopped)
+
+    def recall(self, request: SnapshotRequest) -> None:
+        """Choose all that a request says, but how large the picture is.
+
+        Raises:
+            ValueError: If something is no more, such as a file; then nothing is chosen.
+        """
+        names = [name for name in choices(self.REQUEST) if name not in ("zoom", "centre")]
+        values = {name: getattr(request, name) for name in names}
+        before = {name: getattr(self, name) for name in (*names, "temperature", "units")}
+        self._deferred = True
+        try:
+            self.softening = values.pop("softening")
+            self._restore(values)
+        except Exception:
+            self._restore(before)
+            raise
+        finally:
+            self._deferred = False
+        self._stopped = False
+        self.changed(looks_only=False)
 
     def play(self) -> None:
         """Walk the ascent anew, every step on the screen."""
@@ -100,6 +123,7 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
         if self.layer != LOGITS or not shared:
             self.assign(target=None)
         self.assign(layer=LOGITS, channel=None, position=None)
+        self._part_from(NEURON)
 
     def _settle_target(self, change: Any) -> None:
         target = change["new"]
@@ -115,6 +139,13 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
 
     def _settle_layer(self, change: Any) -> None:
         self.assign(target=None, channel=None, position=None)
+        if not {"layer", "target", "model"} & {*(self.beside or ())}:
+            self._part_from(("channel", "position"))
+
+    def _part_from(self, names: Sequence[str]) -> None:
+        """Lay nothing beside that has a neuron of what was left."""
+        if self.beside is not None and not self.beside.keys().isdisjoint(names):
+            self.assign(beside=None)
 
     def _settle_channel(self, change: Any) -> None:
         if self.layer == LOGITS:

@@ -17,19 +17,26 @@ from torch import Tensor, nn
 from ...engine.model import Model
 from ...engine.session import Session
 from ...engine.target import LOGITS
-from ...figures.snapshot import Snapshot, SnapshotRequest, View
+from ...figures.snapshot import MIDDLE, Snapshot, SnapshotRequest, View
 from ...networks.catalogue import CATALOGUE, is_cached
 from ..kit.accordion import KeyboardAccordion
 from ..kit.figure_widget import now
-from ..kit.layout import row
+from ..kit.layout import plain, row
 from ..kit.network_widget import NetworkFigureWidget
+from ..kit.rest import Rest
 from .advice import Advice, cell_at, cell_of, grid_of, under
+from .animation_choice import animation_choice
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
+from .history import History
+from .history_strip import HistoryStrip
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .screen import Place, Screen
 
 EMBEDDED = next(iter(CATALOGUE))
+
+REST_SECONDS = 0.8
+"""How long a picture must be on the screen before the history has it."""
 
 FIRST_PICTURE_SECONDS = 60.0
 """How long displaying an explorer waits for its first picture."""
@@ -41,7 +48,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     Attributes:
         model: The network: a ``Model``, a bare module, or a name that ``load_model`` takes. A name
             is loaded in the background and then replaced by its ``Model``.
-        image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor...
+        image: What ``Session`` takes: a sample's name, path, PIL image, array, tensor... Of a
+            folder it becomes the first photograph's path, and the list has all of them.
         target: Class index or name, or any target; None for the image's top class (logits) or the
             chosen channel (hidden layers).
         layer: ``"logits"`` or a dotted layer name.
@@ -54,10 +62,17 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         steps: Steps of ascent.
         step_size: L2 length of a step, in image units.
         radius: L2 radius of the ascent, in image units; None for no limit.
+        beside: What stands left of the picture, and what dragging wipes to: choices that are its
+            own, such as ``{"temperature": 0.3}`` or ``{"target": "golf ball"}``, all others being
+            the same; None for the photograph. It may have ``model``, ``image``, ``softening``,
+            ``temperature``, ``units``, ``layer``, ``target``, ``channel`` and ``position``.
         view: ``"pullback"``, ``"difference"``, ``"perturbed"``, ``"photograph"``, ``"overlay"``.
-        compare: The view that dragging on the picture wipes to.
+        compare: The view that dragging on the picture wipes to, where nothing is laid beside it.
         wipe: Share of the width that shows ``compare``, from the left, 0 to 1.
         colour: ``"rgb"`` or ``"diverging"`` colours of signed maps.
+        zoom: How many times larger than the screen the pictures are, 1 to 16.
+        centre: What of them stands in the middle: (across, down), each 0 to 1.
+        over: What animations run over: ``"ascent"`` or ``"temperature"``.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
@@ -88,6 +103,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             TypeError: For an unknown choice, or a value of a wrong type.
             ValueError: For a value that makes no sense.
         """
+        self._history, self._rest = History(self._back, self._note), Rest(REST_SECONDS, self._note)
         super().__init__(model=model, image=image, **choices)
 
     # What comes out.
@@ -105,7 +121,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     @property
     def stem(self) -> str:
-        return "pullback"
+        return "pullback" if self.result is None else str(self.result.file_name)
 
     @property
     def _words(self) -> str:
@@ -132,6 +148,22 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     # The computation.
 
+    @property
+    def history(self) -> History:
+        """The last twenty pictures: ``entries``, ``undo()``, ``redo()``, ``go(entry)``, ``star()``.
+
+        A picture is noted when it has been on the screen for a moment.
+        """
+        return self._history
+
+    def _note(self) -> None:
+        frame: Snapshot | None = self.result
+        if frame is not None and not (self._worker is None or self._worker.busy):
+            self.guard(lambda: self._history.note(frame))
+
+    def _back(self, request: SnapshotRequest) -> None:
+        self.guard(lambda: self.recall(request))
+
     def changed(self, looks_only: bool) -> None:
         walks = self.result is not None and self.result.step is None and self.request().ascends
         super().changed(looks_only and not walks)
@@ -148,6 +180,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._softens = result.softens
         for panel in (self._advice, self._neuron, self._temperature, self._ascent, self._source):
             panel.show(result)
+        self._rest.ask()
 
     def status(self, share: float, idle: bool) -> str:
         frame: Snapshot | None = self.result
@@ -178,6 +211,10 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             if self._worker is not None:
                 self._worker.submit(self.request())
 
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
     # What is seen.
 
     def arranged(self) -> Sequence[w.Widget]:
@@ -185,12 +222,15 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._unseen += self._screen.sources
         self._screen.listen(self._picked, lambda share: self.attempt("wipe", share))
         self._screen.on_hover = self._hovered
+        self._screen.on_pan = lambda centre: self.attempt("centre", centre)
+        self._screen.on_zoom = self._zoomed
         self._caption.layout.margin = "2px 0 0 0"
         self._status.layout.flex = "1 1 280px"
         self._bar.layout = w.Layout(
             flex="0 1 220px", visibility="hidden", height="16px", margin="0"
         )
         self._notes.layout = w.Layout(width="auto")
+        self._strip = HistoryStrip(self._history)
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
         self._ascent, self._source, self._view = (
             AscentPanel(self),
@@ -201,8 +241,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             {
                 "Photograph and network": self._source.box,
                 "Ascent settings": self._ascent.settings,
-                "Wipe and colours": self._view.box,
-                "Take it away": self._take_away.box,
+                "Side by side, wipe, colours": self._view.box,
+                "Take it away": w.VBox([animation_choice(self), self._take_away.box]),
             },
             width=WIDTH,
         )
@@ -216,6 +256,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
                 row(self._status, self._bar),
                 self._problem,
                 self._notes,
+                self._strip.box,
             ],
             layout=w.Layout(flex="1 1 560px", min_width="0", overflow="visible"),
         )
@@ -227,15 +268,29 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         return [w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", overflow="visible"))]
 
     def show(self, result: Snapshot) -> None:
-        views = (self._beside, self.view, self.compare)
-        painted = {view: result.picture(view, self.colour) for view in dict.fromkeys(views)}
-        self._screen.show([painted[view] for view in views], views, cell_of(result), self.wipe)
+        own, others = result.own
+        second = result.second
+        if second is None:
+            names: tuple[str, str, str] = (self._left, self.view, self.compare)
+            painted = {view: result.picture(view, self.colour) for view in dict.fromkeys(names)}
+            pictures = [painted[view] for view in names]
+        else:
+            second.colour = self.colour
+            left = second.picture(self.view, self.colour)
+            pictures = [left, result.picture(self.view, self.colour), left]
+            names = (f"{self.view} · {others}", f"{self.view} · {own}", others)
+        cells = (cell_of(second or result), cell_of(result))
+        self._screen.show(pictures, names, cells, self.wipe, (self.zoom, *self.centre))
         self._screen.picture.box.say(self._title(result))
-        self._screen.beside.box.say(_words(self._beside, html.escape(result.title), ""))
+        self._screen.beside.box.say(
+            _words(self._left, html.escape(result.title), "")
+            if second is None
+            else self._title(second)
+        )
 
     @property
-    def _beside(self) -> View:
-        """What stands beside the picture."""
+    def _left(self) -> View:
+        """The view that stands left of the picture where nothing else is laid beside it."""
         return "pullback" if self.view == "photograph" else "photograph"
 
     def _title(self, result: Snapshot) -> str:
@@ -245,12 +300,27 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         )
 
     def caption(self, result: Snapshot) -> str:
+        lines = self._lines(result)
+        if result.second is not None:
+            both = (("left", self._lines(result.second)), ("right", lines))
+            lines = [f"{where}: {line}" for where, own in both for line in own]
+        return "".join(f"<div>{line}</div>" for line in lines)
+
+    def _picture(self) -> tuple[bytes, Sequence[str]] | None:
+        result = self.result
+        if result is None:
+            return None
+        lines = [self._title(result), result.legend(self.view), result.account]
+        if result.second is not None:
+            own, others = result.own
+            lines.append(f"left {html.escape(others)}, right {html.escape(own)}")
+        return result._repr_png_(), [plain(line) for line in lines if line]
+
+    def _lines(self, result: Snapshot) -> list[str]:
+        """What there is to say of a picture, in lines of HTML."""
         exceptions = html.escape(result.report.exceptions)
-        return (
-            f"<div>{self._title(result)}</div><div>{result.legend(self.view)}</div>"
-            f"<div>{result.account}</div>"
-            f"{exceptions and f'<div>{exceptions}</div>'}"
-        )
+        lines = [self._title(result), result.legend(self.view), result.account, exceptions]
+        return [line for line in lines if line]
 
     def _picked(self, x: float, y: float) -> None:
         frame = self.known
@@ -265,11 +335,21 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def _take_offer(self, layer: str, position: tuple[int, int]) -> None:
         self.guard(lambda: self.choose(layer=layer, position=position))
 
+    def _zoomed(self, times: float) -> None:
+        """As many times larger as now; 0 for the whole picture."""
+        cell = None if self.known is None else cell_of(self.known)
+        centre = MIDDLE if times == 0 else self.centre
+        if times > 1 and self.zoom == 1 and cell is not None:
+            left, top, width, height = cell
+            centre = left + width / 2, top + height / 2
+        self.assign(zoom=max(self.zoom * times, 1.0), centre=centre)
+
     def _hovered(self, on_picture: bool, place: Place | None) -> None:
         frame = self.known
         if frame is not None:
-            view = self.view if on_picture else self._beside
-            self._advice.hover("" if place is None else under(frame, view, place))
+            view = self.view if on_picture or frame.second is not None else self._left
+            hovered = frame if on_picture else frame.second or frame
+            self._advice.hover("" if place is None else under(hovered, view, place))
 
 
 def _words(view: str, target: str, how: str) -> str:

@@ -13,12 +13,15 @@ from ...engine.target import LOGITS, Channel, Difference, Logit, Target, Unit
 from ...figures.snapshot import ASCENDED, VIEWS, Snapshot
 from ..kit.binding import bind, follow, listen, quietly
 from ..kit.class_field import ClassField
+from ..kit.crop import PARTS
 from ..kit.layer_field import LayerField
 from ..kit.layout import heading
+from ..kit.photograph_list import PhotographList
 from ..kit.run_buttons import run_buttons
-from ..kit.sources import image_box, network_box, upload_button
+from ..kit.sources import network_box, upload_button
 from ..kit.temperature import UNITS, off_unless_softened, temperature_controls
 from ..kit.whole_box import BoundedWholeBox, WholeBox
+from .beside_box import beside_box
 from .channel_strip import ChannelStrip
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH, GateCurve
@@ -336,15 +339,34 @@ class SourcePanel:
     """The photograph and the network."""
 
     def __init__(self, explorer: ExplorerChoices) -> None:
-        self.image, self.upload = image_box(explorer), upload_button(explorer)
+        self._photographs = PhotographList(explorer)
+        self.image = self._photographs.box
+        self.previous = w.Button(
+            description="◀ Previous photo", tooltip="The photograph before this one in the list"
+        )
+        self.next = w.Button(description="Next photo ▶", tooltip="The next photograph in the list")
+        self.part = w.Dropdown(options=list(PARTS), description="The network sees")
+        self.upload = upload_button(explorer, self._photographs.add)
         self.network = network_box(explorer)
-        for control in (self.image, self.network, self.upload):
+        steps = w.HBox([self.previous, self.next])
+        for control in (self.image, self.part, self.network, self.upload, steps):
             control.layout.width = f"{WIDTH - 50}px"
-        for control in (self.image, self.network):
+        for control in (self.image, self.part, self.network):
             control.add_class("pullback-stacked")
             control.layout.height = "auto"
         self.report = w.HTML(layout=w.Layout(width=f"{WIDTH - 50}px"))
-        self.box = w.VBox([self.image, self.upload, self.network, self.report])
+        self.box = w.VBox([self.image, steps, self.part, self.upload, self.network, self.report])
+        self.previous.on_click(lambda _: self._photographs.step(-1))
+        self.next.on_click(lambda _: self._photographs.step(1))
+        listen(self.part, self._photographs.choose_part)
+        self._photographs.on_show = self._show_photograph
+        self._show_photograph()
+
+    def _show_photograph(self) -> None:
+        shown = self._photographs
+        self.previous.disabled, self.next.disabled = not shown.can_step(-1), not shown.can_step(1)
+        with quietly():
+            self.part.value, self.part.disabled = shown.part, not shown.has_parts
 
     def show(self, frame: Snapshot) -> None:
         """What of the network is softened."""
@@ -379,7 +401,11 @@ class ViewPanel:
             bind(explorer, trait, control)
         listen(self.wipe, lambda percent: explorer.attempt("wipe", percent / 100))
         follow(explorer, "wipe", lambda share: setattr(self.wipe, "value", round(100 * share, 1)))
-        for control in (self.compare, self.wipe, self.colour):
+        self.beside = beside_box(explorer)
+        controls = (self.beside, self.compare, self.wipe, self.colour)
+        for control in controls:
             control.layout.width = f"{WIDTH - 50}px"
             control.style.description_width = "66px"
-        self.box = w.VBox([self.compare, self.wipe, self.colour])
+        # What is laid beside is what is wiped to.
+        follow(explorer, "beside", lambda own: setattr(self.compare, "disabled", own is not None))
+        self.box = w.VBox(controls)

@@ -16,10 +16,23 @@ import ipywidgets as w
 import numpy as np
 
 from ...drawing.pixels import MID_GREY, RGB
+from ...figures.snapshot import MIDDLE, MOST
 from ..kit.canvas import LOCK, Canvas, draw, put, sharp_canvas
 
 Place = tuple[float, float]
 """Across and down a picture, 0 to 1."""
+
+Look = tuple[float, float, float]
+"""How many times larger than fits a picture is, and what of it is in the middle: across, down."""
+
+WHOLE: Look = (1.0, *MIDDLE)
+
+Cell = tuple[float, float, float, float]
+"""Left, top, width and height of a part of a picture, as shares of it."""
+
+
+GRIP = 60
+"""How near to the wipe a drag moves it in a picture that is too large, in the canvas's pixels."""
 
 
 class Screen:
@@ -31,16 +44,26 @@ class Screen:
         beside: The left one.
         on_hover: Called with whether the mouse is on the picture, not beside it, and the place
             there; None for the place when it leaves.
+        on_pan: Called with what shall be in the middle, while a large picture is dragged.
+        on_zoom: Called with how many times larger than now it shall be; 0 for the whole picture.
     """
 
     def __init__(self) -> None:
         self.picture, self.beside = WipeCanvas(), WipeCanvas(name="pullback-beside", grip=False)
         self.on_hover: Callable[[bool, Place | None], None] = lambda picture, place: None
+        self.on_pan: Callable[[Place], None] = lambda centre: None
+        self.on_zoom: Callable[[float], None] = lambda times: None
         both = (self.beside, self.picture)
-        self._names = [w.HTML(layout=w.Layout(margin="0 2px")) for _ in both]
+        self._names = [w.HTML() for _ in both]
+        self._fit = self._button("fit", "Show the whole picture again", 0.0)
+        self._farther = self._button("\N{MINUS SIGN}", "Zoom out", 0.5)
+        self._closer = self._button("+", "Zoom in", 2.0)
         panes = []
         for name, canvas in zip(self._names, both, strict=True):
-            pane = w.VBox([name, canvas.box], layout=w.Layout(overflow="visible"))
+            zoom = [self._fit, self._farther, self._closer] if canvas is self.picture else []
+            head = w.HBox([name, *zoom])
+            head.add_class("pullback-head")
+            pane = w.VBox([head, canvas.box], layout=w.Layout(overflow="visible"))
             pane.add_class("pullback-pane")
             panes.append(pane)
         self.box = w.HBox(panes, layout=w.Layout(overflow="visible"))
@@ -48,6 +71,13 @@ class Screen:
         self.sources = [*self.beside.sources, *self.picture.sources]
         self.picture.on_hover = lambda place: self._hovered(True, place)
         self.beside.on_hover = lambda place: self._hovered(False, place)
+        for canvas in both:
+            canvas.on_pan = lambda centre: self.on_pan(centre)
+
+    def _button(self, text: str, words: str, times: float) -> w.Button:
+        button = w.Button(description=text, tooltip=words)
+        button.on_click(lambda _: self.on_zoom(times))
+        return button
 
     def listen(
         self, picked: Callable[[float, float], None], wiped: Callable[[float], None]
@@ -60,22 +90,26 @@ class Screen:
         self,
         pictures: Sequence[RGB],
         names: tuple[str, str, str],
-        cell: tuple[float, float, float, float] | None = None,
+        cells: tuple[Cell | None, Cell | None] = (None, None),
         wipe: float = 0.0,
+        look: Look = WHOLE,
     ) -> None:
         """Show what stands beside, the picture, and what dragging wipes to.
 
         Args:
             pictures: These three, (H, W, 3) bytes.
             names: Theirs.
-            cell: Left, top, width and height of the outlined cell, as shares of the picture.
+            cells: What is outlined beside and on the picture.
             wipe: See ``WipeCanvas.show``.
+            look: Likewise.
         """
+        self._fit.disabled = self._farther.disabled = look[0] <= 1
+        self._closer.disabled = look[0] >= MOST
         beside, picture, second = pictures
         for label, name in zip(self._names, names, strict=False):
             label.value = f'<div class="pullback-name">{html.escape(name)}</div>'
-        self.beside.show(beside, beside, (names[0], names[0]), cell, wipe)
-        self.picture.show(picture, second, names[1:], cell, wipe)
+        self.beside.show(beside, beside, (names[0], names[0]), cells[0], wipe, look)
+        self.picture.show(picture, second, names[1:], cells[1], wipe, look)
 
     def _hovered(self, picture: bool, place: Place | None) -> None:
         (self.beside if picture else self.picture).point(place)
@@ -92,6 +126,8 @@ class WipeCanvas:
         box: The canvas widget.
         on_pick: Called with (x, y), both 0 to 1, after a click.
         on_wipe: Called with the share of the width that the second picture has, while dragging.
+        on_pan: Called with what shall be in the middle, while a picture larger than the canvas is
+            dragged elsewhere than at the wipe.
         on_hover: Called with the place under the mouse while no button is down, and with None when
             it has left the picture.
     """
@@ -108,15 +144,17 @@ class WipeCanvas:
         self.on_hover: Callable[[Place | None], None] = lambda place: None
         self.on_pick: Callable[[float, float], None] = lambda x, y: None
         self.on_wipe: Callable[[float], None] = lambda share: None
+        self.on_pan: Callable[[Place], None] = lambda centre: None
         self.box = sharp_canvas((side, side), name, width="100%", height="auto", border="none")
         self._pictures: list[RGB] = []
         self.sources = [Canvas(width=1, height=1) for _ in range(2)]
         self._labels = ("", "")
         self._wipe = 0.0
-        self._cell: tuple[float, float, float, float] | None = None
+        self._cell: Cell | None = None
         self._point: Place | None = None
+        self._look = self._pressed_look = WHOLE
         self._pressed: tuple[float, float] | None = None
-        self._dragged = False
+        self._dragged = self._pans = False
         self.box.on_mouse_down(self._down)
         self.box.on_mouse_move(self._move)
         self.box.on_mouse_up(self._up)
@@ -129,8 +167,9 @@ class WipeCanvas:
         first: RGB,
         second: RGB,
         labels: tuple[str, str],
-        cell: tuple[float, float, float, float] | None = None,
+        cell: Cell | None = None,
         wipe: float = 0.0,
+        look: Look = WHOLE,
     ) -> None:
         """Show a picture, and the one that dragging wipes to.
 
@@ -138,16 +177,17 @@ class WipeCanvas:
             first: (H, W, 3) bytes.
             second: (H, W, 3) bytes.
             labels: Their names.
-            cell: Left, top, width and height of the outlined cell, as shares of the picture.
+            cell: What is outlined.
             wipe: The share of the width that the second picture has, from the left, 0 to 1.
+            look: How large the pictures are; the wipe stays where it is on the canvas.
         """
         with LOCK:
             changed = [
-                not (self._pictures and np.array_equal(old, new))
+                not (self._pictures and (old is new or np.array_equal(old, new)))
                 for old, new in zip(self._pictures or (first, second), (first, second), strict=True)
             ]
             self._pictures, self._labels = [first, second], labels
-            self._cell, self._wipe = cell, wipe
+            self._cell, self._wipe, self._look = cell, wipe, look
             self._send(changed)
 
     def point(self, place: Place | None) -> None:
@@ -180,7 +220,7 @@ class WipeCanvas:
         canvas, size = self.box, 2 * self.side
         canvas.image_smoothing_enabled = False
         place = left, top, width, height = self._place()
-        if (width, height) != (size, size):
+        if min(width, height) < size:
             canvas.clear()
         canvas.draw_image(self.sources[0], *place)
         split = round(self._wipe * size)
@@ -215,11 +255,20 @@ class WipeCanvas:
                 canvas.stroke_circle(x, y, 20)
 
     def _place(self) -> tuple[float, float, float, float]:
-        """Where the picture lies on the canvas: as large as fits, in the middle."""
-        size = 2 * self.side
+        """Where the picture lies on the canvas: left, top, width and height.
+
+        As large as fits, in the middle; or larger, and then over all of the canvas.
+        """
+        size, (times, *centre) = 2 * self.side, self._look
         rows, columns = self._pictures[0].shape[:2] if self._pictures else (1, 1)
-        width, height = size * columns / max(rows, columns), size * rows / max(rows, columns)
-        return (size - width) / 2, (size - height) / 2, width, height
+        width, height = (times * size * one / max(rows, columns) for one in (columns, rows))
+        left, top = (
+            (size - length) / 2
+            if length <= size
+            else min(max(size / 2 - middle * length, size - length), 0.0)
+            for length, middle in zip((width, height), centre, strict=True)
+        )
+        return left, top, width, height
 
     def _grip(self, split: int, size: int) -> None:
         """A handle on the dividing line; half of it shows at the edge, inviting to drag."""
@@ -248,19 +297,37 @@ class WipeCanvas:
         canvas.text_baseline = "middle"
         canvas.fill_text(text, left + width // 2, 43)
 
-    # The mouse: a click picks a position, a drag moves the wipe. Canvas events are not coalesced
-    # by the browser, so a move only sets the share and sends a few vector commands.
+    # The mouse: a click picks a position, a drag moves the wipe, or a picture that is too large.
+    # Canvas events are not coalesced by the browser, so a move only sends a few vector commands.
 
     def _down(self, x: float, y: float) -> None:
-        self._pressed, self._dragged = (x, y), False
+        self._pressed, self._dragged, self._pressed_look = (x, y), False, self._look
+        self._pans = self._look[0] > 1 and abs(x - self._wipe * 2 * self.side) > GRIP
         self.on_hover(None)
 
     def _move(self, x: float, y: float) -> None:
         if self._pressed is None:
             self.on_hover(self._where(x, y))
-        elif self._dragged or abs(x - self._pressed[0]) > 8:
+            return
+        across, down = x - self._pressed[0], y - self._pressed[1]
+        if self._dragged or abs(across) > 8 or (self._pans and abs(down) > 8):
             self._dragged = True
-            self.on_wipe(min(max(x / (2 * self.side), 0.0), 1.0))
+            if self._pans:
+                self._pan(across, down)
+            else:
+                self.on_wipe(min(max(x / (2 * self.side), 0.0), 1.0))
+
+    def _pan(self, across: float, down: float) -> None:
+        """Ask for what is in the middle after a drag; the picture goes on filling the canvas."""
+        size, (_, *centre) = 2 * self.side, self._pressed_look
+        _, _, *lengths = self._place()
+        first, second = (
+            0.5
+            if length <= size
+            else min(max(middle - moved / length, size / 2 / length), 1 - size / 2 / length)
+            for length, middle, moved in zip(lengths, centre, (across, down), strict=True)
+        )
+        self.on_pan((first, second))
 
     def _up(self, x: float, y: float) -> None:
         pressed, dragged = self._pressed, self._dragged

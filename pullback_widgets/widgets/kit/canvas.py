@@ -6,9 +6,7 @@ and nowhere else; ``tests/widgets/kit/test_canvas.py`` says for which versions t
 
 from __future__ import annotations
 
-import html
 import io
-import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +17,7 @@ import traitlets as t
 from PIL import Image
 
 from ...drawing.pixels import RGB
+from .layout import plain
 
 try:
     from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
@@ -65,7 +64,7 @@ class Canvas(ipycanvas.Canvas):
 
     def say(self, caption: str) -> None:
         """Give the canvas a name: the text of a caption in HTML."""
-        self.tooltip = html.unescape(re.sub(r"<[^>]*>", "", caption))
+        self.tooltip = plain(caption)
 
 
 def sharp_canvas(size: tuple[int, int], name: str, **layout: Any) -> Canvas:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,14 +13,17 @@ import ipywidgets as w
 import traitlets as t
 
 from ...drawing import files
+from ...drawing.file_name import file_name
 from ...figures.declared import choices
+from ...figures.recipe_text import to_line
 from ...figures.result import Result
 from . import cell
 from .binding import follow
-from .layout import HIDDEN, heading, row, still, style_sheet
+from .layout import dress, heading, row, style_sheet
 from .live import ComputingWidget
 from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
+from .stored import Stored
 from .traits import CheckedTraits
 from .turn import TURNS, give_memory_back
 from .worker import Worker
@@ -64,6 +67,8 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             ValueError: For a value that makes no sense.
         """
         super().__init__()
+        self._stored = Stored(self._picture, lambda: self._words, self.guard)
+        self._unseen.append(self._stored.unseen)
         self.choose(**choices)
         self._build()
         self._worker = Worker(self._compute, self._failed)
@@ -116,6 +121,11 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """What stands under everything else."""
         return []
 
+    def close(self) -> None:
+        """Stop computing and close all widgets; what a notebook stores stays."""
+        self._stored.close()
+        super().close()
+
     # What comes out.
 
     def run(self) -> None:
@@ -151,42 +161,21 @@ class FigureWidget(CheckedTraits, ComputingWidget):
     # What a notebook shows and keeps.
 
     def _ipython_display_(self, **options: Any) -> None:
-        """The live widget, at once; and a second output, unseen where widgets are alive.
-
-        It gets a PNG of the first figure that is completed, for places without a kernel: GitHub,
-        nbconvert. It is an output of its own because an update makes the page draw its output
-        anew. The unseen widget there has the PNG too: pages made of a notebook with the state of
-        its widgets show these and no PNG, and canvases have no state.
-        """
+        """The live widget, at once; and a second output, which keeps a picture of it."""
         from IPython.display import display
 
         cell.here(self)
-        display({**super()._repr_mimebundle_(**options), "text/plain": self._words}, raw=True)
-        self._awaiting_still = display(self._still(), raw=True, display_id=True)
-        idle = self._worker is not None and not self._worker.busy
-        if idle or (self.result is not None and self.result.progress >= 1):
-            self._keep_still()
+        display({**super()._repr_mimebundle_(**options), "text/plain": self.TITLE}, raw=True)
+        self._stored.display()
 
     @property
     def _words(self) -> str:
         return f"{type(self).__name__}: {self.TITLE}"
 
-    _awaiting_still: Any = None
-    """The output that waits for its PNG."""
-
-    def _still(self) -> dict[str, Any]:
-        """The second output: an empty widget, and a PNG of the figure if there is one."""
-        bundle = {**self._nothing._repr_mimebundle_(), "text/plain": self._words}
-        if self.result is not None and self.result.progress > 0:
-            png = base64.b64encode(self.result._repr_png_()).decode("ascii")
-            bundle["image/png"] = png
-            self._nothing.value = still(png, self._words)
-        return bundle
-
-    def _keep_still(self) -> None:
-        handle, self._awaiting_still = self._awaiting_still, None
-        if handle is not None and self.result is not None:
-            self.guard(lambda: handle.update(self._still(), raw=True))
+    def _picture(self) -> tuple[bytes, Sequence[str]] | None:
+        """The figure as a PNG, and what its caption says beyond what stands in the picture."""
+        result = self.result
+        return None if result is None or result.progress <= 0 else (result._repr_png_(), ())
 
     # The computation; all but `changed` runs in the worker's thread.
 
@@ -239,7 +228,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 close()
             if self.result is not None and not (self._worker and self._worker.waiting):
                 self._show_progress(self.result.progress, idle=True)
-                self._keep_still()
+                self._stored.refresh()
 
     def _set_result(self, result: Result) -> None:
         """Set it, and tell its observers even if it is the same as before, with more in it."""
@@ -275,16 +264,17 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._status = w.HTML(layout=w.Layout(margin="0"))
         self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
         self._problem.layout.width = "auto"
-        self._nothing = w.HTML(HIDDEN, layout=w.Layout(margin="0"))
-        self._nothing.add_class("pullback-still")
         self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
         follow(self, "notes", self._show_notes)
-        self._unseen += [self._nothing, self._bar, self._status]
+        self._unseen += [self._bar, self._status]
+        texts = {"Code": self.code}
+        if ".json" in self.RESULT.ENDINGS:
+            texts["Recipe text"] = lambda: to_line(self.recipe())
         self._take_away = SaveButtons(
-            self, self.RESULT.ENDINGS, self.save, self.code, stem=self.stem
+            self, self.RESULT.ENDINGS, self.save, texts, lambda: self.stem
         )
         self.children = [style_sheet(), *self.arranged()]
-        self.add_class("pullback-explorer")
+        dress(self)
 
     def arranged(self) -> Sequence[w.Widget]:
         """All that is seen, from top to bottom."""
@@ -311,9 +301,9 @@ class FigureWidget(CheckedTraits, ComputingWidget):
 
     @property
     def stem(self) -> str:
-        """The name that files get, without their ending."""
-        name = type(self).__name__
-        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
+        """The name that files get, after what they show; without their ending."""
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(self).__name__)
+        return file_name(name, *(self.result.summary().split(", ") if self.result else ()))
 
     def status(self, share: float, idle: bool) -> str:
         """The line that says how far the computation is, as HTML.

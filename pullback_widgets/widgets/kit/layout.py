@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
+from weakref import WeakSet
 
 import ipywidgets as w
 
@@ -22,6 +24,33 @@ def style_sheet() -> w.HTML:
     """What gives the widgets in a page their looks and their manners; it takes no room."""
     page = f'<style onload="{html.escape(SCRIPT)}">{STYLE}</style>'
     return w.HTML(page, layout=w.Layout(display="none"))
+
+
+PRESENTATION = "pullback-presentation"
+_dressed: WeakSet[w.DOMWidget] = WeakSet()
+_presents = False
+
+
+def dress(widget: w.DOMWidget) -> None:
+    """Let the style sheet act on a widget, at the size of the moment."""
+    widget.add_class("pullback-explorer")
+    _dressed.add(widget)
+    if _presents:
+        widget.add_class(PRESENTATION)
+
+
+def presentation(on: bool = True) -> None:
+    """Make all widgets of this notebook larger, for a projector.
+
+    Those that are on the screen change at once, and those that come are made so.
+
+    Args:
+        on: False for the usual size.
+    """
+    global _presents
+    _presents = on
+    for widget in _dressed:
+        (widget.add_class if on else widget.remove_class)(PRESENTATION)
 
 
 HIDDEN = "<style>.pullback-still.pullback-still { display: none }</style>"
@@ -44,6 +73,11 @@ def still(png: str, words: str) -> str:
         f"{dead} .pullback-explorer {{ display: none }}</style>"
         f'<img alt="{html.escape(words)}" src="data:image/png;base64,{png}">'
     )
+
+
+def plain(text: str) -> str:
+    """The text of a line of HTML."""
+    return html.unescape(re.sub(r"<[^>]*>", "", text))
 
 
 def heading(text: str) -> w.HTML:

@@ -8,7 +8,7 @@ import html
 import mimetypes
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import ipywidgets as w
@@ -20,9 +20,9 @@ LARGEST_LINK = 20_000_000
 
 
 class SaveButtons:
-    """A row of buttons, one for each kind of file, and one for the code.
+    """A row of buttons, one for each kind of file and each text.
 
-    What is offered belongs to the choices that hold: a link goes with the first change, and code
+    What is offered belongs to the choices that hold: a link goes with the first change, and a text
     that is shown is dimmed until there is the new one.
 
     Attributes:
@@ -34,8 +34,8 @@ class SaveButtons:
         live: ComputingWidget,
         endings: Sequence[str],
         save: Callable[[Path], Path],
-        code: Callable[[], str],
-        stem: str = "pullback",
+        texts: Mapping[str, Callable[[], str]],
+        stem: Callable[[], str],
     ) -> None:
         """Make the buttons.
 
@@ -43,31 +43,41 @@ class SaveButtons:
             live: The widget whose result it is; it shows what goes wrong.
             endings: Of the files that can be written, such as ``.png``.
             save: Writes a file. It runs in a thread of its own and may wait for the computation.
-            code: The lines of Python behind the result; likewise.
+            texts: What is shown to be copied, such as the lines of Python behind the result;
+                likewise.
             stem: The files' name without the ending.
         """
-        self._live, self._save, self._code, self._stem = live, save, code, stem
+        self._live, self._save, self._texts, self._stem = live, save, texts, stem
         self._lock = threading.Lock()
         self._changes = 0
-        self._offers = self._opened = self._reading = False
+        self._offers = self._reading = False
+        self._opened = ""  # the name of the text that is shown
         self._link = w.HTML()
         self._link.add_class("pullback-offer")
         self._lines = w.HTML(layout=w.Layout(display="none"))
         self._lines.add_class("pullback-lines")
-        buttons = [self._button(ending) for ending in endings]
-        show = w.Button(description="Code", icon="code", tooltip="Show the lines of Python")
-        show.on_click(lambda _: self._toggle_code())
-        for button in [*buttons, show]:
-            button.layout.width = "82px"
-        row = w.HBox([*buttons, show], layout=w.Layout(flex_flow="row wrap"))
+        buttons = [
+            *(self._button(ending) for ending in endings),
+            *(self._text_button(name) for name in texts),
+        ]
+        row = w.HBox(buttons, layout=w.Layout(flex_flow="row wrap"))
         self.box = w.HBox([row, self._link, self._lines], layout=w.Layout(flex_flow="row wrap"))
         self.box.add_class("pullback-away")
         live.observe(self._changed, [*getattr(live, "NAMES", ()), "result"])
 
     def _button(self, ending: str) -> w.Button:
-        name = {".json": "Recipe"}.get(ending, ending.removeprefix(".").upper())
+        name = {".json": "Recipe", ".webp": "WebP"}.get(ending, ending.removeprefix(".").upper())
         button = w.Button(description=name, icon="download", tooltip=f"Write a {ending} file")
+        button.layout.width = "82px"
         button.on_click(lambda _: self.write(ending))
+        return button
+
+    def _text_button(self, name: str) -> w.Button:
+        button = w.Button(
+            description=name, icon="code", tooltip="Show it, to be copied; or hide it"
+        )
+        button.layout.width = "82px" if len(name) < 8 else "118px"
+        button.on_click(lambda _: self._toggle(name))
         return button
 
     def _changed(self, _: object) -> None:
@@ -89,11 +99,9 @@ class SaveButtons:
         return _started(lambda: self._write(ending))
 
     def _write(self, ending: str) -> None:
-        name = f"{self._stem}{ending}"
-
         def offer() -> None:
             self._live.wait()
-            changes = self._changes
+            changes, name = self._changes, f"{self._stem()}{ending}"
             with tempfile.TemporaryDirectory() as folder:
                 content = self._save(Path(folder, name)).read_bytes()
             with self._lock:
@@ -116,17 +124,18 @@ class SaveButtons:
         self._offers = offers
         self._link.value = f'<div class="pullback-note">{text}</div>'
 
-    # The code.
+    # The texts.
 
-    def _toggle_code(self) -> None:
-        self._opened = not self._opened
-        if self._opened:
-            self.read()
-        else:
-            self._lines.layout.display = "none"
+    def _toggle(self, name: str) -> None:
+        with self._lock:
+            self._opened = "" if self._opened == name else name
+            if not self._opened:
+                self._lines.layout.display = "none"
+                return
+        self.read()
 
     def read(self) -> threading.Thread | None:
-        """Show the code when it is there; returns the thread that does, if none did already."""
+        """Show the text when it is there; returns the thread that does, if none did already."""
         with self._lock:
             if self._reading:
                 return None
@@ -137,10 +146,11 @@ class SaveButtons:
         def show() -> None:
             while self._reading:
                 self._live.wait()
-                changes, lines = self._changes, self._code()
+                wanted = self._changes, self._opened
+                lines = self._texts[wanted[1]]() if wanted[1] else ""
                 with self._lock:
-                    if changes == self._changes:
-                        self._show_code(lines)
+                    if wanted == (self._changes, self._opened):
+                        self._show_text(lines)
 
         if self._lines.layout.display == "none":
             self._live.guard(show)
@@ -148,10 +158,10 @@ class SaveButtons:
             with contextlib.suppress(Exception):  # of the computation, which is shown already
                 show()
         if self._reading:
-            self._opened = self._reading = False
+            self._opened, self._reading = "", False
             self._lines.layout.display = "none"
 
-    def _show_code(self, lines: str) -> None:
+    def _show_text(self, lines: str) -> None:
         self._reading = False
         self._lines.value = f'<pre class="pullback-code">{html.escape(lines)}</pre>'
         self._lines.remove_class("pullback-stale")

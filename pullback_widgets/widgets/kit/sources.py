@@ -7,46 +7,33 @@ from typing import Any
 
 import ipywidgets as w
 
-from ...engine.image import SAMPLES
 from ...engine.model import Model
 from ...networks.catalogue import entry_label, listed_names
 from .binding import follow, listen, quietly
 from .live import ComputingWidget
-
-OWN = "(your own)"
-"""How lists call a photograph or network that has no name there."""
+from .photograph_list import OWN, PhotographList
+from .upload import Upload
 
 
 def image_box(widget: ComputingWidget) -> w.Dropdown:
-    """The sample photographs, and the user's own if there is one."""
-    box = w.Dropdown(options=[], description="Photograph")
-    own: list[Any] = []
-
-    def show(image: Any) -> None:
-        sample = isinstance(image, str) and image in SAMPLES
-        if not sample:
-            own[:] = [image]  # stays in the list when another one is chosen
-        options = [(name.replace("_", " "), name) for name in SAMPLES]
-        box.options = options + [(OWN, OWN) for _ in own]
-        box.value = image if sample else OWN
-
-    listen(box, lambda name: widget.attempt("image", own[0] if name == OWN else name))
-    follow(widget, "image", show)
-    return box
+    """The sample photographs, and the user's own; see :class:`PhotographList`."""
+    return PhotographList(widget).box
 
 
 def upload_button(
-    widget: ComputingWidget, take: Callable[[str, bytes], None] | None = None, **options: Any
+    widget: ComputingWidget,
+    take: Callable[[str, bytes], None] | None = None,
+    description: str = "Upload photographs",
 ) -> w.FileUpload:
     """Takes photographs; a file that is none is refused and what was there stays.
 
     Args:
         widget: Shows what was refused.
         take: Called with the name and the bytes of each file; by default they become the
-            widget's ``image``.
-        **options: Of ``FileUpload``.
+            widget's ``image``, one after the other.
+        description: What stands on the button.
     """
-    button = w.FileUpload(accept="image/*", **{"description": "Upload a photograph", **options})
+    button = w.FileUpload(accept="image/*", multiple=True, description=description)
     button.tooltip = button.description  # which the style sheet shows, without ipywidgets' counter
     button.layout.width = "190px"
     button.add_class("pullback-upload")
@@ -59,7 +46,7 @@ def upload_button(
                 if not content:
                     raise ValueError("the file is empty; choose a photograph (JPEG, PNG, WebP...).")
                 if take is None:
-                    widget.set_trait("image", content)
+                    widget.set_trait("image", Upload(name, content))
                 else:
                     take(name, content)
             except ValueError as error:

@@ -33,7 +33,7 @@ class ChoiceTrait(t.TraitType[Any, Any]):
         if value is None:  # where that is a value, traitlets does not ask
             self.choice.kind.check(self.name or "", None)  # raises in words of its own, or
             raise ValueError(f"{self.name} is None; give a value.")
-        value = checked(self.name or "", self.choice, value)
+        value = checked(self.name or "", self.choice, self.choice.kind.opened(value))
         if value is not self.default_value:
             self.choice.kind.verify(value)
         return value

@@ -157,7 +157,7 @@ def test_a_network_that_fails_from_the_beginning(explore: Make, page: Page) -> N
     net.mood = fails
     explorer = explore(wrap(net))
     explained(explorer, "KeyError")
-    bundle = explorer._still()
+    bundle = explorer._stored.bundle()[0]
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "image/png" not in bundle
     net.mood = lambda y: y

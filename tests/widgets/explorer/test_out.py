@@ -1,6 +1,7 @@
 """What comes out of the Explorer: files, figures, code, a saved notebook."""
 
 import base64
+import html
 import io
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,17 @@ def test_the_session_is_of_the_same_image(explorer: pw.Explorer) -> None:
 def test_a_saved_notebook_has_a_png(explorer: pw.Explorer) -> None:
     explorer.choose(view="overlay", target="spoon")
     assert explorer.wait(SECONDS)
-    bundle = explorer._still()
+    bundle = explorer._stored.bundle()[0]
     still = np.asarray(Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))))
     frame = fresh(explorer)
     photograph, overlay = frame.picture("photograph"), frame.picture("overlay")
-    assert np.array_equal(still, pixels.side_by_side([photograph, overlay]))
+    both = pixels.side_by_side([photograph, overlay])
+    assert np.array_equal(still[: len(both)], both)
+    assert (still[len(both) :] < 100).any()  # what it is, in words
     assert frame.title in bundle["text/plain"]
+    _, metadata = explorer._stored.bundle()
+    for words in (frame.title, frame.legend("overlay"), frame.account):
+        assert words in html.unescape(metadata["image/png"]["alt"])
 
 
 def test_attributes_can_be_observed(explorer: pw.Explorer) -> None:

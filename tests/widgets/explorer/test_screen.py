@@ -28,7 +28,7 @@ def test_the_photograph_stands_beside(explorer: pw.Explorer, page: Page, view: s
     frame = right(explorer, page)
     other = "pullback" if view == "photograph" else "photograph"
     assert np.array_equal(beside(page, explorer), frame.picture(other))
-    names = [find(explorer, "pullback-pane", n).children[0].value for n in range(2)]
+    names = [find(explorer, "pullback-head", n).children[0].value for n in range(2)]
     assert other in names[0] and view in names[1]
 
 
@@ -134,3 +134,96 @@ def test_predictions_are_those_of_what_is_on_the_screen(explorer: pw.Explorer, p
     explorer.view = "pullback"
     right(explorer, page)
     assert "→" not in find(explorer, "pullback-top").description
+
+
+def rectangle(explorer: pw.Explorer, page: Page, name: str) -> tuple[float, ...]:
+    """Where a canvas was last told to draw its picture."""
+    canvas = find(explorer, name)
+    return page.places[f"IPY_MODEL_{canvas.model_id}"]
+
+
+BOTH = ("pullback-screen", "pullback-beside")
+
+
+def test_zoom_and_fit_by_button_on_both(explorer: pw.Explorer, page: Page) -> None:
+    right(explorer, page)
+    fit, farther, closer = find(explorer, "pullback-head", 1).children[1:]
+    assert fit.disabled and farther.disabled and not closer.disabled
+    for times in (2, 4, 8, 16):
+        closer.click()
+        assert explorer.zoom == times
+    assert closer.disabled and not fit.disabled
+    for name in BOTH:
+        left, top, width, height = rectangle(explorer, page, name)
+        assert (width, height) == (16 * 1024, 16 * 1024)
+        assert (left, top) == (512 - width / 2, 512 - height / 2)
+    farther.click()
+    assert explorer.zoom == 8
+    fit.click()
+    assert explorer.zoom == 1 and explorer.centre == (0.5, 0.5)
+    assert rectangle(explorer, page, BOTH[0]) == (0, 0, 1024, 1024)
+    right(explorer, page)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_drag_pans_what_is_large_and_still_wipes_at_the_handle(
+    explorer: pw.Explorer, page: Page, name: str
+) -> None:
+    explorer.choose(zoom=4, wipe=0.5)
+    assert explorer.wait(SECONDS)
+    canvas = find(explorer, name)
+    event(canvas, "mouse_down", 0.9, 0.5)
+    event(canvas, "mouse_move", 0.9, 0.7)
+    event(canvas, "mouse_move", 0.7, 0.7)
+    event(canvas, "mouse_up", 0.7, 0.7)
+    assert explorer.centre == pytest.approx((0.5 + 0.05, 0.5 - 0.05)) and explorer.wipe == 0.5
+    event(canvas, "mouse_down", 0.9, 0.5)
+    event(canvas, "mouse_move", -0.9, 9.0)  # no farther than its edge
+    event(canvas, "mouse_up", 0.0, 1.0)
+    assert explorer.centre == pytest.approx((1 - 1 / 8, 1 / 8))
+    left, top, width, height = rectangle(explorer, page, name)
+    assert left <= 0 and top <= 0 and left + width >= 1024 and top + height >= 1024
+    event(canvas, "mouse_down", 0.51, 0.5)
+    event(canvas, "mouse_move", 0.3, 0.5)
+    event(canvas, "mouse_up", 0.3, 0.5)
+    assert explorer.wipe == pytest.approx(0.3)
+
+
+def test_a_click_in_a_large_picture_picks_what_is_there(explorer: pw.Explorer, page: Page) -> None:
+    explorer.choose(layer="layer1", zoom=2, centre=(1.0, 0.0))
+    frame = right(explorer, page)
+    rows, columns = frame.view.layer.shape[1:]
+    click(find(explorer, "pullback-beside"), 0.5, 0.5)
+    right(explorer, page)
+    assert explorer.position == (int(0.25 * rows), int(0.75 * columns))
+    explorer.zoom = 1
+    explorer._screen.on_zoom(2.0)  # goes to what is outlined
+    middle = ((explorer.position[1] + 0.5) / columns, (explorer.position[0] + 0.5) / rows)
+    assert explorer.centre == pytest.approx(middle)
+
+
+def test_what_is_no_zoom(explorer: pw.Explorer) -> None:
+    explorer.zoom = 1000
+    assert explorer.zoom == 16
+    explorer.zoom = 0
+    assert explorer.zoom == 1
+    for wrong in ("large", float("nan")):
+        with pytest.raises(ValueError, match="zoom"):
+            explorer.zoom = wrong
+    for wrong in ((0.5, 2.0), 3, (1,)):
+        with pytest.raises((ValueError, TypeError), match="centre"):
+            explorer.centre = wrong
+    assert "zoom" not in explorer.recipe()
+    explorer.zoom = 2
+    assert explorer.recipe()["zoom"] == 2
+
+
+def test_a_mean_that_is_the_same_everywhere_says_so() -> None:
+    explorer = pw.Explorer(layer="conv_stem", channel=1)
+    assert explorer.wait(SECONDS)
+    assert "mean over 112 x 112 places, and nearly the same everywhere" in advice(explorer)
+    explorer.position = (56, 56)
+    assert explorer.wait(SECONDS) and "mean over" not in advice(explorer)
+    explorer.choose(layer="blocks.4.2.bn2.act", channel=64)
+    assert explorer.wait(SECONDS) and "mean over" not in advice(explorer)
+    explorer.close()

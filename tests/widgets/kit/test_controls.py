@@ -11,7 +11,7 @@ import traitlets as t
 
 from pullback_widgets.widgets.kit.accordion import KeyboardAccordion
 from pullback_widgets.widgets.kit.canvas import Canvas, sharp_canvas
-from pullback_widgets.widgets.kit.layout import SCRIPT, style_sheet
+from pullback_widgets.widgets.kit.layout import SCRIPT, dress, presentation, style_sheet
 from pullback_widgets.widgets.kit.live import ComputingWidget
 from pullback_widgets.widgets.kit.temperature import STOPS, temperature_controls
 
@@ -37,6 +37,25 @@ def test_the_page_is_told_which_canvases_listen() -> None:
 
 def test_the_script_comes_with_the_style_sheet() -> None:
     assert style_sheet().value.startswith(f'<style onload="{html.escape(SCRIPT)}">')
+
+
+def test_a_presentation_enlarges_widgets_that_are_there_and_that_come() -> None:
+    before, after, last = (w.VBox() for _ in range(3))
+
+    def large() -> list[bool]:
+        classes = [one._dom_classes for one in (before, after, last)]
+        return ["pullback-presentation" in one for one in classes]
+
+    dress(before)
+    presentation()
+    dress(after)
+    assert large() == [True, True, False]
+    presentation()
+    assert before._dom_classes.count("pullback-presentation") == 1
+    presentation(False)
+    dress(last)
+    assert large() == [False] * 3
+    assert ".pullback-presentation {" in style_sheet().value
 
 
 def test_a_canvas_says_a_caption_without_its_markup() -> None:

@@ -230,21 +230,23 @@ def test_a_stage_closed_while_it_computes_ends(make: Make) -> None:
 
 
 def test_a_notebook_keeps_a_picture_for_places_without_a_kernel(make: Make) -> None:
-    still = make()._still()
+    still = make()._stored.bundle()[0]
     assert still["image/png"] and still["text/plain"] == "Adder: Sum <of> numbers"
 
 
 def test_the_unseen_widget_has_the_picture_for_pages_with_the_state_of_widgets(make: Make) -> None:
     """Pages of nbconvert show a widget that they have the state of, and no other output."""
     stage = make()
-    assert "<img" not in stage._nothing.value and "display: none" in stage._nothing.value
-    png = stage._still()["image/png"]
-    assert f'src="data:image/png;base64,{png}"' in stage._nothing.value
-    assert 'alt="Adder: Sum &lt;of&gt; numbers"' in stage._nothing.value
+    assert (
+        "<img" not in stage._stored.unseen.value and "display: none" in stage._stored.unseen.value
+    )
+    png = stage._stored.bundle()[0]["image/png"]
+    assert f'src="data:image/png;base64,{png}"' in stage._stored.unseen.value
+    assert 'alt="Adder: Sum &lt;of&gt; numbers"' in stage._stored.unseen.value
 
 
 def test_files_are_named_after_the_stage(make: Make, tmp_path: Path) -> None:
     stage = make()
-    assert stage.stem == "adder"
+    assert stage.stem == "adder-a-sum-up-to-4"
     with pytest.raises(ValueError, match=r"\.png"):
         stage.save(tmp_path / "sum.txt")

@@ -68,7 +68,9 @@ def source() -> Source:
 
 @pytest.fixture
 def panel(live: Figure, source: Source) -> SaveButtons:
-    panel = SaveButtons(live, [".png", ".json", ".bad"], source.save, source.code, stem="thing")
+    texts = {"Code": source.code, "Recipe text": lambda: "a recipe"}
+    endings = [".png", ".json", ".bad"]
+    panel = SaveButtons(live, endings, source.save, texts, stem=lambda: live.shown or "thing")
     live.children = [panel.box, live._problem]
     return panel
 
@@ -82,8 +84,33 @@ def test_a_button_offers_the_file_s_bytes(live: Figure, panel: SaveButtons) -> N
 
 
 def test_every_ending_has_its_button(live: Figure, panel: SaveButtons) -> None:
-    for name in ("PNG", "Recipe", "BAD", "Code"):
+    for name in ("PNG", "Recipe", "BAD", "Code", "Recipe text"):
         assert find(live, name)
+
+
+def test_a_file_is_called_after_what_is_shown_now(live: Figure, panel: SaveButtons) -> None:
+    live.shown = "golf-ball"
+    panel.write(".png").join(SECONDS)
+    assert 'download="golf-ball.png"' in text_with(live, "pullback-download")
+
+
+def test_one_text_takes_the_place_of_the_other(live: Figure, panel: SaveButtons) -> None:
+    find(live, "Code").click()
+    until(lambda: "a &lt; b" in text_with(live, "<pre"))
+    find(live, "Recipe text").click()
+    until(lambda: ">a recipe</pre>" in text_with(live, "<pre"))
+    find(live, "Recipe text").click()
+    assert text_with(live, "<pre") == ""
+
+
+def test_the_text_that_was_pressed_last_is_shown(
+    live: Figure, panel: SaveButtons, source: Source
+) -> None:
+    source.computed.clear()
+    find(live, "Code").click()
+    find(live, "Recipe text").click()  # while the code is waited for
+    source.computed.set()
+    until(lambda: ">a recipe</pre>" in text_with(live, "<pre"))
 
 
 def test_what_goes_wrong_is_shown(live: Figure, panel: SaveButtons) -> None:
