@@ -79,6 +79,18 @@ ENDED = """
 """At the end of each page: it says so when its kernel has ended, where Voila says nothing."""
 
 
+NARROW = """
+<style>
+@media (max-width: 800px) {
+  #rendered_cells { padding: 0 !important; }
+  #rendered_cells > div { padding: 12px 4px !important; box-shadow: none !important; }
+  #rendered_cells code { white-space: pre-wrap; overflow-wrap: anywhere; }
+}
+</style>
+"""
+"""At the end of each page: on a phone, Voila's margins would take half of it."""
+
+
 class Places(AsyncMappingKernelManager):
     """The visitors' kernels, no more at once than there is memory for."""
 
@@ -175,7 +187,7 @@ class Visit(TornadoVoilaHandler):
             self.write(part)
             self.flush()
         if self._kernel_id is not None:  # as it is for a file that a notebook links to
-            self.write(ENDED)
+            self.write(NARROW + ENDED)
 
     async def take(self, kernel_id: str) -> None:
         """The kernel that was started for this page."""

@@ -58,6 +58,13 @@ def lab_server(
     server.close()
 
 
+@pytest.fixture(scope="session")
+def results() -> Path:
+    """The folder for pictures to look at."""
+    RESULTS.mkdir(exist_ok=True)
+    return RESULTS
+
+
 @pytest.fixture
 def new_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Callable[..., Page]]:
     """``new_page()`` is an empty page; ``scale=2`` is a HiDPI screen.

@@ -98,7 +98,7 @@ def test_what_the_mouse_does_on_the_explorers_canvases(lab_page: Callable[..., L
     lab.python("view.wait()")
 
     before = lab.wait_until_still(".pullback-screen")
-    lab.page.locator(FOLD).filter(has_text="Wipe and colours").press("Enter")
+    lab.page.locator(FOLD).filter(has_text="Side by side, wipe, colours").press("Enter")
     wipe = lab.page.get_by_role("spinbutton", name="Wipe, %")
     wipe.fill("50")
     wipe.press("Enter")

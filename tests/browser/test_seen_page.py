@@ -86,7 +86,12 @@ def states(lab: LabPage) -> Iterator[str]:
             field.fill("")
             field.press("Enter")
             offered.first.wait_for(state="hidden")
-    for fold in ("Photograph and network", "Ascent settings", "Wipe and colours", "Take it away"):
+    for fold in (
+        "Photograph and network",
+        "Ascent settings",
+        "Side by side, wipe, colours",
+        "Take it away",
+    ):
         press(lab, fold)
         lab.page.locator(f'{WIDGET} [title="{fold}, open"]').wait_for()
         yield f"{fold} open"

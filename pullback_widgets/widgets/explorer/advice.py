@@ -8,7 +8,8 @@ from collections.abc import Callable
 import ipywidgets as w
 
 from ...engine.layer import Layer
-from ...engine.target import LOGITS, Unit
+from ...engine.target import LOGITS, Channel, Unit
+from ...figures.evenness import is_even
 from ...figures.snapshot import Snapshot
 from .screen import Cell, Place
 
@@ -87,12 +88,18 @@ class Advice:
 
 def invitation(frame: Snapshot) -> str:
     """What can be done with the pictures as they are."""
+    grid = grid_of(frame.view.layer)
+    if isinstance(frame.target, Channel) and grid is not None and is_even(frame.pullback, grid):
+        return (
+            f"This is the pullback of a mean over {grid[0]} x {grid[1]} places, and nearly the "
+            "same everywhere: click a place for one of them."
+        )
     if frame.softens and not frame.request.softening.has_temperature:
         return "Drag the temperature to the right: the gates become soft, and the picture clears."
     asked = ""
     if frame.request.layer == LOGITS:
         asked = "Click a place to ask what a layer sees there; "
-    elif grid_of(frame.view.layer) is not None:
+    elif grid is not None:
         asked = "Click a place to ask for the channel there; "
     over = "the photograph" if frame.second is None else "one picture"
     wipe = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
+import time
 from types import CellType, FrameType, GeneratorType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,6 +24,9 @@ HISTORY = re.compile(r"_{1,3}|_\d+")
 
 OURS = ("pullback_widgets", "IPython", "ipykernel", "traitlets")
 """Whose objects refer to a widget for no longer than it is there."""
+
+LOOKS = 5
+"""How often one looks: a thread that computes may refer to its widget for a moment."""
 
 _places: WeakKeyDictionary[w.Widget, dict[str, str]] = WeakKeyDictionary()
 """Widget -> the cells that made or show it, and in which of their runs."""
@@ -81,6 +85,15 @@ def _shell() -> Any:
 
 
 def _is_held(widget: w.Widget, shell: Any) -> bool:
+    """Whether something else than the widget's own parts refers to it, and goes on to."""
+    for _ in range(LOOKS):
+        if not _is_referred_to(widget, shell):
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _is_referred_to(widget: w.Widget, shell: Any) -> bool:
     """Whether a variable, a list or anything else than the widget's own parts refers to it."""
     variables = shell.user_ns
     names = [name for name in list(variables) if variables[name] is widget]

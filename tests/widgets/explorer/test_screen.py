@@ -216,3 +216,14 @@ def test_what_is_no_zoom(explorer: pw.Explorer) -> None:
     assert "zoom" not in explorer.recipe()
     explorer.zoom = 2
     assert explorer.recipe()["zoom"] == 2
+
+
+def test_a_mean_that_is_the_same_everywhere_says_so() -> None:
+    explorer = pw.Explorer(layer="conv_stem", channel=1)
+    assert explorer.wait(SECONDS)
+    assert "mean over 112 x 112 places, and nearly the same everywhere" in advice(explorer)
+    explorer.position = (56, 56)
+    assert explorer.wait(SECONDS) and "mean over" not in advice(explorer)
+    explorer.choose(layer="blocks.4.2.bn2.act", channel=64)
+    assert explorer.wait(SECONDS) and "mean over" not in advice(explorer)
+    explorer.close()
