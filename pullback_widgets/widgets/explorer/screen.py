@@ -60,7 +60,8 @@ class Screen:
         self._closer = self._button("+", "Zoom in", 2.0)
         panes = []
         for name, canvas in zip(self._names, both, strict=True):
-            zoom = [self._fit, self._farther, self._closer] if canvas is self.picture else []
+            # On a phone there is no room for three beside one name.
+            zoom = [self._farther, self._closer] if canvas is self.picture else [self._fit]
             head = w.HBox([name, *zoom])
             head.add_class("pullback-head")
             pane = w.VBox([head, canvas.box], layout=w.Layout(overflow="visible"))

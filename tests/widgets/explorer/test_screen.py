@@ -147,7 +147,7 @@ BOTH = ("pullback-screen", "pullback-beside")
 
 def test_zoom_and_fit_by_button_on_both(explorer: pw.Explorer, page: Page) -> None:
     right(explorer, page)
-    fit, farther, closer = find(explorer, "pullback-head", 1).children[1:]
+    (fit,), (farther, closer) = (find(explorer, "pullback-head", n).children[1:] for n in (0, 1))
     assert fit.disabled and farther.disabled and not closer.disabled
     for times in (2, 4, 8, 16):
         closer.click()
