@@ -64,7 +64,7 @@ def test_the_engine_works_without_any_jupyter_package() -> None:
 def test_only_the_widgets_need_jupyter() -> None:
     widgets = {
         *("Explorer", "CounterfactualGrid", "TemperatureStrip", "DepthJourney", "LayerAtlas"),
-        *("Compare", "GatePlayground", "RegionMap", "PathStabilityLab"),
+        *("Compare", "GatePlayground", "RegionMap", "PathStabilityLab", "presentation"),
     }
     missing = run(
         BLOCK

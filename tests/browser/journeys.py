@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from labpage import LabPage
     from playwright.sync_api import Locator
 
-SCREEN = ".pullback-screen"
+SCREEN, BESIDE = ".pullback-screen", ".pullback-beside"
 SIZE = 224
 GRIP = slice(11, None)
 """Columns of the picture right of the wipe's grip, which waits at the left edge."""
@@ -55,14 +55,15 @@ def start_over():
         model=network, image="coffee", softening=default, layer="logits", target=None,
         steps=5, step_size=20.0, radius=100.0,
         view="pullback", compare="photograph", wipe=0.0, colour="rgb",
+        beside=None, zoom=1.0, centre=(0.5, 0.5),
     )
     explorer.wait()
 """
 
 
-def screen(lab: LabPage, view: int = 0) -> np.ndarray:
-    """The picture on the canvas, (224, 224, 3): the canvas at the centre of each pixel."""
-    pixels = lab.canvas_pixels(SCREEN, view)
+def screen(lab: LabPage, view: int = 0, canvas: str = SCREEN) -> np.ndarray:
+    """The picture on a canvas, (224, 224, 3): the canvas at the centre of each pixel."""
+    pixels = lab.canvas_pixels(canvas, view)
     centres = ((np.arange(SIZE) + 0.5) * len(pixels) / SIZE).astype(int)
     return pixels[centres][:, centres, :3]
 
@@ -73,11 +74,12 @@ def shows(
     rows: slice = slice(None),
     columns: slice = GRIP,
     view: int = 0,
+    canvas: str = SCREEN,
 ) -> None:
-    """Waits until the canvas shows this picture, every byte of it."""
+    """Waits until a canvas shows this picture, every byte of it."""
     part = np.s_[rows, columns]
     lab.wait_until(
-        lambda: np.array_equal(screen(lab, view)[part], picture[part]),
+        lambda: np.array_equal(screen(lab, view, canvas)[part], picture[part]),
         "the expected picture on the canvas",
     )
 

@@ -42,16 +42,24 @@ def test_first_picture(lab: LabPage) -> None:
     lab.wait_until_drawn(".pullback-curve")
 
 
-def test_saved_notebook_holds_the_picture(lab: LabPage) -> None:
-    lab.save()
-    cell = nbformat.read(lab.path, as_version=4).cells[0]
-    (data,) = [output["data"] for output in cell.outputs if "image/png" in output.get("data", {})]
-    stored = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
-    for image, expected in (
-        (stored[:, : 2 * SIZE], rgb(lab, "seen()")),
-        (stored[:, -2 * SIZE :], pulled(lab, "None")),
-    ):
-        np.testing.assert_array_equal(image[::2, ::2], expected)
+def test_saved_notebook_holds_the_last_picture(lab: LabPage) -> None:
+    golf_ball = pulled(lab, "'golf ball'")
+    lab.python("explorer.target = 'golf ball'")
+    shows(lab, golf_ball)
+
+    def stored() -> tuple[np.ndarray, str]:
+        lab.save()
+        cell = nbformat.read(lab.path, as_version=4).cells[0]
+        (output,) = [one for one in cell.outputs if "image/png" in one.get("data", {})]
+        png = base64.b64decode(output["data"]["image/png"])
+        return np.asarray(Image.open(io.BytesIO(png))), output["metadata"]["image/png"]["alt"]
+
+    lab.wait_until(lambda: "golf ball" in stored()[1], "the last picture is in the notebook")
+    picture, words = stored()
+    np.testing.assert_array_equal(picture[: 2 * SIZE : 2, : 2 * SIZE : 2], rgb(lab, "seen()"))
+    np.testing.assert_array_equal(picture[: 2 * SIZE : 2, -2 * SIZE :: 2], golf_ball)
+    assert (picture[2 * SIZE :] < 100).any()  # the caption
+    assert "relative T = 0.85" in words and "full strength" in words
 
 
 def test_temperature_by_drag_and_by_key(lab: LabPage) -> None:
