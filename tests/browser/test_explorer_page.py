@@ -148,9 +148,10 @@ def test_what_is_no_class_is_answered_with_classes(lab: LabPage) -> None:
     search.press_sequentially("dog")
     search.press("Enter")
     offered = find(lab, ".pullback-offers button:visible")
-    lab.wait_until(lambda: offered.count() == 8, "eight dogs")
     line = find(lab, ".pullback-offers [role=status]:visible")
-    assert line.inner_text() == '"dog" is no class of this network; choose one:'
+    said = '"dog" is no class of this network; choose one:'
+    lab.wait_until(lambda: line.inner_text() == said, "the answer")
+    lab.wait_until(lambda: offered.count() == 8, "eight dogs")
     assert search.input_value() == "dog" and not lab.visible_errors()
     np.testing.assert_array_equal(screen(lab)[:, GRIP], before[:, GRIP])
     assert find(lab, ".pullback-temperature").first.bounding_box() == bottom  # nothing moved

@@ -8,7 +8,7 @@ import io
 import ipywidgets as w
 from PIL import Image
 
-from ..kit.binding import listen, quietly
+from ..kit.binding import SPOKEN_LABEL, listen, quietly
 from ..kit.canvas import LOCK, Canvas, draw, put_file
 from ..kit.tiles import INK, MARK
 from .history import MOST, SIDE, Entry, History
@@ -41,7 +41,8 @@ class HistoryStrip:
         self.star = _button(
             "star-o", "Keep", "Keep this picture, however many come after it", history.star
         )
-        self.words = w.Dropdown(layout=w.Layout(flex="1 1 120px", width="auto", min_width="0"))
+        self.words = w.Dropdown(description="History", layout=w.Layout(flex="1 1 120px", width="auto", min_width="0"))
+        self.words.add_class(SPOKEN_LABEL)
         self.words.tooltip = "All pictures of the history, in words"
         listen(self.words, self._chosen, "index")
         self._canvas = Canvas(width=2, height=2 * (TILE + 2 * LINE + 2 * GAP))
