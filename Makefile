@@ -37,7 +37,7 @@ test: $(VENV)/installed-test
 ifeq ($(strip $(ARGS)),)
 	@failed=0; \
 	$(RUN) -m pytest -n 2 --dist worksteal -m "not browser" || failed=$$?; \
-	$(RUN) -m pytest -m browser || failed=$$?; \
+	$(RUN) -m pytest -n 2 --dist loadfile -m browser || failed=$$?; \
 	exit $$failed
 else
 	$(RUN) -m pytest $(ARGS)

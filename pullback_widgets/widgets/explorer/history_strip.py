@@ -41,7 +41,9 @@ class HistoryStrip:
         self.star = _button(
             "star-o", "Keep", "Keep this picture, however many come after it", history.star
         )
-        self.words = w.Dropdown(description="History", layout=w.Layout(flex="1 1 120px", width="auto", min_width="0"))
+        self.words = w.Dropdown(
+            description="History", layout=w.Layout(flex="1 1 120px", width="auto", min_width="0")
+        )
         self.words.add_class(SPOKEN_LABEL)
         self.words.tooltip = "All pictures of the history, in words"
         listen(self.words, self._chosen, "index")
