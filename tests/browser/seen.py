@@ -47,8 +47,8 @@ FITS = """width => {
 FAULTS = """root => {
     const SPOKEN = '.pullback-spoken, .pullback-spoken-label > .widget-label';
     const REPLACED = '.pullback-upload';  // shows its tooltip in place of its text
-    const SCROLLS = ':has(> .pullback-board), .pullback-code, .pullback-error pre,' +
-        ' .pullback-offers';
+    const SCROLLS = ':has(> .pullback-board), :has(> .pullback-history), .pullback-code,' +
+        ' .pullback-error pre, .pullback-offers';
     const CONTROLS = 'a[href], button, canvas, input, select, summary, textarea, .noUi-target,' +
         ' .noUi-handle, .progress, svg, img';
     const SLACK = 1.5;
