@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 View = Literal["pullback", "difference", "perturbed", "photograph", "overlay"]
 VIEWS: tuple[View, ...] = get_args(View)
-MOST, MIDDLE = 16.0, (0.5, 0.5)
+LARGEST_ZOOM, MIDDLE = 16.0, (0.5, 0.5)
 """The largest zoom, and the middle of a picture."""
 
 ASCENDED = ("difference", "perturbed")
@@ -94,7 +94,7 @@ class SnapshotRequest(Asked):
     compare: View = field(default="photograph", metadata=viewed(OneOf(VIEWS)))
     wipe: float = field(default=0.0, metadata=viewed(Share()))
     colour: str = field(default="rgb", metadata=viewed(OneOf(pixels.COLOURS)))
-    zoom: float = field(default=1.0, metadata=viewed(Between(1.0, MOST), later=True))
+    zoom: float = field(default=1.0, metadata=viewed(Between(1.0, LARGEST_ZOOM), later=True))
     centre: tuple[float, float] = field(default=MIDDLE, metadata=viewed(Place(), later=True))
     over: Over = field(default="ascent", metadata=viewed(OneOf(OVER), later=True))
     play: int = 0

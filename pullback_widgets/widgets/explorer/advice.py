@@ -101,10 +101,9 @@ def invitation(frame: Snapshot) -> str:
         asked = "Click a place to ask what a layer sees there; "
     elif grid is not None:
         asked = "Click a place to ask for the channel there; "
-    over = "the photograph" if frame.second is None else "one picture"
-    wipe = (
-        f"drag the handle to lay {over} over the {'picture' if frame.second is None else 'other'}."
-    )
+    wipe = "drag the handle to lay the photograph over the picture."
+    if frame.second is not None:
+        wipe = "drag the handle to lay the left picture over the right one."
     return asked + wipe if asked else wipe.capitalize()
 
 

@@ -160,8 +160,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         if frame is not None and not (self._worker is None or self._worker.busy):
             self.guard(lambda: self._history.note(frame))
 
-    def _back(self, request: SnapshotRequest) -> None:
-        self.guard(lambda: self.recall(request))
+    def _back(self, request: SnapshotRequest) -> bool:
+        return self.guard(lambda: self.recall(request))
 
     def changed(self, looks_only: bool) -> None:
         walks = self.result is not None and self.result.step is None and self.request().ascends
@@ -299,21 +299,21 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         )
 
     def caption(self, result: Snapshot) -> str:
-        lines = self._lines(result)
-        if result.second is not None:
-            both = (("left", self._lines(result.second)), ("right", lines))
-            lines = [f"{where}: {line}" for where, own in both for line in own]
-        return "".join(f"<div>{line}</div>" for line in lines)
+        return "".join(f"<div>{line}</div>" for line in self._said(result))
 
     def _picture(self) -> tuple[bytes, Sequence[str]] | None:
         result = self.result
         if result is None:
             return None
-        lines = [self._title(result), result.legend(self.view), result.account]
-        if result.second is not None:
-            own, others = result.own
-            lines.append(f"left {html.escape(others)}, right {html.escape(own)}")
-        return result._repr_png_(), [plain(line) for line in lines if line]
+        return result._repr_png_(), [plain(line) for line in self._said(result)]
+
+    def _said(self, result: Snapshot) -> list[str]:
+        """The caption: what there is to say of the picture, and of the one beside it."""
+        lines = self._lines(result)
+        if result.second is None:
+            return lines
+        both = (("left", self._lines(result.second)), ("right", lines))
+        return [f"{where}: {line}" for where, own in both for line in own]
 
     def _lines(self, result: Snapshot) -> list[str]:
         """What there is to say of a picture, in lines of HTML."""

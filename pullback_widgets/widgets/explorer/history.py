@@ -55,12 +55,12 @@ class History:
     """
 
     def __init__(
-        self, recall: Callable[[SnapshotRequest], None], notice: Callable[[], None]
+        self, recall: Callable[[SnapshotRequest], bool], notice: Callable[[], None]
     ) -> None:
         """Make it.
 
         Args:
-            recall: Chooses all that a request says.
+            recall: Chooses all that a request says; whether that could be done.
             notice: Notes what is on the screen, before it is left.
         """
         self._recall, self._notice = recall, notice
@@ -92,13 +92,12 @@ class History:
     def go(self, entry: Entry) -> None:
         """Choose again all that was chosen then."""
         self._notice()
-        with self._lock:
-            if entry is self.current:
-                return
-            if self.current is not None:
-                self._past.append(self.current)
-            self._future.clear()
-        self._show(entry)
+        left = self.current
+        if entry is not left and self._show(entry):
+            with self._lock:
+                self._past += [left] if left is not None else []
+                self._future.clear()
+            self.on_change()
 
     def undo(self) -> None:
         """Go back to the picture before this one; at the first one nothing happens."""
@@ -125,17 +124,20 @@ class History:
 
     def _step(self, source: list[Entry], other: list[Entry]) -> None:
         self._notice()
-        with self._lock:
-            if not source or self.current is None:
-                return
-            entry = source.pop()
-            other.append(self.current)
-        self._show(entry)
+        left = self.current
+        if source and left is not None and self._show(source[-1]):
+            with self._lock:
+                source.pop()
+                other.append(left)
+            self.on_change()
 
-    def _show(self, entry: Entry) -> None:
-        self.current = entry
-        self._recall(entry.request)
-        self.on_change()
+    def _show(self, entry: Entry) -> bool:
+        """Go to a picture, if that can be done; it is then the one that was noted last."""
+        left, self.current = self.current, entry
+        if not self._recall(entry.request):
+            self.current = left
+            return False
+        return True
 
 
 def _kept(frame: Snapshot) -> SnapshotRequest:

@@ -16,7 +16,7 @@ import ipywidgets as w
 import numpy as np
 
 from ...drawing.pixels import MID_GREY, RGB
-from ...figures.snapshot import MIDDLE, MOST
+from ...figures.snapshot import LARGEST_ZOOM, MIDDLE
 from ..kit.canvas import LOCK, Canvas, draw, put, sharp_canvas
 
 Place = tuple[float, float]
@@ -105,7 +105,7 @@ class Screen:
             look: Likewise.
         """
         self._fit.disabled = self._farther.disabled = look[0] <= 1
-        self._closer.disabled = look[0] >= MOST
+        self._closer.disabled = look[0] >= LARGEST_ZOOM
         beside, picture, second = pictures
         for label, name in zip(self._names, names, strict=False):
             label.value = f'<div class="pullback-name">{html.escape(name)}</div>'
