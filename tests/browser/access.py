@@ -66,6 +66,9 @@ TEXTS = """root => {
     });
 }"""
 
+HAS_THEME = """theme => document.body.dataset.jpThemeName === theme
+    && document.getElementById('jupyterlab-splash') === null"""
+
 FONT_SIZES = """root => [...root.querySelectorAll('[class*=pullback-] , .widget-label, button')]
     .filter(one => one.checkVisibility() && one.innerText?.trim())
     .map(one => [one.className, parseFloat(getComputedStyle(one).fontSize)])"""
@@ -181,13 +184,16 @@ def readable(lab: WidgetPage, selector: str) -> None:
 
 
 def use_theme(lab: LabPage, theme: str) -> None:
-    """Changes JupyterLab's theme, and waits until the page has it."""
+    """Changes JupyterLab's theme, and waits until the page has it.
+
+    JupyterLab covers the change with its splash screen and takes it away 200 ms later. A second
+    change in between makes it take the same element away twice, which is an error in its page: so
+    the splash screen must be gone too.
+    """
     lab.page.evaluate(
         "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
     )
-    lab.wait_until(
-        lambda: lab.page.evaluate("document.body.dataset.jpThemeName") == theme, f"the {theme}"
-    )
+    lab.wait_until(lambda: lab.page.evaluate(HAS_THEME, theme), f"the {theme}")
 
 
 def font_sizes(lab: WidgetPage, selector: str) -> list[tuple[str, float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import access
 import numpy as np
 import pytest
 from labpage import LabPage
@@ -34,10 +35,7 @@ SIZES = {
     "phone": (390, 844),
 }
 
-THEME = """async theme => {
-    await window.jupyterapp.commands.execute('apputils:change-theme', {theme});
-    window.jupyterapp.shell.collapseLeft();
-}"""
+COLLAPSE = "() => window.jupyterapp.shell.collapseLeft()"
 SIDEWAYS = "one => one.scrollWidth - one.clientWidth"
 
 
@@ -65,9 +63,8 @@ def box(lab: LabPage, selector: str) -> FloatRect:
 def test_the_first_screen(first: LabPage, size: str, theme: str, results: Path) -> None:
     width, height = SIZES[size]
     first.page.set_viewport_size({"width": width, "height": height})
-    first.page.evaluate(THEME, f"JupyterLab {theme}")
-    dark = "false" if theme == "Dark" else "true"
-    first.page.locator(f'body[data-jp-theme-light="{dark}"]').wait_for(state="attached")
+    access.use_theme(first, f"JupyterLab {theme}")
+    first.page.evaluate(COLLAPSE)
 
     def settled() -> bool:
         first.page.locator(WIDGET).first.evaluate("one => one.scrollIntoView()")

@@ -77,7 +77,7 @@ class WidgetPage:
         page.set_default_timeout(1000 * SECONDS)
         self._expecting_error = False
         self._page_errors: list[str] = []
-        page.on("pageerror", lambda error: self._page_error(str(error)))
+        page.on("pageerror", lambda error: self._page_error(error.stack or str(error)))
         page.on("console", self._console)
 
     def kernel_errors(self) -> list[str]:
