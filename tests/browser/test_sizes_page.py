@@ -58,12 +58,12 @@ def box(lab: LabPage, selector: str) -> FloatRect:
     return found
 
 
-@pytest.mark.parametrize("theme", ["Light", "Dark"])
+@pytest.mark.parametrize("theme", [access.LIGHT, access.DARK])
 @pytest.mark.parametrize("size", SIZES)
 def test_the_first_screen(first: LabPage, size: str, theme: str, results: Path) -> None:
     width, height = SIZES[size]
     first.page.set_viewport_size({"width": width, "height": height})
-    access.use_theme(first, f"JupyterLab {theme}")
+    access.use_theme(first, theme)
     first.page.evaluate(COLLAPSE)
 
     def settled() -> bool:
@@ -73,7 +73,7 @@ def test_the_first_screen(first: LabPage, size: str, theme: str, results: Path) 
         return before == [box(first, one) for one in SHOWN]
 
     first.wait_until(settled, "the page has its size")
-    first.page.screenshot(path=results / f"first-screen-{size}-{theme}.png")
+    first.page.screenshot(path=results / f"first-screen-{size}-{theme.split()[-1]}.png")
 
     photograph, picture, slider = (box(first, one) for one in SHOWN)
     notebook = box(first, NOTEBOOK)
@@ -91,8 +91,8 @@ def test_the_first_screen(first: LabPage, size: str, theme: str, results: Path) 
 
 def test_lists_have_an_arrow_in_a_dark_page(lab_page: Callable[..., LabPage]) -> None:
     lab = lab_page(MAP)
-    lab.page.evaluate(THEME, "JupyterLab Dark")
-    lab.page.locator('body[data-jp-theme-light="false"]').wait_for(state="attached")
+    access.use_theme(lab, access.DARK)
+    lab.page.evaluate(COLLAPSE)
     chosen = lab.page.locator(f"{WIDGET} select").first
 
     def bright() -> bool:
