@@ -50,6 +50,8 @@ def test_names_keyboard_and_contrast(lab_page: Callable[..., LabPage], expressio
 
 def test_folds_open_by_keyboard(lab_page: Callable[..., LabPage]) -> None:
     lab = opened(lab_page, "pw.Explorer()")
+    keep = lab.page.get_by_role("button", name="Keep")
+    lab.wait_until(keep.is_enabled, "the first picture is noted in the history")
     shut = len(access.controls(lab, WIDGET))
     folds = lab.page.locator(FOLD)
     assert folds.count() == 4
