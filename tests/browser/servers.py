@@ -85,6 +85,11 @@ class Server:
             self._process.wait()
 
 
+ANY_PORT = "--ServerApp.port=0"
+"""The system gives the port: of two servers that look for one from 8888 on at the same moment, the
+second ends, as Jupyter Server looks first and takes it later."""
+
+
 class JupyterServer(Server):
     """What JupyterLab and Notebook 7 have in common."""
 
@@ -92,6 +97,7 @@ class JupyterServer(Server):
         path = self.runtime / f"jpserver-{self._process.pid}.json"
         info: Any = self._wait_for(lambda: json.loads(path.read_text()))
         self.url, self.token = info["url"], info["token"]
+        self._wait_for(lambda: self.request("GET", "api/status"))
 
     def address(self, name: str) -> str:
         """Where a notebook opens."""
@@ -125,7 +131,7 @@ class LabServer(JupyterServer):
         super().__init__(
             folder,
             *("-m", "pullback_widgets", "lab", str(folder / "notebooks")),
-            *("--no-browser", "--expose-app-in-browser"),
+            *("--no-browser", "--expose-app-in-browser", ANY_PORT),
         )
 
     def address(self, name: str) -> str:
@@ -139,7 +145,7 @@ class NotebookServer(JupyterServer):
         super().__init__(
             folder,
             *("-m", "notebook", "--no-browser", "--expose-app-in-browser", "--allow-root"),
-            *("--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder / 'notebooks'}"),
+            *(ANY_PORT, "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder / 'notebooks'}"),
         )
 
     def address(self, name: str) -> str:
