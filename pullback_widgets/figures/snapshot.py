@@ -298,6 +298,8 @@ class Snapshot(Result):
             parts += ["ascent"] if moves else [] if view == "pullback" else [view]
         if view in ASCENDED and self.step is not None and not moves:
             parts.append(counted(self.step.index, "step"))
+        if self.second is not None and not moves:  # an animation shows the right picture alone
+            parts += ["beside", self.own[1]]
         return file_name(*parts)
 
     def settings(self) -> dict[str, Any]:

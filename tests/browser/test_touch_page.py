@@ -1,7 +1,8 @@
-"""Fingers on a phone: a tap picks, a swipe on the handle wipes, one up or down scrolls."""
+"""Voila on a phone: a tap picks, a swipe on the handle wipes, swipe and wheel scroll the page."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import nbformat
@@ -101,3 +102,13 @@ def test_a_swipe_up_scrolls(phone: VoilaPage) -> None:
     swipe(phone, (left + side / 2, top + side / 2), 0, -0.8 * side)
     phone.wait_until(lambda: place(phone)[1] < top - 20, "the page scrolls")
     assert phone.page.locator(".pullback-caption").inner_text() == before
+
+
+def test_the_wheel_scrolls_over_the_picture(phone: VoilaPage) -> None:
+    phone.page.evaluate("scrollTo(0, 0)")
+    for down in (200, -200):
+        phone.canvas(SCREEN).hover(force=True)
+        before = place(phone)[1]
+        phone.page.mouse.wheel(0, down)
+        scrolled = functools.partial(lambda was, by: (was - place(phone)[1]) * by > 0, before, down)
+        phone.wait_until(scrolled, "the page scrolls")

@@ -159,10 +159,11 @@ def test_the_gradient_has_an_animation_over_the_temperature(explorer: pw.Explore
         ({"temperature": 0, "view": "overlay"}, "coffee-{target}-plain-gradient-overlay"),
         ({"view": "difference"}, "coffee-{target}-relative-0.85-difference-3-steps"),
         ({"view": "photograph"}, "coffee"),
+        ({"beside": {"temperature": 0.0}}, "coffee-{target}-relative-0.85-beside-plain-gradient"),
         ({"image": image(1)}, "photograph-{target}-relative-0.85"),
         ({"layer": "conv1", "channel": 1}, "coffee-conv1-channel-1-mean-relative-0.85"),
     ],
-    ids=["pullback", "overlay", "difference", "photograph", "tensor", "channel"],
+    ids=["pullback", "overlay", "difference", "photograph", "beside", "tensor", "channel"],
 )
 def test_files_are_called_after_what_they_show(
     explorer: pw.Explorer, choices: dict[str, Any], name: str

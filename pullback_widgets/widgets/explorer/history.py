@@ -184,7 +184,9 @@ def _words(frame: Snapshot) -> str:
 def _label(frame: Snapshot) -> tuple[str, str]:
     softening = frame.request.softening
     how = frame.how(softening)
-    return frame.title.partition(" (class")[0], how.rpartition("T = ")[2] if "T = " in how else how
+    short = how.rpartition("T = ")[2] if "T = " in how else how
+    view = frame.request.view
+    return frame.title.partition(" (class")[0], short if view == "pullback" else f"{view}, {short}"
 
 
 def _thumbnail(frame: Snapshot) -> RGB:

@@ -168,3 +168,9 @@ def test_what_is_no_more_is_said(explorer: pw.Explorer, page: Page, tmp_path: An
     assert explorer.target == 2 and explorer.image is not first.request.image
     explorer.target = 1
     right(explorer, page)
+
+
+def test_a_label_says_which_view_it_is(explore: Make) -> None:
+    explorer = explore()
+    pullback, step = visit(explorer), visit(explorer, view="perturbed")
+    assert step.label == (pullback.label[0], f"perturbed, {pullback.label[1]}")
