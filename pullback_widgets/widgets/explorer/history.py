@@ -186,7 +186,7 @@ def _label(frame: Snapshot) -> tuple[str, str]:
     how = frame.how(softening)
     short = how.rpartition("T = ")[2] if "T = " in how else how
     view = frame.request.view
-    return frame.title.partition(" (class")[0], short if view == "pullback" else f"{view}, {short}"
+    return frame.title.partition(" (class")[0], short if view == "pullback" else f"{short} {view}"
 
 
 def _thumbnail(frame: Snapshot) -> RGB:

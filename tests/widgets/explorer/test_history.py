@@ -173,4 +173,4 @@ def test_what_is_no_more_is_said(explorer: pw.Explorer, page: Page, tmp_path: An
 def test_a_label_says_which_view_it_is(explore: Make) -> None:
     explorer = explore()
     pullback, step = visit(explorer), visit(explorer, view="perturbed")
-    assert step.label == (pullback.label[0], f"perturbed, {pullback.label[1]}")
+    assert step.label == (pullback.label[0], f"{pullback.label[1]} perturbed")
