@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import ipycanvas
 import ipywidgets as w
 import numpy as np
 from ipycanvas.canvas import COMMANDS
+from ipywidgets.widgets.widget import _instances
 from PIL import Image
 from waiting import SECONDS
 
@@ -53,12 +55,15 @@ class Page:
             if name == "switchCanvas":
                 self._canvas = arguments[0][0]
                 continue
-            files = [rest.pop(0) for _ in range(arguments[1] if len(arguments) > 1 else 0)]
-            if name == "putImageData":
-                opened = Image.open(io.BytesIO(files[0]))
+            _ = [rest.pop(0) for _ in range(arguments[1] if len(arguments) > 1 else 0)]
+            source = arguments[0][0] if name == "drawImage" else ""
+            if name == "drawImage" and isinstance(one := _widget(source), w.Image):
+                opened = Image.open(
+                    io.BytesIO(base64.b64decode(bytes(one.value).partition(b",")[2]))
+                )
                 self.formats.add(opened.format)
                 self.pictures[self._canvas] = np.asarray(opened.convert("RGB"))
-                place = (arguments[0][0], arguments[0][1])
+                place = (arguments[0][1], arguments[0][2])
                 self.tiles.setdefault(self._canvas, {})[place] = self.pictures[self._canvas]
             elif name in ("clearRect", "fillRect") and arguments[0][:2] == [0, 0]:
                 left, top = arguments[0][2], arguments[0][3]
@@ -68,7 +73,7 @@ class Page:
             elif name == "fillText":
                 self.texts.setdefault(self._canvas, []).append(arguments[0][0])
             elif name == "drawImage":
-                drawn.setdefault(self._canvas, []).append(arguments[0][0])
+                drawn.setdefault(self._canvas, []).append(source)
                 self.places[self._canvas] = tuple(arguments[0][1:])
         self.on.update(drawn)
 
@@ -84,6 +89,11 @@ class Page:
             wanted.append(frame.picture(widget.compare, widget.colour))
         seen = self.screen(widget)
         return len(seen) == len(wanted) and all(map(np.array_equal, seen, wanted))
+
+
+def _widget(name: str) -> w.Widget:
+    """The widget that a message names."""
+    return _instances[name.removeprefix("IPY_MODEL_")]
 
 
 def tile(page: Page, board: TileBoard, row: int, column: int) -> RGB:

@@ -20,7 +20,7 @@ from ..figures.declared import Request, computed, viewed
 from ..figures.kinds import OneOf, Whole
 from ..figures.result import completed
 from ..widgets.kit.binding import bind, follow, listen, quietly
-from ..widgets.kit.canvas import Canvas, draw, put, sharp_canvas
+from ..widgets.kit.canvas import Canvas, draw, sharp_canvas
 from ..widgets.kit.figure_widget import FigureWidget
 from ..widgets.kit.layout import row
 from ..widgets.kit.temperature import temperature_controls
@@ -174,9 +174,7 @@ class RegionMap(FigureWidget):
     def _paint(self, result: Regions) -> None:
         canvas, size = self._canvas, 2 * SHOWN_SIDE
         picture = result.picture()
-        if self._source.width != picture.shape[1]:
-            self._source.width = self._source.height = picture.shape[1]
-        put(self._source, picture)
+        self._source.show(picture)
         canvas.image_smoothing_enabled = False
         canvas.draw_image(self._source, 0, 0, size, size)
         self._paint_arrows(result)

@@ -10,8 +10,12 @@ import ipywidgets as w
 from ...engine.layer import Layer
 from ...engine.target import LOGITS, Channel, Unit
 from ...figures.evenness import is_even
+from ...figures.network_kinds import DEFAULT
 from ...figures.snapshot import Snapshot
 from .screen import Cell, Place
+
+TOO_SOFT = 4 * DEFAULT.temperature
+"""At a higher relative temperature a gate at one standard deviation passes 43 to 57 percent."""
 
 
 class Advice:
@@ -94,8 +98,17 @@ def invitation(frame: Snapshot) -> str:
             f"This is the pullback of a mean over {grid[0]} x {grid[1]} places, and nearly the "
             "same everywhere: click a place for one of them."
         )
-    if frame.softens and not frame.request.softening.has_temperature:
-        return "Drag the temperature to the right: the gates become soft, and the picture clears."
+    softening = frame.request.softening
+    if frame.softens and not softening.has_temperature:
+        return (
+            f"Drag the temperature to the right, to about {DEFAULT.temperature:g}: the gates "
+            "become soft, and the picture clears."
+        )
+    if frame.softens and softening.units == "relative" and softening.temperature > TOO_SOFT:
+        return (
+            "So soft a gate passes half of everything, wanted or not. The picture is clearest near "
+            f"{DEFAULT.temperature:g}."
+        )
     asked = ""
     if frame.request.layer == LOGITS:
         asked = "Click a place to ask what a layer sees there; "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...drawing import pixels
 from ...figures.layer_view import LayerView
-from ..kit.canvas import draw, put, sharp_canvas
+from ..kit.canvas import draw, sharp_canvas
 from .gate_curve import CURVE, TEXT, WIDTH
 
 
@@ -24,6 +24,8 @@ class ChannelStrip:
         self.side = (WIDTH - (self.COLUMNS - 1) * self.GAP) // self.COLUMNS
         height = self.ROWS * (self.side + self.LABEL)
         self.box = sharp_canvas((WIDTH, height), "pullback-strip")
+        self._maps = [self.box.picture() for _ in range(self.COLUMNS * self.ROWS)]
+        self._loaded: LayerView | None = None
         self._on_pick = on_pick
         self._shown: tuple[LayerView, int | None] | None = None
         self.box.on_client_ready(self.redraw)
@@ -52,17 +54,17 @@ class ChannelStrip:
         canvas.text_baseline = "middle"
         for number, (channel, values) in enumerate(view.strongest):
             left, top = self._corner(number)
-            canvas.save()
-            canvas.translate(2 * left, 2 * top)
-            canvas.scale(2 * self.side / values.shape[1], 2 * self.side / values.shape[0])
-            put(canvas, pixels.heat(values))
-            canvas.restore()
+            if view is not self._loaded:
+                self._maps[number].load(pixels.heat(values))
+            self._maps[number].draw(2 * left, 2 * top, 2 * self.side, 2 * self.side)
             if channel == chosen:
                 canvas.stroke_style = CURVE
                 canvas.line_width = 6
                 canvas.stroke_rect(2 * left + 3, 2 * top + 3, 2 * self.side - 6)
             canvas.fill_style = CURVE if channel == chosen else TEXT
             canvas.fill_text(str(channel), 2 * left + self.side, 2 * (top + self.side) + 16)
+
+        self._loaded = view
 
     def _corner(self, number: int) -> tuple[int, int]:
         row, column = divmod(number, self.COLUMNS)

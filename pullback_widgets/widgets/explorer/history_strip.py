@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import html
-import io
 
 import ipywidgets as w
-from PIL import Image
 
 from ..kit.binding import SPOKEN_LABEL, listen, quietly
-from ..kit.canvas import LOCK, Canvas, draw, put_file
+from ..kit.canvas import LOCK, Canvas, Picture, draw
 from ..kit.tiles import INK, MARK
 from .history import MOST, SIDE, Entry, History
 
@@ -34,7 +32,7 @@ class HistoryStrip:
     def __init__(self, history: History) -> None:
         """Make the strip, empty."""
         self._history = history
-        self._files: dict[int, bytes] = {}
+        self._pictures: dict[Entry, Picture] = {}
         self._shown: list[Entry] = []
         self.undo = _button("undo", "Undo", "Back to the picture before", history.undo)
         self.redo = _button("repeat", "Redo", "On to the picture that Undo left", history.redo)
@@ -86,17 +84,12 @@ class HistoryStrip:
         with LOCK:
             named = html.escape("; ".join(one.words for one in self._shown))
             self._canvas.say(f"The last {min(len(self._shown), MOST)} pictures: {named}")
-            self._files = {id(one): self._file(one) for one in self._shown}
+            for gone in self._pictures.keys() - set(self._shown):
+                self._pictures.pop(gone).close()
+            for new in [one for one in self._shown if one not in self._pictures]:
+                self._pictures[new] = self._canvas.picture()
+                self._pictures[new].load(new.thumbnail, "JPEG", quality=85)
             draw(self._paint)
-
-    def _file(self, entry: Entry) -> bytes:
-        """Its thumbnail as a file; made once."""
-        known = self._files.get(id(entry))
-        if known is not None:
-            return known
-        file = io.BytesIO()
-        Image.fromarray(entry.thumbnail).save(file, "JPEG", quality=85)
-        return file.getvalue()
 
     def _paint(self) -> None:
         canvas = self._canvas
@@ -104,7 +97,7 @@ class HistoryStrip:
         canvas.text_align, canvas.text_baseline = "center", "middle"
         for number, entry in enumerate(self._shown):
             left, top = 2 * number * (TILE + GAP) + GAP, GAP
-            put_file(canvas, self._files[id(entry)], left, top)
+            self._pictures[entry].draw(left, top)
             if entry is self._history.current:
                 canvas.stroke_style, canvas.line_width = MARK, 6
                 canvas.stroke_rect(left, top, SIDE)

@@ -15,7 +15,7 @@ from ..kit.binding import bind, follow, listen, quietly
 from ..kit.class_field import ClassField
 from ..kit.crop import PARTS
 from ..kit.layer_field import LayerField
-from ..kit.layout import heading
+from ..kit.layout import heading, row
 from ..kit.photograph_list import PhotographList
 from ..kit.run_buttons import run_buttons
 from ..kit.sources import network_box, upload_button
@@ -237,7 +237,8 @@ class TemperaturePanel:
         self.units.add_class("pullback-presets")
         self.curve = GateCurve()
         off = off_unless_softened(explorer, slider, number, self.presets, self.units)
-        line = w.HBox([slider, number], layout=w.Layout(align_items="center", overflow="visible"))
+        line = row(slider, number)
+        line.layout.overflow = "visible"
         self.bar = w.VBox([line, self.presets, off], layout=w.Layout(overflow="visible"))
         self.box = w.VBox([heading("Gates"), self.units, self.curve.box])
         listen(self.presets, self._preset)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...drawing.pixels import MID_GREY, RGB
 from ...figures.snapshot import LARGEST_ZOOM, MIDDLE
-from ..kit.canvas import LOCK, Canvas, draw, put, sharp_canvas
+from ..kit.canvas import LOCK, Canvas, draw, sharp_canvas
 
 Place = tuple[float, float]
 """Across and down a picture, 0 to 1."""
@@ -30,6 +30,9 @@ WHOLE: Look = (1.0, *MIDDLE)
 Cell = tuple[float, float, float, float]
 """Left, top, width and height of a part of a picture, as shares of it."""
 
+
+EDGE = 0.02
+"""Nearer than this to an edge a wipe takes all or nothing: no sliver stays over later pictures."""
 
 GRIP = 60
 """How near to the wipe a drag moves it in a picture that is too large, in the canvas's pixels."""
@@ -109,8 +112,12 @@ class Screen:
         beside, picture, second = pictures
         for label, name in zip(self._names, names, strict=False):
             label.value = f'<div class="pullback-name">{html.escape(name)}</div>'
-        self.beside.show(beside, beside, (names[0], names[0]), cells[0], wipe, look)
-        self.picture.show(picture, second, names[1:], cells[1], wipe, look)
+
+        def both() -> None:
+            self.beside.show(beside, None, (names[0], ""), cells[0], wipe, look)
+            self.picture.show(picture, second, names[1:], cells[1], wipe, look)
+
+        draw(both)
 
     def _hovered(self, picture: bool, place: Place | None) -> None:
         (self.beside if picture else self.picture).point(place)
@@ -147,7 +154,8 @@ class WipeCanvas:
         self.on_wipe: Callable[[float], None] = lambda share: None
         self.on_pan: Callable[[Place], None] = lambda centre: None
         self.box = sharp_canvas((side, side), name, width="100%", height="auto", border="none")
-        self._pictures: list[RGB] = []
+        self._pictures: list[RGB | None] = [None, None]
+        self._sent: list[RGB | None] = [None, None]
         self.sources = [Canvas(width=1, height=1) for _ in range(2)]
         self._labels = ("", "")
         self._wipe = 0.0
@@ -166,7 +174,7 @@ class WipeCanvas:
     def show(
         self,
         first: RGB,
-        second: RGB,
+        second: RGB | None,
         labels: tuple[str, str],
         cell: Cell | None = None,
         wipe: float = 0.0,
@@ -176,46 +184,43 @@ class WipeCanvas:
 
         Args:
             first: (H, W, 3) bytes.
-            second: (H, W, 3) bytes.
+            second: (H, W, 3) bytes, which are sent when they are wiped to; None for none.
             labels: Their names.
             cell: What is outlined.
             wipe: The share of the width that the second picture has, from the left, 0 to 1.
             look: How large the pictures are; the wipe stays where it is on the canvas.
         """
         with LOCK:
-            changed = [
-                not (self._pictures and (old is new or np.array_equal(old, new)))
-                for old, new in zip(self._pictures or (first, second), (first, second), strict=True)
-            ]
             self._pictures, self._labels = [first, second], labels
             self._cell, self._wipe, self._look = cell, wipe, look
-            self._send(changed)
+            draw(self._send)
 
     def point(self, place: Place | None) -> None:
         """Mark a place, the one under the mouse on the other canvas; None for none."""
         with LOCK:
             if self._point != place:
                 self._point = place
-                if self._pictures:
+                if self._pictures[0] is not None:
                     draw(self._paint)
 
     def redraw(self) -> None:
         """Draw everything again, for a page that has just opened."""
         with LOCK:
-            if self._pictures:
-                self._send((True, True))
+            if self._pictures[0] is not None:
+                draw(self._again)
 
-    def _send(self, changed: Sequence[bool]) -> None:
-        def paint() -> None:
-            for source, image, new in zip(self.sources, self._pictures, changed, strict=True):
-                if new:
-                    height, width = image.shape[:2]
-                    if (source.width, source.height) != (width, height):
-                        source.width, source.height = width, height
-                    put(source, image)
-            self._paint()
+    def _again(self) -> None:
+        for source in self.sources:
+            source.show_again()
+        self._paint()
 
-        draw(paint)
+    def _send(self) -> None:
+        for number, (source, image) in enumerate(zip(self.sources, self._pictures, strict=True)):
+            wanted = number == 0 or (self._wipe > 0 and self._has_grip)
+            if image is not None and wanted and not _equal(self._sent[number], image):
+                source.show(image)
+                self._sent[number] = image
+        self._paint()
 
     def _paint(self) -> None:
         canvas, size = self.box, 2 * self.side
@@ -261,7 +266,7 @@ class WipeCanvas:
         As large as fits, in the middle; or larger, and then over all of the canvas.
         """
         size, (times, *centre) = 2 * self.side, self._look
-        rows, columns = self._pictures[0].shape[:2] if self._pictures else (1, 1)
+        rows, columns = (1, 1) if self._pictures[0] is None else self._pictures[0].shape[:2]
         width, height = (times * size * one / max(rows, columns) for one in (columns, rows))
         left, top = (
             (size - length) / 2
@@ -316,7 +321,8 @@ class WipeCanvas:
             if self._pans:
                 self._pan(across, down)
             else:
-                self.on_wipe(min(max(x / (2 * self.side), 0.0), 1.0))
+                share = x / (2 * self.side)
+                self.on_wipe(0.0 if share < EDGE else 1.0 if share > 1 - EDGE else share)
 
     def _pan(self, across: float, down: float) -> None:
         """Ask for what is in the middle after a drag; the picture goes on filling the canvas."""
@@ -349,3 +355,7 @@ class WipeCanvas:
 
     def _release(self) -> None:
         self._pressed, self._dragged = None, False
+
+
+def _equal(one: RGB | None, other: RGB) -> bool:
+    return one is not None and (one is other or np.array_equal(one, other))

@@ -6,6 +6,7 @@ and nowhere else; ``tests/widgets/kit/test_canvas.py`` says for which versions t
 
 from __future__ import annotations
 
+import base64
 import io
 import threading
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from ...drawing.pixels import RGB
 from .layout import plain
 
 try:
-    from ipycanvas.canvas import _CANVAS_MANAGER, COMMANDS
+    from ipycanvas.canvas import _CANVAS_MANAGER
 except ImportError as error:
     raise ImportError(
         f"pullback_widgets cannot draw with ipycanvas {ipycanvas.__version__}; install a version "
@@ -29,6 +30,8 @@ except ImportError as error:
 
 LOCK = threading.RLock()
 """Held while commands are sent: two threads would mix theirs."""
+
+LOSSLESS = "BMP"
 
 
 class Canvas(ipycanvas.Canvas):
@@ -46,6 +49,7 @@ class Canvas(ipycanvas.Canvas):
     def __init__(self, **options: Any) -> None:
         """Make a canvas; see ``ipycanvas.Canvas`` for the options."""
         super().__init__(**options)
+        self._pictures: list[Picture] = []
         self.on_key_down(lambda *key: self.blur())
 
     # The style sheet and the page's script know these classes.
@@ -66,6 +70,80 @@ class Canvas(ipycanvas.Canvas):
         """Give the canvas a name: the text of a caption in HTML."""
         self.tooltip = plain(caption)
 
+    def picture(self) -> Picture:
+        """One more picture that can be put on this canvas; it is closed with it."""
+        self._pictures.append(Picture(self))
+        return self._pictures[-1]
+
+    def show(self, pixels: RGB) -> None:
+        """Take a picture's size and show it, without loss, for other canvases to draw."""
+        height, width = pixels.shape[:2]
+        if (self.width, self.height) != (width, height):
+            self.width, self.height = width, height
+        picture = self._pictures[0] if self._pictures else self.picture()
+        picture.load(pixels)
+        picture.draw()
+
+    def show_again(self) -> None:
+        """Show the same, in a page that has just opened."""
+        if self._pictures:
+            self._pictures[0].draw()
+
+    def close(self) -> None:
+        """Close it with its pictures."""
+        while self._pictures:
+            self._pictures[0].close()
+        super().close()
+
+
+class Picture:
+    """A picture on a canvas, for which the page has one place that each new one takes.
+
+    ``put_image_data`` makes an address for every picture, which the page never gives back: 0.156 MB
+    are lost with every frame of 224 x 224 pixels. Nothing is lost by an image widget whose value is
+    an address with the picture in it.
+    """
+
+    def __init__(self, canvas: Canvas) -> None:
+        """Make it, without a picture; see :meth:`Canvas.picture`."""
+        self._canvas = canvas
+        self._image: w.Image | None = None
+
+    def load(self, pixels: RGB, kind: str = LOSSLESS, **options: Any) -> None:
+        """Send a picture to the page, which shows it when it is drawn next.
+
+        Args:
+            pixels: (H, W, 3) bytes.
+            kind: Of the file that is sent. A BMP takes 0.1 ms to make; a PNG would take as long as
+                half a pullback (16 ms measured for 224 x 224).
+            **options: Of Pillow for that kind.
+        """
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, kind, **options)
+        value = f"data:image/{kind.lower()};base64,".encode() + base64.b64encode(file.getvalue())
+        if self._image is None:
+            self._image = w.Image(value=value, format="url", layout=self._canvas.layout)
+        else:
+            self._image.value = value
+
+    def draw(self, left: float = 0, top: float = 0, *size: float) -> None:
+        """Put it on the canvas, its corner there; nothing happens where there is none yet.
+
+        Args:
+            left: In the canvas's pixels, as all of these.
+            top: Likewise.
+            *size: Width and height; by default its own.
+        """
+        if self._image is not None:
+            self._canvas.draw_image(self._image, left, top, *size)
+
+    def close(self) -> None:
+        """Forget it, here and in the page."""
+        if self in self._canvas._pictures:
+            self._canvas._pictures.remove(self)
+        if self._image is not None:
+            self._image.close()
+
 
 def sharp_canvas(size: tuple[int, int], name: str, **layout: Any) -> Canvas:
     """A canvas of twice the shown size, sharp on displays with two pixels per CSS pixel.
@@ -83,8 +161,11 @@ def sharp_canvas(size: tuple[int, int], name: str, **layout: Any) -> Canvas:
 
 
 def draw(paint: Callable[[], None]) -> None:
-    """Run drawing commands and send them as one message."""
+    """Run drawing commands and send them as one message; those of a ``draw`` inside go with it."""
     with LOCK:
+        if _CANVAS_MANAGER._caching:
+            paint()
+            return
         # A page that was reloaded does not know which canvas was drawn on last: it is named anew.
         _CANVAS_MANAGER._current_canvas = None
         try:
@@ -96,19 +177,3 @@ def draw(paint: Callable[[], None]) -> None:
             _CANVAS_MANAGER._commands_cache = []
             _CANVAS_MANAGER._buffers_cache = []
             raise
-
-
-def put(canvas: ipycanvas.Canvas, picture: RGB) -> None:
-    """Put a picture on a canvas, without loss.
-
-    ``put_image_data`` would send RGB as JPEG, and RGBA as PNG, whose compression takes as long as
-    half a pullback (16 ms measured for 224 x 224). A BMP takes 0.1 ms.
-    """
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "BMP")
-    put_file(canvas, file.getvalue())
-
-
-def put_file(canvas: ipycanvas.Canvas, content: bytes, left: int = 0, top: int = 0) -> None:
-    """Put a picture on a canvas, of any file type that browsers read."""
-    _CANVAS_MANAGER.send_draw_command(canvas, COMMANDS["putImageData"], [left, top], [content])

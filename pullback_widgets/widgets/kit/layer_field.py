@@ -132,8 +132,8 @@ class LayerField:
         self.text.focus()  # the button that had it is no more
 
     def _list(self) -> None:
-        """Open the list of stages, or shut what is open."""
-        if self.offers.open:
+        """Open the list of stages, or shut it; a search that is open gives way to it."""
+        if self.offers.open and not self.text.value:
             self._rest()
         else:
             with quietly():
@@ -177,7 +177,9 @@ class LayerField:
             itself = [offer._replace(label=text, group="") for offer in offers[:exact]]
             return f"Parts of {begin.removesuffix('.')}:", [*itself, *parts], takes
         if not offers:
-            return f'"{text}" is in no layer of this network; "All layers" lists them.', [], None
+            classes = " Classes are chosen at the logits." if LOGITS in self.names else ""
+            lists = 'is in no layer of this network; "All layers" lists them.'
+            return f'"{text}" {lists}{classes}', [], None
         if takes is not None:
             return "Choose one; Enter takes the first:", offers, takes
         more = f"; the first {MOST}, type more of the name" if len(offers) > MOST else ""

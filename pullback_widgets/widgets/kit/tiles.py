@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import math
 import textwrap
 import threading
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ...drawing.pixels import RGB
-from .canvas import Canvas, draw, put_file
+from .canvas import Canvas, Picture, draw
 from .layout import row as beside
 
 PAGE = 836
@@ -104,6 +103,7 @@ class TileBoard:
         self._columns: list[str] = []
         self._left = self._top = self._below = 0
         self._tiles: dict[Place, Tile] = {}
+        self._pictures: dict[Place, Picture] = {}
         self._mark: tuple[int, int, int] | None = None
         self._opened: Place | None = None
         self.box.on_mouse_up(self._up)
@@ -136,6 +136,8 @@ class TileBoard:
             self._top = LINE * lines + (2 * GAP if lines else GAP)
             self._below = LINE * captions
             self._tiles.clear()
+            for place in [one for one in self._pictures if not self._has(*one)]:
+                self._pictures.pop(place).close()
             self._mark = self._opened = None
             step_x, step_y = self._steps()
             width = self._left + len(columns) * step_x
@@ -172,6 +174,13 @@ class TileBoard:
             for one in range(first, end):
                 self._tiles.pop((row, one), None)
             self._tiles[row, column] = Tile(content, caption, span)
+            if not isinstance(content, str):
+                if (row, column) not in self._pictures:
+                    self._pictures[row, column] = self.box.picture()
+                # A board holds a hundred: as JPEG without colour subsampling they are a tenth.
+                self._pictures[row, column].load(
+                    content, "JPEG", quality=JPEG_QUALITY, subsampling=0
+                )
             self._say()
 
             def paint() -> None:
@@ -256,6 +265,9 @@ class TileBoard:
         """Width and height of so many tiles, with the place of captions if it is tall."""
         return span * (self.tile + GAP) - GAP, self.tile + tall * self._below
 
+    def _has(self, row: int, column: int) -> bool:
+        return row < len(self._rows) and column < len(self._columns)
+
     def _steps(self) -> tuple[int, int]:
         """From one tile to the next: across and down."""
         return self.tile + GAP, self.tile + self._below + GAP
@@ -338,10 +350,7 @@ class TileBoard:
             above = top + (self.tile - LINE * len(lines)) / 2
             self._text(lines, left + width / 2, above, "center", width)
         else:
-            file = io.BytesIO()
-            # A board holds a hundred tiles: as JPEG without colour subsampling they are a tenth.
-            Image.fromarray(content).save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-            put_file(self.box, file.getvalue(), 2 * left, 2 * top)
+            self._pictures[row, column].draw(2 * left, 2 * top)
         if self._below and caption:
             under = [Line(line, False) for line in caption.split("\n")]
             self._text(under, left + width / 2, top + self.tile, "center", width)

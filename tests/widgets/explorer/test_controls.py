@@ -178,6 +178,10 @@ def test_a_layer_is_searched(explorer: pw.Explorer, page: Page) -> None:
     assert field.value == "logits" and offered(explorer, 1) == []
     enter(field, "xyzzy")
     assert "is in no layer" in said(explorer, 1) and field.value == "xyzzy"
+    assert "Classes are chosen at the logits" in said(explorer, 1)
+    find(explorer, "All layers").click()  # the message gives way to the list at once
+    assert field.value == "" and "Stages" in said(explorer, 1)
+    field.value = "xyzzy"
     assert not explorer.error
 
 

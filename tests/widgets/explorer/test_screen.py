@@ -111,10 +111,22 @@ def test_an_offer_stays_until_the_mouse_is_back(explorer: pw.Explorer, page: Pag
 def test_the_line_invites_to_what_works(explorer: pw.Explorer, page: Page) -> None:
     explorer.temperature = 0
     right(explorer, page)
-    assert "Drag the temperature" in advice(explorer)
+    assert "Drag the temperature" in advice(explorer) and "about 0.85" in advice(explorer)
     explorer.temperature = 0.5
     right(explorer, page)
     assert "Click a place" in advice(explorer)
+    explorer.temperature = 50
+    right(explorer, page)
+    assert "half of everything" in advice(explorer)
+
+
+def test_a_wipe_near_an_edge_takes_all_or_nothing(explorer: pw.Explorer, page: Page) -> None:
+    canvas = find(explorer, "pullback-screen")
+    for end, wipe in ((0.5, 0.5), (0.99, 1.0), (0.01, 0.0)):
+        event(canvas, "mouse_down", explorer.wipe, 0.5)
+        event(canvas, "mouse_move", end, 0.5)
+        event(canvas, "mouse_up", end, 0.5)
+        assert explorer.wipe == pytest.approx(wipe, abs=0.01)
 
 
 def test_predictions_are_those_of_what_is_on_the_screen(explorer: pw.Explorer, page: Page) -> None:
