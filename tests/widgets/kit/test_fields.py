@@ -11,6 +11,7 @@ from widgets import enter, find, offered, said, seen, type_in
 from pullback_widgets.engine.layer import Layer
 from pullback_widgets.widgets.kit.class_field import ClassField
 from pullback_widgets.widgets.kit.layer_field import MOST, LayerField
+from pullback_widgets.widgets.kit.offers import in_place_of
 
 NAMES = (
     "tench, Tinca tinca",
@@ -33,19 +34,31 @@ def taken() -> Taken:
     return Taken()
 
 
+class Shown:
+    """A field in its place."""
+
+    def __init__(self, field: Any, *parts: w.Widget) -> None:
+        self.field = field
+        self.box = w.VBox([field.text, *parts, in_place_of(field.offers, RESTING)])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.field, name)
+
+
 def class_field(
-    taken: Taken, names: tuple[str, ...] | None = NAMES, classes: int = 7
-) -> ClassField:
-    field = ClassField(taken.append, RESTING, 312, 160)
+    taken: Taken, names: tuple[str, ...] | None = NAMES, classes: int = 7, empty: str = ""
+) -> Any:
+    field = ClassField(taken.append, 312, empty)
     field.know(names, classes)
     field.show("dalmatian")
-    return field
+    return Shown(field)
 
 
-def layer_field(taken: Taken, layers: list[Layer]) -> LayerField:
-    field = LayerField(taken.append, lambda: None, 312, 160)
-    field.know(layers, 10)
-    return field
+def layer_field(taken: Taken, layers: list[Layer], classes: int = 10) -> Any:
+    field = LayerField(taken.append, 312)
+    field.know(layers, classes)
+    field.show("logits" if classes else layers[0].name)
+    return Shown(field, field.steps, field.about)
 
 
 def network(blocks: int, layers: int) -> list[Layer]:
@@ -217,7 +230,7 @@ def test_all_layers_begin_with_the_stages(taken: Taken) -> None:
 
 def test_one_step_back_or_on(taken: Taken) -> None:
     field = layer_field(taken, network(blocks=1, layers=1))
-    about = field.box.children[-1]
+    about = field.about
     assert field.next.disabled and "10 classes · layer 5 of 5" in about.value
     field.previous.click()
     assert taken == ["blocks.0.0.act"] and "act, 8x16x16 · layer 4 of 5" in about.value
@@ -229,9 +242,7 @@ def test_one_step_back_or_on(taken: Taken) -> None:
 
 
 def test_without_classes_there_are_no_logits(taken: Taken) -> None:
-    field = LayerField(taken.append, lambda: None, 312, 160)
-    field.know(network(1, 1), 0)
-    field.show("conv")
+    field = layer_field(taken, network(1, 1), 0)
     assert field.names[-1] == "blocks.0.0.act" and field.previous.disabled
 
 
