@@ -216,8 +216,8 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         shown = w.Dropdown(options=list(TILES), description="Show", layout=w.Layout(width="250px"))
         shown.style.description_width = "44px"
         bind(self, "shown", shown)
-        self._back = self._button("Back", "The page before", -1)
-        self._forth = self._button("Next", "The next page", 1)
+        self._back = self._button("◀ Page", "The page before", -1)
+        self._forth = self._button("Page ▶", "The next page", 1)
         self._place = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
         under = [
             row(network_box(self), folder, upload),
@@ -231,7 +231,7 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         ]
 
     def _button(self, name: str, tooltip: str, by: int) -> w.Button:
-        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="64px"))
+        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="80px"))
         button.on_click(lambda _: self.attempt("page", self.page + by))
         return button
 

@@ -119,7 +119,9 @@ class ClassField:
             self._late = True
 
     def _take(self, offer: Offer) -> None:
-        if offer.value and isinstance(offer.value, str) and not self._complete(offer.value):
+        if offer.value == self._chosen:
+            self._rest()
+        elif offer.value and isinstance(offer.value, str) and not self._complete(offer.value):
             self.text.value = offer.value  # one of two classes; the other one comes next
         else:
             self._target = None if offer is self._none else offer.value
@@ -135,7 +137,8 @@ class ClassField:
 
     def _answer(self, text: str) -> tuple[str, list[Offer], Offer | None]:
         if not text and self._none is not None:
-            return "With nothing typed, Enter takes:", [self._none], self._none
+            before = Offer(self._chosen, f"Keep {self._chosen}", self._chosen)
+            return "Choose one; Enter takes the first:", [self._none, before], self._none
         if not self._classes:
             return "The network's classes are not known yet.", [], None
         range_ = f"0 to {self._classes - 1}"

@@ -147,7 +147,10 @@ def test_what_is_chosen_meanwhile_is_shown_and_else_the_text_stays(taken: Taken)
 def test_no_class_at_all_is_offered_where_it_means_something(taken: Taken) -> None:
     field = class_field(taken, empty="top class")
     field.text.value = ""
-    assert offered(field.offers.box) == ["top class"]
+    assert offered(field.offers.box) == ["top class", "dalmatian"]
+    find(field.offers.box, "Keep dalmatian").click()
+    assert not taken and field.text.value == "dalmatian" and not field.offers.open
+    field.text.value = ""
     find(field.offers.box, "top class").click()
     assert taken == [None] and field.text.value == "" and not field.offers.open
     field.show("Crane")
