@@ -154,6 +154,8 @@ class LayerField:
     # What is answered to a text: a sentence, offers, and which of them Enter takes.
 
     def _answer(self, text: str) -> tuple[str, list[Offer], Offer | None]:
+        if not self._layers:
+            return "The network's layers are not known yet.", [], None
         if not text:
             sentence = "Stages, with the number of their layers; or type a part of a name:"
             return sentence, self._groups(self._stages), None

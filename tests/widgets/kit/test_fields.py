@@ -286,6 +286,15 @@ def test_one_step_back_or_on(taken: Taken) -> None:
     assert taken[-2:] == ["conv", "relu"]
 
 
+def test_before_the_network_is_there_no_layer_is_offered(taken: Taken) -> None:
+    field = LayerField(taken.append, 312)
+    field.all.click()
+    assert "not known yet" in said(field.offers.box) and not offered(field.offers.box)
+    field.know(network(1, 1))
+    field.show("relu")
+    assert field.text.value == "relu" and not field.offers.open and not taken
+
+
 def test_without_classes_there_are_no_logits(taken: Taken) -> None:
     field = layer_field(taken, network(1, 1), 0)
     assert field.names[-1] == "blocks.0.0.act" and field.previous.disabled
