@@ -148,8 +148,10 @@ def find(widget: Any, name: str, number: int = 0) -> Any:
 
 
 def seen(widget: w.Widget) -> Iterator[w.Widget]:
-    """The widget and all in it, without what is in boxes that are not displayed."""
-    if getattr(getattr(widget, "layout", None), "display", None) != "none":
+    """The widget and all in it, without what is in boxes that are hidden or not displayed."""
+    layout = getattr(widget, "layout", None)
+    hidden = getattr(layout, "visibility", None) == "hidden"
+    if not hidden and getattr(layout, "display", None) != "none":
         yield widget
         for child in getattr(widget, "children", ()):
             yield from seen(child)

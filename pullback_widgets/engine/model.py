@@ -271,6 +271,11 @@ class Model:
         self._outputs = found.shape[1]
         return found
 
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None before the first forward pass, and of a network without any."""
+        return self._outputs
+
     def _compare_names(self) -> None:
         """Warn, once, if there are not as many names as outputs; called where a name is used.
 

@@ -20,9 +20,11 @@ from ..figures import atlas
 from ..figures.atlas import EVERY_SAMPLE, PAIRS, PER_PAGE, TILES, Atlas, AtlasRequest
 from ..figures.images import photographs
 from .explorable import ExplorableFigure
-from .kit.binding import bind, listen, quietly
+from .kit.binding import bind
 from .kit.boxes import names_box
+from .kit.layer_field import LayerField
 from .kit.layout import row
+from .kit.offers import in_place_of
 from .kit.sources import network_box, upload_button
 from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, tile_beside
@@ -133,7 +135,9 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         tiles = TILES[self.shown]
         drawn = result, self.shown, visible
         if self._drawn is None or self._drawn[0] is not result:
-            self._show_layer(result)
+            known = self._known[1] if self._known is not None else []
+            self._layer.know([one for one in known if one.shape])
+            self._show_layer()
         if self._drawn != drawn:
             self._drawn = drawn
             rows = min(ROWS, math.ceil(len(result.channels) * len(tiles) / COLUMNS))
@@ -161,11 +165,10 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         for place in places:
             self._board.put(*divmod(place, COLUMNS), "")
 
-    def _show_layer(self, result: Atlas) -> None:
-        layers = self._known[1] if self._known is not None else []
-        with quietly():
-            self._layer.options = [(str(one), one.name) for one in layers if one.shape]
-            self._layer.value = result.layer.name
+    def _show_layer(self) -> None:
+        """The chosen layer; where none is, that of the atlas."""
+        shown = "" if self.result is None else self.result.layer.name
+        self._layer.show(self.layer or shown)
 
     def _show_place(self, result: Atlas) -> None:
         """Which page of how many."""
@@ -187,10 +190,8 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         return self._board.box
 
     def controls(self) -> Sequence[w.Widget]:
-        self._layer = w.Dropdown(description="Layer", layout=w.Layout(width="390px"))
-        self._layer.add_class("pullback-layer")
-        listen(self._layer, lambda name: self.attempt("layer", name))
-        self.follow("layer", lambda _: self._reset_layer())
+        self._layer = LayerField(lambda name: self.attempt("layer", name), 340)
+        self.follow("layer", lambda _: self._show_layer())
         folder = names_box(
             self,
             "images",
@@ -198,7 +199,7 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
             write=lambda value: str(value) if isinstance(value, str | Path) else "",
             description="Images",
             placeholder="a folder; empty: the samples",
-            layout=w.Layout(width="430px"),
+            layout=w.Layout(width="340px"),
         )
         upload = upload_button(self, self._add, description="Add photographs")
         order = w.Dropdown(options=ORDERS, description="Order", layout=w.Layout(width="210px"))
@@ -215,28 +216,24 @@ class LayerAtlas(SofteningTraits, ExplorableFigure):
         shown = w.Dropdown(options=list(TILES), description="Show", layout=w.Layout(width="250px"))
         shown.style.description_width = "44px"
         bind(self, "shown", shown)
-        self._back = self._button("Back", "The page before", -1)
-        self._forth = self._button("Next", "The next page", 1)
+        self._back = self._button("◀ Page", "The page before", -1)
+        self._forth = self._button("Page ▶", "The next page", 1)
         self._place = w.HTML(layout=w.Layout(margin="0 0 0 8px"))
-        return [
-            row(network_box(self), self._layer),
-            row(folder, upload),
+        under = [
+            row(network_box(self), folder, upload),
             temperature_row(self),
             row(order, search, shown),
             row(self._back, self._forth, self._place),
         ]
+        return [
+            row(self._layer.text, self._layer.steps, self._layer.about),
+            in_place_of(self._layer.offers, *under),
+        ]
 
     def _button(self, name: str, tooltip: str, by: int) -> w.Button:
-        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="64px"))
+        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="80px"))
         button.on_click(lambda _: self.attempt("page", self.page + by))
         return button
-
-    def _reset_layer(self) -> None:
-        """What the list of layers shows is what holds."""
-        name = self.layer or (self.result.layer.name if self.result is not None else None)
-        with quietly():
-            if name in [value for _, value in self._layer.options]:
-                self._layer.value = name
 
     def _add(self, name: str, content: bytes) -> None:
         self.assign(images={**photographs(self.images), name: content})

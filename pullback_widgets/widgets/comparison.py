@@ -24,9 +24,10 @@ from ..methods.captum_methods import METHODS
 from ..networks.catalogue import CATALOGUE, entry_label, is_cached, listed_names
 from .explorable import ExplorableFigure
 from .kit.binding import bind, follow, listen
-from .kit.boxes import class_box
+from .kit.boxes import class_field
 from .kit.figure_widget import FigureWidget
 from .kit.layout import row
+from .kit.offers import in_place_of
 from .kit.sources import image_box, upload_button
 from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, tile_beside
@@ -166,6 +167,9 @@ class Compare(SofteningTraits, ExplorableFigure):
             self._cell = min(self._cell[0], len(rows) - 1), min(self._cell[1], len(columns) - 1)
             self._board.mark(*self._cell)
         self._board.label(rows, columns)
+        first = result.rows[0].model
+        if first is not None:
+            self._class.know(first.categories, first.classes or 0)
         for number, found in enumerate(result.rows):
             if found.image.numel():
                 self._put((number, 0), (id(found.model),), photograph(found.image), "")
@@ -244,7 +248,7 @@ class Compare(SofteningTraits, ExplorableFigure):
             layout=w.Layout(width="110px"),
         )
         bind(self, "zoom", zoom)
-        target = class_box(self, "top class")
+        self._class = class_field(self)
         explore = w.Button(
             description="Explore",
             icon="search",
@@ -252,15 +256,18 @@ class Compare(SofteningTraits, ExplorableFigure):
             layout=w.Layout(width="100px"),
         )
         explore.on_click(lambda _: self.guard(lambda: self.pick(*self._cell)))
-        return [
+        under = [
             self._switches("models", "Networks", self._networks()),
             self._switches(
                 "methods",
                 "Methods",
                 {one.title: name for name, one in METHODS.items() if name != "pullback"},
             ),
-            row(image_box(self), upload_button(self), target),
             row(slider, number, words, off, zoom, *self._place_boxes(), explore),
+        ]
+        return [
+            row(image_box(self), upload_button(self), self._class.text),
+            in_place_of(self._class.offers, *under),
         ]
 
     def _place_boxes(self) -> list[w.BoundedFloatText]:

@@ -15,13 +15,14 @@ from ..drawing.words import accounts_for, counted
 from ..engine.layer import Layer
 from ..engine.model import Model
 from ..engine.session import layers as layers_of
-from ..engine.target import LOGITS
 from ..figures import journey
 from ..figures.journey import SHOWN, Journey, JourneyRequest
 from .explorable import ExplorableFigure
 from .kit.binding import listen, quietly
 from .kit.boxes import steps_box
+from .kit.layer_field import LayerField
 from .kit.layout import row
+from .kit.offers import in_place_of
 from .kit.sources import image_box, network_box, upload_button
 from .kit.temperature import temperature_row
 from .kit.tiles import TileBoard, tile_beside
@@ -127,27 +128,28 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
 
     def controls(self) -> Sequence[w.Widget]:
         self._stage = w.Dropdown(description="Stage", layout=w.Layout(width="130px"))
-        self._layer = w.Dropdown(description="Layer", layout=w.Layout(width="340px"))
+        self._layer = LayerField(lambda name: self._try(lambda: self.change(layer=name)), 300)
         self._channel = BoundedWholeBox(
             min=0, max=1, description="Channel", layout=w.Layout(width="136px")
         )
-        for control, label in ((self._stage, 44), (self._layer, 44), (self._channel, 60)):
+        for control, label in ((self._stage, 44), (self._channel, 60)):
             control.style.description_width = f"{label}px"
         self._channel.continuous_update = False
         self._stage.add_class("pullback-stage")
         listen(self._stage, lambda stage: self.attempt("stage", stage))
-        listen(self._layer, lambda name: self._try(lambda: self.change(layer=name)))
         listen(self._channel, lambda channel: self._try(lambda: self.change(channel=channel)))
-        return [
-            row(network_box(self), image_box(self), upload_button(self)),
-            row(temperature_row(self), steps_box(self)),
+        under = [
             row(
-                self._stage,
-                self._layer,
                 self._channel,
                 self._button("Stronger", "A stronger channel", lambda: self.move(-1)),
                 self._button("Weaker", "The next strongest channel", lambda: self.move(1)),
             ),
+            row(network_box(self), image_box(self), upload_button(self)),
+            row(temperature_row(self), steps_box(self)),
+        ]
+        return [
+            row(self._stage, self._layer.text, self._layer.steps, self._layer.about),
+            in_place_of(self._layer.offers, *under),
         ]
 
     def _button(self, name: str, tooltip: str, action: Callable[[], None]) -> w.Button:
@@ -198,18 +200,20 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
         if self.stage > last:
             self._restore({"stage": last})
         known = self._known[1] if self._known is not None else []
-        layers = [(str(one), one.name) for one in known if len(one.shape) in (1, 3)]
+        layers = [one for one in known if len(one.shape) in (1, 3)]
+        self._layer.know(layers, result.model.classes or 0)
         with quietly():
             self._stage.options = [(f"{n + 1} of {last + 1}", n) for n in range(last + 1)]
-            self._layer.options = [*layers, (LOGITS, LOGITS)]
 
     def _show_stage(self, result: Journey) -> None:
         """What the chosen stage is."""
         stage = result.stages[self.stage]
         self._board.mark(0, self.stage, len(SHOWN))
+        # What was chosen last stays while it is computed, so that one can step on from there.
+        chosen = self.layers if self.layers and self.stage < len(self.layers) else None
+        self._layer.show(chosen[self.stage] if chosen else stage.layer.name)
         with quietly():
             self._stage.value = self.stage
-            self._layer.value = stage.layer.name
             self._channel.max = stage.layer.shape[0] - 1
             self._channel.value = stage.channel
 

@@ -20,8 +20,9 @@ from ..figures import strip
 from ..figures.strip import COLOURS, CURVES, MEANING, SHOWN, WORDS, Strip, StripRequest
 from .explorable import ExplorableFigure
 from .kit.binding import SPOKEN_LABEL, bind, follow, listen, quietly
-from .kit.boxes import class_box, steps_box
+from .kit.boxes import class_field, steps_box
 from .kit.layout import row
+from .kit.offers import in_place_of
 from .kit.play_button import PlayButton
 from .kit.sources import image_box, network_box, upload_button
 from .kit.tiles import GAP, TileBoard, tile_beside
@@ -100,6 +101,7 @@ class TemperatureStrip(ExplorableFigure):
         columns = result.done.shape[1]
         if self._drawn[0] is not result:
             self._film_steps = None
+            self._class.know(result.model.categories, result.model.classes or 0)
             column = min(self.column, columns - 1)
             with quietly():
                 self._slider.max = columns - 1
@@ -188,13 +190,13 @@ class TemperatureStrip(ExplorableFigure):
             self._slider.value = self._chosen_column.value = column
 
     def controls(self) -> Sequence[w.Widget]:
-        target = class_box(self, "top class")
+        self._class = class_field(self)
         shown = w.ToggleButtons(options=list(SHOWN), style={"button_width": "96px"})
         bind(self, "shown", shown)
+        sources = row(network_box(self), image_box(self), upload_button(self))
         return [
-            row(network_box(self), image_box(self), upload_button(self)),
-            row(target, steps_box(self)),
-            shown,
+            self._class.text,
+            in_place_of(self._class.offers, sources, row(steps_box(self), shown)),
         ]
 
     def caption(self, result: Strip) -> str:

@@ -49,13 +49,19 @@ def test_from_the_first_channels_to_the_explorer(
     shown.select_option("pullback")
     channel(lab, 1, "31", per_channel=1)
 
-    # A layer of the list, then one temperature after the other; Stop, and Run goes on.
-    lab.page.get_by_label("Layer", exact=True).select_option(
-        index=lab.value(
-            "[one.name for one in pw.layers(view.model) if one.shape].index('blocks.2.1.bn1')"
-        )
-    )
+    # A layer by a part of its name, which moves nothing.
+    layer = lab.page.get_by_label("Layer", exact=True)
+    top = lab.page.locator(".pullback-board").first.bounding_box()
+    layer.fill("2.1.bn1")
+    offered = lab.page.locator('.pullback-offers button[title^="blocks.2.1.bn1, "]:visible')
+    offered.wait_for()
+    assert not search.is_visible()
+    assert lab.page.locator(".pullback-board").first.bounding_box() == top
+    offered.click()
     lab.wait_until(lambda: lab.value("view.result.layer.name") == "blocks.2.1.bn1", "the layer")
+    assert layer.input_value() == "blocks.2.1.bn1" and search.is_visible()
+
+    # One temperature after the other; Stop, and Run goes on.
     search.fill("")
     search.press("Enter")
     with lab.holding("view", "lambda result: result.done.any()"):

@@ -169,6 +169,7 @@ def test_all_of_every_figure_is_seen(lab_page: Callable[..., LabPage]) -> None:
     lab = lab_page(BEGIN)
     seen.alone(lab)
     lab.python("made = {}")
+    offered = lab.page.locator(f"{WIDGET} .pullback-offers button:visible")
     for theme in seen.THEMES:
         access.use_theme(lab, theme)
         for name, expression in FIGURES.items():
@@ -186,6 +187,15 @@ def test_all_of_every_figure_is_seen(lab_page: Callable[..., LabPage]) -> None:
             lab.page.locator(".pullback-code").wait_for()
             seen.check(lab, WIDGET, f"{name} with its code, {theme}")
             press(lab, "Code")
+            for line, text in (("Class", "class"), ("Layer", "conv")):
+                field = lab.page.get_by_role("textbox", name=line, exact=True)
+                if field.count():
+                    field.fill(text)
+                    offered.first.wait_for()
+                    seen.check(lab, WIDGET, f"{name} with {text!r} typed, {theme}")
+                    field.fill("")
+                    field.press("Enter")
+                    offered.first.wait_for(state="hidden")
             if theme == seen.THEMES[0] and lab.value("view.has_trait('temperature')"):
                 before = lab.value("view.temperature")
                 for end in ENDS:

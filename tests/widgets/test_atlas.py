@@ -13,7 +13,20 @@ from networks import CLASSES, image, seeded, wrap
 from PIL import Image
 from torch import Tensor, nn
 from waiting import SECONDS
-from widgets import Page, alike, click, find, making, text_with, tile, upload
+from widgets import (
+    Page,
+    alike,
+    click,
+    find,
+    making,
+    offered,
+    said,
+    seen,
+    text_with,
+    tile,
+    type_in,
+    upload,
+)
 
 import pullback_widgets as pw
 from pullback_widgets.figures.atlas import EVERY_SAMPLE, Atlas
@@ -182,10 +195,16 @@ def test_the_newest_choice_wins(page: Page, view: pw.LayerAtlas) -> None:
 
 
 def test_layers_are_listed_and_chosen(page: Page, view: pw.LayerAtlas) -> None:
-    box = find(view, "pullback-layer")
-    assert [name for _, name in box.options] == ["conv1", "conv2", "head"]
+    box = find(view, "Layer")
+    find(view, "All layers").click()
+    assert offered(view) == ["conv1", "conv2", "head"]
+    assert find(view, "Order") not in seen(view) and find(view, "Layer") in seen(view)
+    find(view, "All layers").click()
+    assert find(view, "Order") in seen(view) and box.value == "conv1"
     view.page = 2
-    box.value = "conv2"
+    type_in(box, "conv")
+    assert offered(view) == ["conv1", "conv2"] and box.value == "conv" and view.layer == "conv1"
+    find(view, "conv2").click()
     assert view.wait(SECONDS) and view.result.layer.name == "conv2" and view.page == 0
     assert shows(page, view, view.result.order())
     view.layer = "head"
@@ -195,6 +214,14 @@ def test_layers_are_listed_and_chosen(page: Page, view: pw.LayerAtlas) -> None:
     assert "conv9" in view.error and view.layer == "head" == box.value
     view.layer = None
     assert view.wait(SECONDS) and view.result.layer.name == box.value == "conv2" and not view.error
+    for name in ("◀ Previous", "Next ▶", "Next ▶"):
+        find(view, name).click()
+    assert view.layer == box.value == "head" and find(view, "Next ▶").disabled
+    assert view.wait(SECONDS) and view.result.layer.name == "head"
+    box.value = "no such layer"
+    assert offered(view) == [] and "is in no layer of this network" in said(view)
+    view.layer = "conv1"  # which is shown whatever was typed
+    assert box.value == "conv1" and find(view, "Order") in seen(view)
 
 
 def test_a_click_opens_the_channel_on_its_strongest_image(view: pw.LayerAtlas) -> None:

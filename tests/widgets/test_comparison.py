@@ -14,7 +14,7 @@ from networks import CATEGORIES, SIZE, Counting, image, network, wrap
 from PIL import Image
 from torch import nn
 from waiting import SECONDS
-from widgets import Page, click, find, making, text_with
+from widgets import Page, click, enter, find, making, offered, seen, text_with, type_in
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.pixels import photograph
@@ -270,10 +270,13 @@ def test_a_refused_choice_is_explained_and_changes_nothing(
 
 def test_controls_and_attributes_agree(view: pw.Compare) -> None:
     box = find(view, "Class")
-    assert box.value == "1"
-    box.value = "tabby cat"
+    assert box.value == "golf cart"
+    type_in(box, "cat")
+    assert offered(view) == ["cat", "tabby cat"] and find(view, "Zoom") not in seen(view)
+    find(view, "tabby cat").click()
     assert view.wait(SECONDS) and view.result.rows[0].target == pw.Logit(2)
-    box.value = ""
+    assert box.value == "tabby cat" and find(view, "Zoom") in seen(view)
+    enter(box, "")
     assert view.target is None
     view.softening = pw.Softening.paper_v6(0.6)
     assert view.softenings[0] == view.softening and view.temperature == 0.6

@@ -9,7 +9,7 @@ import pytest
 import torch
 from networks import image, network, wrap
 from waiting import SECONDS
-from widgets import Page, alike, click, find, making, tile
+from widgets import Page, alike, click, find, making, offered, seen, text_with, tile, type_in
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.words import accounts_for
@@ -80,7 +80,10 @@ def test_channels_in_the_order_of_their_strength(page: Page, view: pw.DepthJourn
 def test_layer_and_channel_by_their_controls(page: Page, view: pw.DepthJourney) -> None:
     find(view, "Stage").value = 0
     assert view.stage == 0 and find(view, "Layer").value == "relu"
-    find(view, "Layer").value = "layer1.bn2"
+    type_in(find(view, "Layer"), "layer1. bn")
+    assert offered(view) == ["bn1", "bn2"] and view.layers is None
+    assert find(view, "Channel") not in seen(view) and find(view, "Stage") in seen(view)
+    find(view, "bn2").click()
     name, channel = stages(view)[0]
     assert name == "layer1.bn2" and channel == view.result.stages[0].strongest[0]
     assert [name for name, _ in stages(view)[1:]] == ["layer10.relu:2", "logits"]
@@ -89,6 +92,19 @@ def test_layer_and_channel_by_their_controls(page: Page, view: pw.DepthJourney) 
     assert find(view, "Channel").max == 3
     find(view, "Stage").value = 2
     assert (find(view, "Layer").value, find(view, "Channel").max) == ("logits", 5)
+    assert find(view, "Next ▶").disabled and text_with(view, "6 classes · layer")
+    find(view, "Stage").value = 0
+    find(view, "◀ Previous").click()
+    find(view, "◀ Previous").click()  # before the first is computed
+    layers = [one.name for one in pw.layers(view.model)]
+    wanted = layers[layers.index("layer1.bn2") - 2]
+    assert stages(view)[0][0] == find(view, "Layer").value == wanted
+
+
+def test_a_refused_layer_leaves_the_line_as_it_was(view: pw.DepthJourney) -> None:
+    view._layer._choose("nowhere")
+    assert view.wait(SECONDS) and "nowhere" in view.error
+    assert find(view, "Layer").value == "relu"
 
 
 def test_unchanged_stages_are_not_walked_again(view: pw.DepthJourney) -> None:

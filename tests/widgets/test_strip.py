@@ -11,7 +11,7 @@ import pytest
 import torch
 from networks import image, network, wrap
 from waiting import SECONDS
-from widgets import Page, alike, click, find, making, tile
+from widgets import Page, alike, click, enter, find, making, offered, seen, tile, type_in
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
@@ -192,9 +192,18 @@ def test_curves_and_the_photograph_open_nothing(view: pw.TemperatureStrip) -> No
 def test_class_by_its_control(view: pw.TemperatureStrip) -> None:
     box = find(view, "Class")
     assert box.value == "spoon"
-    box.value = "4"
+    enter(box, "4")
     assert view.target == 4 and view.wait(SECONDS) and view.result.target == pw.Logit(4)
-    box.value = " "
+    assert box.value == view.model.categories[4]
+    type_in(box, "spo")
+    assert offered(view) == ["spoon"] and box.value == "spo" and view.target == 4
+    assert find(view, "Steps") not in seen(view)
+    find(view, "spoon").click()
+    assert view.wait(SECONDS) and view.result.target == pw.Logit(5)
+    assert find(view, "Steps") in seen(view)
+    enter(box, f"spoon, {view.model.categories[4]}")
+    assert view.wait(SECONDS) and isinstance(view.result.target, pw.Difference)
+    enter(box, "")
     assert view.target is None
     view.target = pw.Channel("relu", 0)
     assert box.value == ""

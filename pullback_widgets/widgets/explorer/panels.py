@@ -9,13 +9,14 @@ import ipywidgets as w
 
 from ...engine.session import Prediction
 from ...engine.softening import Softening
-from ...engine.target import LOGITS, Channel, Difference, Logit, Target, Unit
+from ...engine.target import LOGITS, Channel, Logit, Unit
 from ...figures.snapshot import ASCENDED, VIEWS, Snapshot
 from ..kit.binding import bind, follow, listen, quietly
 from ..kit.class_field import ClassField
 from ..kit.crop import PARTS
 from ..kit.layer_field import LayerField
 from ..kit.layout import heading, row
+from ..kit.offers import in_place_of
 from ..kit.photograph_list import PhotographList
 from ..kit.run_buttons import run_buttons
 from ..kit.sources import network_box, upload_button
@@ -82,20 +83,18 @@ class NeuronPanel:
         self._channels = w.VBox(
             [self.strip.box, _row(self.channel, self.here), _row(self.place, self.whole)]
         )
-        self.classes = ClassField(
-            lambda target: explorer.attempt("target", target),
-            w.VBox([self.seen, *self.top]),
-            WIDTH,
-            HEIGHT - 34,
-        )
-        self.layer = LayerField(
-            lambda layer: explorer.attempt("layer", layer), self._arrange, WIDTH, HEIGHT
-        )
-        for box in (self.classes.box, self._channels):
-            # All take the same height, so that nothing jumps when the layer changes.
+        self.classes = ClassField(lambda target: explorer.attempt("target", target), WIDTH)
+        self.layer = LayerField(lambda layer: explorer.attempt("layer", layer), WIDTH)
+        self.layer.steps.layout.width = f"{WIDTH}px"
+        top = in_place_of(self.classes.offers, self.seen, *self.top)
+        top.layout.height = f"{HEIGHT - 34}px"
+        self._classes = w.VBox([self.classes.text, top])
+        for box in (self._classes, self._channels):
+            # Both take the same height, so that nothing jumps when the layer changes.
             box.layout.height = f"{HEIGHT}px"
-        under = [self.classes.box, self._channels, self.layer.offers.box]
-        self.box = w.VBox([heading("Neuron"), self.layer.box, *under])
+        under = in_place_of(self.layer.offers, self._classes, self._channels)
+        name = [self.layer.text, self.layer.steps, self.layer.about]
+        self.box = w.VBox([heading("Neuron"), *name, under])
 
         listen(self.channel, lambda value: explorer.attempt("channel", value))
         for number, button in enumerate(self.top):
@@ -127,17 +126,11 @@ class NeuronPanel:
             self.explorer.attempt("channel", channel)
 
     def _show_layer(self, layer: str) -> None:
+        """The layer, and what there is to choose in it."""
         self.layer.show(layer)
-        self._arrange()
-
-    def _arrange(self) -> None:
-        """Show the layers while one is searched; else what there is to choose in the layer."""
-        searched, logits = self.layer.offers.open, self.explorer.layer == LOGITS
-        for box, seen in (
-            (self.classes.box, logits and not searched),
-            (self._channels, not logits and not searched),
-        ):
-            box.layout.display = "" if seen else "none"
+        logits = layer == LOGITS
+        self._classes.layout.display = "" if logits else "none"
+        self._channels.layout.display = "none" if logits else ""
 
     def show(self, frame: Snapshot) -> None:
         """The network's layers and classes, and what was chosen."""
@@ -151,7 +144,7 @@ class NeuronPanel:
             self.seen.value = f'<div class="pullback-note">{seen_in(frame)}</div>'
             for number, button in enumerate(self.top):
                 known = number < len(self._outlook)
-                button.layout.visibility = "visible" if known else "hidden"
+                button.layout.visibility = "inherit" if known else "hidden"
                 if known:
                     best, before = self._outlook[number]
                     chances = percent(best.probability)
@@ -162,7 +155,7 @@ class NeuronPanel:
                     chosen = frame.target == Logit(best.index)
                     button.button_style = "primary" if chosen else ""
             if frame.request.target is self.explorer.target:
-                self.classes.show(self._class_of(frame.target))
+                self.classes.show(frame.target)
             if isinstance(frame.target, (Channel, Unit)):
                 self.channel.max = max(frame.view.layer.shape[0] - 1, 0)
                 self.channel.value = frame.target.channel
@@ -174,16 +167,6 @@ class NeuronPanel:
                 self.place.value = "" if position is None else ", ".join(map(str, position))
         if frame.view.strongest:
             self.strip.show(frame.view, getattr(frame.target, "channel", None))
-
-    def _class_of(self, target: Target) -> str:
-        """A class, or two, as the line of text has them; nothing of what is none."""
-        if isinstance(target, Logit):
-            return self.classes.written(int(target.label))
-        if isinstance(target, Difference):
-            both = [one for one in (target.first, target.second) if isinstance(one, Logit)]
-            if len(both) == 2:
-                return ", ".join(self.classes.term(int(one.label)) for one in both)
-        return ""
 
 
 def outlook(frame: Snapshot) -> list[tuple[Prediction, float | None]]:

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from .binding import bind, follow, listen
+from .class_field import ClassField
 from .live import ComputingWidget
 from .whole_box import BoundedWholeBox
 
@@ -35,24 +36,8 @@ def steps_box(view: ComputingWidget) -> BoundedWholeBox:
     return box
 
 
-def class_box(view: ComputingWidget, empty: str) -> w.Text:
-    """A line of text for the target's class, by name or number.
-
-    Args:
-        view: Whose ``target`` it is.
-        empty: What no class at all means.
-    """
-
-    def parse(text: str) -> int | str | None:
-        text = text.strip()
-        return int(text) if text.isdecimal() else text or None
-
-    return names_box(
-        view,
-        "target",
-        parse=parse,
-        write=lambda value: str(value) if isinstance(value, int | str) else "",
-        description="Class",
-        placeholder=f"{empty}; or a name or number",
-        layout=w.Layout(width="340px"),
-    )
+def class_field(view: ComputingWidget) -> ClassField:
+    """A line of text for the view's ``target``, a class; none is the image's top class."""
+    field = ClassField(lambda target: view.attempt("target", target), 340, "top class")
+    follow(view, "target", field.show)
+    return field

@@ -7,66 +7,85 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets as w
 
+from ... import checks
 from ...engine.category import several, unnamed
+from ...engine.session import TargetLike
 from ...engine.suggestions import exact, suggestions
+from ...engine.target import Difference, Logit
 from .binding import listen, quietly
 from .offers import Offer, Offers, on_enter
 
 MOST = 8
 """How many classes are offered at once."""
 
+PLACEHOLDER = "a thing such as dog, or a number"
+
 
 class ClassField:
     """Where a class is typed: an index, a name, two with a comma between; the rest is offered.
 
     Nothing but a whole name is taken by itself, and what was typed stays until something is chosen.
-    While classes are offered they stand in the place of something else, so that nothing moves.
+    Whoever shows the field gives its parts a place.
 
     Attributes:
-        box: All of it.
         text: The line of text.
         offers: The suggestions.
     """
 
     def __init__(
-        self, choose: Callable[[int | str], None], resting: w.Widget, width: int, height: int
+        self, choose: Callable[[int | str | None], None], width: int, empty: str = ""
     ) -> None:
         """Make the field of a network that is not known yet.
 
         Args:
-            choose: Called with a class index, or with two names and a comma between them.
-            resting: What stands under the line while nothing is offered.
-            width: In CSS pixels.
-            height: Likewise, of what is under the line.
+            choose: Called with a class index, with two names and a comma between them, or with
+                None for no class at all.
+            width: Of the line of text, in CSS pixels.
+            empty: What no class at all means; if that means nothing, none can be chosen.
         """
-        self._choose, self._resting = choose, resting
+        self._choose = choose
+        self._none = Offer(empty, f"Choose no class: {empty}", "") if empty else None
         self._names: Sequence[str] | None = None
         self._classes = 0
+        self._target: TargetLike = None
         self._chosen = ""
         self._takes: Offer | None = None
         self._late = False
         self.text = w.Text(
             description="Class",
-            placeholder="a thing such as dog, or a number",
+            placeholder=f"{empty}; or a thing such as dog" if empty else PLACEHOLDER,
             layout=w.Layout(width=f"{width}px"),
             style={"description_width": "52px"},
         )
-        self.offers = Offers(MOST, self._take, height)
-        self.box = w.VBox([self.text, self.offers.box, resting])
+        self.offers = Offers(MOST, self._take)
         listen(self.text, self._typed)
         on_enter(self.text, self._entered)
 
     def know(self, names: Sequence[str] | None, classes: int) -> None:
         """Take suggestions from this network's classes from now on."""
         self._names, self._classes = names, classes
+        self.show(self._target)
 
-    def show(self, chosen: str) -> None:
+    def show(self, target: TargetLike) -> None:
         """Show what is chosen; a text that is being typed stays if that is what it was before."""
+        self._target = target
+        chosen = self._in_words(target)
         if chosen != self._chosen:
             self._chosen = chosen
             self._rest()
 
-    def written(self, index: int) -> str:
+    def _in_words(self, target: TargetLike) -> str:
+        """A class, or two, as the line has them; nothing of what is none."""
+        if isinstance(target, Difference):
+            both = [one.label for one in (target.first, target.second) if isinstance(one, Logit)]
+            terms = [one if isinstance(one, str) else self._term(one) for one in both]
+            return ", ".join(terms) if len(terms) == 2 else ""
+        label = target.label if isinstance(target, Logit) else target
+        if isinstance(label, str):
+            return label
+        return self._written(int(label)) if checks.is_whole(label) else ""
+
+    def _written(self, index: int) -> str:
         """A class as the line shows it; with its number where its name is not its own."""
         if self._names is None or index >= len(self._names):
             return unnamed(index)
@@ -78,38 +97,37 @@ class ClassField:
             self.text.value = self._chosen
         self._takes = None
         self.offers.hide()
-        self._resting.layout.display = ""
 
     def _typed(self, text: str) -> None:
         late, self._late = self._late, False
-        if text.strip() in ("", self._chosen):
+        if text.strip() == self._chosen or not (text.strip() or self._none):
             self._takes = None
             self.offers.hide()
-            self._resting.layout.display = ""
             return
         sentence, offers, self._takes = self._answer(text.strip())
         self.offers.show(sentence, offers)
-        self._resting.layout.display = "none"
         if late and self._takes is not None:
             self._take(self._takes)
 
     def _entered(self) -> None:
-        if not self.text.value.strip():
-            self._rest()
-        elif self._takes is not None:
+        if self._takes is not None:
             self._take(self._takes)
+        elif not self.text.value.strip():
+            self._rest()
         else:
             # Enter overtakes the last letters where the page still waits for an answer to others.
             self._late = True
 
     def _take(self, offer: Offer) -> None:
-        if isinstance(offer.value, str) and not self._complete(offer.value):
+        if offer.value == self._chosen:
+            self._rest()
+        elif offer.value and isinstance(offer.value, str) and not self._complete(offer.value):
             self.text.value = offer.value  # one of two classes; the other one comes next
         else:
-            label = offer.value if isinstance(offer.value, str) else self.written(offer.value)
-            self._chosen = label
+            self._target = None if offer is self._none else offer.value
+            self._chosen = self._in_words(self._target)
             self._rest()
-            self._choose(offer.value)
+            self._choose(self._target)
         self.text.focus()  # the button that had it is no more
 
     def _complete(self, text: str) -> bool:
@@ -118,6 +136,11 @@ class ClassField:
     # What is answered to a text: a sentence, offers, and which of them Enter takes.
 
     def _answer(self, text: str) -> tuple[str, list[Offer], Offer | None]:
+        if not text and self._none is not None:
+            before = Offer(self._chosen, f"Keep {self._chosen}", self._chosen)
+            return "Choose one; Enter takes the first:", [self._none, before], self._none
+        if not self._classes:
+            return "The network's classes are not known yet.", [], None
         range_ = f"0 to {self._classes - 1}"
         first, part, second = self._parts(text)
         if "," in second or ("," in part and first):
@@ -146,17 +169,17 @@ class ClassField:
         return f'"{part}" {sentence}', offers, takes
 
     def _offer(self, first: str, index: int, second: str) -> Offer:
-        written = self.written(index)
+        written = self._written(index)
         if not first and not second:
             return Offer(written, f"{written}, class {index}", index)
-        pair = ", ".join(one for one in (first, self.term(index), second) if one)
+        pair = ", ".join(one for one in (first, self._term(index), second) if one)
         if second:
             return Offer(written, f"{written}, class {index}, minus {second}", pair)
         return Offer(f"minus {written}", f"{pair}: the first minus the second", pair)
 
-    def term(self, index: int) -> str:
+    def _term(self, index: int) -> str:
         """A class as one of two with a comma between them."""
-        written = self.written(index)
+        written = self._written(index)
         alone = self._names is not None and "," not in written and " · " not in written
         return written if alone else str(index)
 

@@ -21,30 +21,28 @@ MOST = 24
 class LayerField:
     """Where a layer is typed; what fits is offered, stage by stage.
 
+    Whoever shows the field gives its parts a place.
+
     Attributes:
-        box: The line, its buttons, and what the layer is.
         text: The line of text.
-        offers: The suggestions; whoever shows the box gives them a place.
+        steps: The layer before, a list of all, and the layer after, as buttons.
+        about: What the layer is.
+        offers: The suggestions.
     """
 
-    def __init__(
-        self, choose: Callable[[str], None], opened: Callable[[], None], width: int, height: int
-    ) -> None:
+    def __init__(self, choose: Callable[[str], None], width: int) -> None:
         """Make the field of a network that is not known yet.
 
         Args:
             choose: Called with the name of a layer.
-            opened: Called when the suggestions open or shut.
-            width: In CSS pixels.
-            height: Likewise, of the suggestions.
+            width: Of the line of text, in CSS pixels.
         """
-        self._choose, self._opened = choose, opened
+        self._choose = choose
         self._layers: list[Layer] = []
         self._stages: dict[str, str] = {}
-        self._chosen = LOGITS
+        self._chosen = ""
         self._takes: Offer | None = None
         self.text = w.Text(
-            LOGITS,
             description="Layer",
             placeholder="a name, a kind or a size",
             layout=w.Layout(width=f"{width}px"),
@@ -58,12 +56,10 @@ class LayerField:
             description="Next ▶", tooltip="The layer after this one, towards the logits"
         )
         for button in (self.previous, self.all, self.next):
-            button.layout.width, button.layout.flex = "auto", "1 1 0"
-        self._about = w.HTML()
-        buttons = row(self.previous, self.all, self.next)
-        buttons.layout.width = f"{width}px"
-        self.offers = Offers(MOST, self._take, height)
-        self.box = w.VBox([self.text, buttons, self._about])
+            button.layout.width, button.layout.flex = "auto", "1 1 auto"
+        self.steps = row(self.previous, self.all, self.next)
+        self.about = w.HTML()
+        self.offers = Offers(MOST, self._take)
         listen(self.text, self._typed)
         on_enter(self.text, self._entered)
         self.previous.on_click(lambda _: self._step(-1))
@@ -76,8 +72,8 @@ class LayerField:
         """The layers in forward order; the logits are the last, where there are any."""
         return [layer.name for layer in self._layers]
 
-    def know(self, layers: Sequence[Layer], classes: int) -> None:
-        """Take suggestions from this network's layers from now on."""
+    def know(self, layers: Sequence[Layer], classes: int = 0) -> None:
+        """Take suggestions from these layers from now on; of classes, the logits are the last."""
         logits = [Layer(LOGITS, f"{classes} classes", (classes,))] if classes else []
         self._layers = [*layers, *logits]
         self._stages = stages(self.names)
@@ -97,9 +93,7 @@ class LayerField:
 
     def _shut(self) -> None:
         self._takes = None
-        if self.offers.open:
-            self.offers.hide()
-            self._opened()
+        self.offers.hide()
 
     def _describe(self) -> None:
         names = self.names
@@ -111,7 +105,7 @@ class LayerField:
             layer = self._layers[place]
             what = layer.kind if layer.name == LOGITS else f"{layer.kind}, {layer.size}"
             text = f"{what} · layer {place + 1} of {len(names)}"
-        self._about.value = note(text)
+        self.about.value = note(text)
 
     def _step(self, by: int) -> None:
         names = self.names
@@ -155,14 +149,13 @@ class LayerField:
 
     def _open(self, answer: tuple[str, list[Offer], Offer | None]) -> None:
         sentence, offers, self._takes = answer
-        was = self.offers.open
         self.offers.show(sentence, offers)
-        if not was:
-            self._opened()
 
     # What is answered to a text: a sentence, offers, and which of them Enter takes.
 
     def _answer(self, text: str) -> tuple[str, list[Offer], Offer | None]:
+        if not self._layers:
+            return "The network's layers are not known yet.", [], None
         if not text:
             sentence = "Stages, with the number of their layers; or type a part of a name:"
             return sentence, self._groups(self._stages), None

@@ -29,26 +29,27 @@ class Offer(NamedTuple):
 class Offers:
     """A sentence, and under it buttons that wrap; what has no room is scrolled to.
 
+    They get their place by :func:`in_place_of`.
+
     Attributes:
         box: All of it. Buttons are made when they are first needed, and serve all later offers.
         sentence: What is read before the buttons, also by screen readers.
         shown: What the buttons offer.
     """
 
-    def __init__(self, most: int, take: Callable[[Offer], None], height: int) -> None:
+    def __init__(self, most: int, take: Callable[[Offer], None]) -> None:
         """Offer nothing yet.
 
         Args:
             most: How many buttons at most.
             take: Called with the offer that was clicked.
-            height: Of sentence and buttons, in CSS pixels.
         """
         self.most, self._take = most, take
         self.shown: list[Offer] = []
         self.sentence = w.HTML()
         self._buttons: list[w.Button] = []
         self._groups: dict[int, w.HTML] = {}
-        self.box = w.Box([self.sentence], layout=w.Layout(height=f"{height}px", display="none"))
+        self.box = w.Box([self.sentence], layout=w.Layout(display="none"))
         self.box.add_class("pullback-offers")
 
     @property
@@ -98,6 +99,23 @@ class Offers:
     def hide(self) -> None:
         """Give way to what else stands there."""
         self.box.layout.display = "none"
+
+
+def in_place_of(offers: Offers, *rest: w.Widget) -> w.Box:
+    """Controls, one under the other, whose place the offers take while they are open.
+
+    The controls stay there unseen and keep their height, which narrow windows make larger: nothing
+    under them moves.
+    """
+    controls = w.VBox(list(rest))
+
+    def give_way(_: object) -> None:
+        controls.layout.visibility = "hidden" if offers.open else "inherit"
+
+    offers.box.layout.observe(give_way, "display")
+    place = w.Box([controls, offers.box])
+    place.add_class("pullback-place")
+    return place
 
 
 def on_enter(text: w.Text, react: Callable[[], None]) -> None:

@@ -8,9 +8,11 @@ import ipywidgets as w
 import pytest
 from widgets import enter, find, offered, said, seen, type_in
 
+import pullback_widgets as pw
 from pullback_widgets.engine.layer import Layer
 from pullback_widgets.widgets.kit.class_field import ClassField
 from pullback_widgets.widgets.kit.layer_field import MOST, LayerField
+from pullback_widgets.widgets.kit.offers import in_place_of
 
 NAMES = (
     "tench, Tinca tinca",
@@ -21,7 +23,6 @@ NAMES = (
     "pug, pug-dog",
     "face powder",
 )
-RESTING = w.HTML("what stands there while nothing is offered")
 
 
 class Taken(list[Any]):
@@ -34,17 +35,18 @@ def taken() -> Taken:
 
 
 def class_field(
-    taken: Taken, names: tuple[str, ...] | None = NAMES, classes: int = 7
+    taken: Taken, names: tuple[str, ...] | None = NAMES, classes: int = 7, empty: str = ""
 ) -> ClassField:
-    field = ClassField(taken.append, RESTING, 312, 160)
+    field = ClassField(taken.append, 312, empty)
     field.know(names, classes)
     field.show("dalmatian")
     return field
 
 
-def layer_field(taken: Taken, layers: list[Layer]) -> LayerField:
-    field = LayerField(taken.append, lambda: None, 312, 160)
-    field.know(layers, 10)
+def layer_field(taken: Taken, layers: list[Layer], classes: int = 10) -> LayerField:
+    field = LayerField(taken.append, 312)
+    field.know(layers, classes)
+    field.show("logits" if classes else layers[0].name)
     return field
 
 
@@ -92,12 +94,12 @@ def test_a_text_is_answered_with_classes(
 ) -> None:
     field = class_field(taken)
     type_in(field.text, text)
-    assert sorted(offered(field.box)) == sorted(labels) and says in said(field.box)
+    assert sorted(offered(field.offers.box)) == sorted(labels) and says in said(field.offers.box)
     assert field.text.value == text and not taken
-    assert RESTING not in seen(field.box)
+    assert field.offers.open
     enter(field.text, text)
     assert taken == ([] if enter_takes is None else [enter_takes])
-    assert (RESTING in seen(field.box)) == bool(taken)
+    assert field.offers.open == (not taken)
     if not taken:
         assert field.text.value == text
 
@@ -105,12 +107,12 @@ def test_a_text_is_answered_with_classes(
 def test_a_click_takes_a_class(taken: Taken) -> None:
     field = class_field(taken)
     type_in(field.text, "dog")
-    find(field.box, "pug, pug-dog").click()
-    assert taken == [5] and field.text.value == "pug, pug-dog" and offered(field.box) == []
+    find(field.offers.box, "pug, pug-dog").click()
+    assert taken == [5] and field.text.value == "pug, pug-dog" and offered(field.offers.box) == []
     type_in(field.text, "dog, face")
-    find(field.box, "dalmatian").click()
+    find(field.offers.box, "dalmatian").click()
     assert taken == [5] and field.text.value == "dalmatian, face"
-    find(field.box, "minus face powder").click()
+    find(field.offers.box, "minus face powder").click()
     assert taken == [5, "dalmatian, face powder"]
 
 
@@ -137,16 +139,72 @@ def test_what_is_chosen_meanwhile_is_shown_and_else_the_text_stays(taken: Taken)
     field = class_field(taken)
     type_in(field.text, "do")
     field.show("dalmatian")
-    assert field.text.value == "do" and offered(field.box)
+    assert field.text.value == "do" and offered(field.offers.box)
     field.show("Crane")
-    assert field.text.value == "Crane" and not offered(field.box)
+    assert field.text.value == "Crane" and not offered(field.offers.box)
+
+
+def test_no_class_at_all_is_offered_where_it_means_something(taken: Taken) -> None:
+    field = class_field(taken, empty="top class")
+    field.text.value = ""
+    assert offered(field.offers.box) == ["top class", "dalmatian"]
+    find(field.offers.box, "Keep dalmatian").click()
+    assert not taken and field.text.value == "dalmatian" and not field.offers.open
+    field.text.value = ""
+    find(field.offers.box, "top class").click()
+    assert taken == [None] and field.text.value == "" and not field.offers.open
+    field.show("Crane")
+    enter(field.text, "")
+    assert taken == [None, None] and field.text.value == ""
+    enter(field.text, "")
+    assert taken == [None, None] and not field.offers.open
+
+
+def test_a_network_that_comes_later_names_what_was_chosen_by_number(taken: Taken) -> None:
+    field = ClassField(taken.append, 312)
+    field.show(2)
+    assert field.text.value == "class 2"
+    enter(field.text, "pug")
+    assert "not known yet" in said(field.offers.box) and not taken
+    field.know(NAMES, 7)
+    assert field.text.value == "dalmatian" and not field.offers.open
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        (None, ""),
+        (2, "dalmatian"),
+        ("TENCH", "TENCH"),
+        (pw.Logit(4), "crane · 4"),
+        (pw.Difference(pw.Logit(2), pw.Logit("pug")), "dalmatian, pug"),
+        (pw.Difference(pw.Logit(5), pw.Logit(4)), "5, 4"),
+        (pw.Difference(pw.Logit(5), pw.Channel("relu", 3)), ""),
+        (pw.Channel("relu", 3), ""),
+    ],
+)
+def test_a_target_in_the_line(target: Any, text: str, taken: Taken) -> None:
+    field = class_field(taken)
+    field.show(target)
+    assert field.text.value == text
+
+
+def test_what_is_offered_takes_the_place_of_other_controls(taken: Taken) -> None:
+    field, other = class_field(taken), w.Button()
+    place = in_place_of(field.offers, other)
+    assert other in seen(place) and field.offers.box not in seen(place)
+    field.text.value = "dog"
+    assert other not in seen(place) and field.offers.box in seen(place)
+    assert "none" not in {one.layout.display for one in place.children}  # it keeps its height
+    find(place, "pug, pug-dog").click()
+    assert other in seen(place) and field.offers.box not in seen(place)
 
 
 def test_nothing_at_all_is_what_was_chosen(taken: Taken) -> None:
     field = class_field(taken)
     type_in(field.text, "dog")
     field.text.value = ""
-    assert RESTING in seen(field.box)
+    assert not field.offers.open
     enter(field.text, "")
     assert field.text.value == "dalmatian" and not taken
 
@@ -170,7 +228,7 @@ def test_enter_may_come_before_the_last_letters(taken: Taken) -> None:
 def test_without_names_there_are_numbers(taken: Taken) -> None:
     field = class_field(taken, None, 5)
     type_in(field.text, "dog")
-    assert "no class names; give a number from 0 to 4" in said(field.box)
+    assert "no class names; give a number from 0 to 4" in said(field.offers.box)
     enter(field.text, "dog")
     assert not taken
     enter(field.text, "3")
@@ -180,7 +238,7 @@ def test_without_names_there_are_numbers(taken: Taken) -> None:
 def test_more_names_than_outputs_offer_no_class_that_is_not_there(taken: Taken) -> None:
     field = class_field(taken, NAMES, 5)
     type_in(field.text, "dog")
-    assert offered(field.box) == ["dalmatian"]
+    assert offered(field.offers.box) == ["dalmatian"]
 
 
 # Layers ------------------------------------------------------------------------------------------
@@ -217,7 +275,7 @@ def test_all_layers_begin_with_the_stages(taken: Taken) -> None:
 
 def test_one_step_back_or_on(taken: Taken) -> None:
     field = layer_field(taken, network(blocks=1, layers=1))
-    about = field.box.children[-1]
+    about = field.about
     assert field.next.disabled and "10 classes · layer 5 of 5" in about.value
     field.previous.click()
     assert taken == ["blocks.0.0.act"] and "act, 8x16x16 · layer 4 of 5" in about.value
@@ -228,10 +286,17 @@ def test_one_step_back_or_on(taken: Taken) -> None:
     assert taken[-2:] == ["conv", "relu"]
 
 
+def test_before_the_network_is_there_no_layer_is_offered(taken: Taken) -> None:
+    field = LayerField(taken.append, 312)
+    field.all.click()
+    assert "not known yet" in said(field.offers.box) and not offered(field.offers.box)
+    field.know(network(1, 1))
+    field.show("relu")
+    assert field.text.value == "relu" and not field.offers.open and not taken
+
+
 def test_without_classes_there_are_no_logits(taken: Taken) -> None:
-    field = LayerField(taken.append, lambda: None, 312, 160)
-    field.know(network(1, 1), 0)
-    field.show("conv")
+    field = layer_field(taken, network(1, 1), 0)
     assert field.names[-1] == "blocks.0.0.act" and field.previous.disabled
 
 
