@@ -7,12 +7,12 @@ import importlib.util
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .download import DownloadError, Progress
+from .efficientnet import STAGES, EfficientNet
 from .imagenet import imagenet_categories
 from .source import Entry, Pretrained, Source
 
@@ -38,15 +38,15 @@ class Embedded(Source):
 
 
 def _load() -> nn.Module:
-    import timm
-
-    module: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    with torch.device("meta"):  # where no random weights are drawn
+        module = EfficientNet()
+    module.to_empty(device="cpu")
     stored: dict[str, Tensor] = torch.load(
         io.BytesIO(_bytes()), map_location="cpu", weights_only=True
     )
-    stages: Any = module.blocks
-    names = _renamed([len(stage) for stage in stages])
-    # Strict: a name that is missing or left over, or a shape that differs, raises.
+    names = _renamed([stage.blocks for stage in STAGES])
+    # Copied, as the file has them in TensorFlow's order of axes. Strict: a name that is missing or
+    # left over, or a shape that differs, raises.
     module.load_state_dict({_new_name(old, names): tensor for old, tensor in stored.items()})
     return module
 
