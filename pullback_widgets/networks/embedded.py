@@ -40,14 +40,14 @@ class Embedded(Source):
 def _load() -> nn.Module:
     with torch.device("meta"):  # where no random weights are drawn
         module = EfficientNet()
-    module.to_empty(device="cpu")
     stored: dict[str, Tensor] = torch.load(
         io.BytesIO(_bytes()), map_location="cpu", weights_only=True
     )
     names = _renamed([stage.blocks for stage in STAGES])
-    # Copied, as the file has them in TensorFlow's order of axes. Strict: a name that is missing or
-    # left over, or a shape that differs, raises.
-    module.load_state_dict({_new_name(old, names): tensor for old, tensor in stored.items()})
+    # Contiguous: the file has its axes in TensorFlow's order, for which torch has other kernels.
+    weights = {_new_name(old, names): tensor.contiguous() for old, tensor in stored.items()}
+    # Strict: a name that is missing or left over, or a shape that differs, raises.
+    module.load_state_dict(weights, assign=True)
     return module
 
 
