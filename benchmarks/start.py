@@ -1,13 +1,10 @@
 """What the first picture costs in a fresh interpreter: time and memory beyond ``import torch``.
 
-``python benchmarks/start.py`` runs, in turn and each time in a new process with one thread,
-
-* ``import torch`` alone,
-* the first cell of a notebook line by line, the packages that it imports one by one before that,
-
-and prints seconds, CPU seconds and peak memory after each step, what the step adds, and what the
-cell takes beyond ``import torch``. Of all rounds it takes the least: what else runs on a machine
-only adds. The peak is read from ``/proc``, so this needs Linux.
+``python benchmarks/start.py`` runs, in a new process for each round and with one thread, ``import
+torch`` and then the first cell of a notebook line by line, the packages that it imports one by one
+before that. Prints seconds, CPU seconds and peak memory after each step, what the step adds, and
+what all of it takes beyond ``import torch``. It is the least of all rounds: what else runs on a
+machine only adds. The peak is read from ``/proc``, so this needs Linux.
 """
 
 from __future__ import annotations
@@ -17,12 +14,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-TORCH = ("import torch",)
-CELL = (
-    *TORCH,
+STEPS = (
+    "import torch",
     "import IPython",
     "import ipywidgets",
     "import ipycanvas",
@@ -61,10 +58,10 @@ class Used(NamedTuple):
     megabytes: float
 
 
-def run(steps: tuple[str, ...], threads: int) -> tuple[list[Used], list[str]]:
-    """Run steps in a new process: what is used after each, and which large packages came along."""
+def run(threads: int) -> tuple[list[Used], list[str]]:
+    """The steps in a new process: what is used after each, and which large packages came along."""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD.format(steps=steps, others=OTHERS)],
+        [sys.executable, "-c", CHILD.format(steps=STEPS, others=OTHERS)],
         env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         check=True,
         stdout=subprocess.PIPE,
@@ -74,9 +71,14 @@ def run(steps: tuple[str, ...], threads: int) -> tuple[list[Used], list[str]]:
     return [Used(*one) for one in used], came
 
 
-def least(rounds: list[Used]) -> Used:
+def least(rounds: Iterable[Used]) -> Used:
     """Of each number."""
     return Used(*map(min, zip(*rounds, strict=True)))
+
+
+def difference(after: Used, before: Used) -> Used:
+    """What is used in between."""
+    return Used(*(a - b for a, b in zip(after, before, strict=True)))
 
 
 def main() -> None:
@@ -85,30 +87,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    alone: list[Used] = []
-    cells: list[list[Used]] = []
-    came: list[str] = []
-    for number in range(options.rounds + 1):
-        (torch_alone,), _ = run(TORCH, options.threads)
-        cell, came = run(CELL, options.threads)
-        if number:  # the first round reads the files from the disk
-            alone.append(torch_alone)
-            cells.append(cell)
+    run(options.threads)  # reads the files from the disk
+    rounds = [run(options.threads) for _ in range(options.rounds)]
+    cells = [used for used, _ in rounds]
     load = Path("/proc/loadavg").read_text().split()[0]
     print(f"{options.threads} threads, {options.rounds} rounds, load {load}")
     print("| step | seconds | CPU seconds | MB | adds |\n| --- | --- | --- | --- | --- |")
-    before = used = Used(0, 0, 0)
-    for number, step in enumerate(CELL):
-        used = least([cell[number] for cell in cells])
-        adds = f"{used.seconds - before.seconds:.2f} s, {used.megabytes - before.megabytes:.0f} MB"
-        print(f"| `{step}` | {used.seconds:.2f} | {used.cpu:.2f} | {used.megabytes:.0f} | {adds} |")
-        before = used
-    more = Used(*(a - b for a, b in zip(used, least(alone), strict=True)))
+    for number, step in enumerate(STEPS):
+        used = least(cell[number] for cell in cells)
+        adds = least(difference(c[number], c[number - 1]) if number else c[0] for c in cells)
+        print(
+            f"| `{step}` | {used.seconds:.2f} | {used.cpu:.2f} | {used.megabytes:.0f} "
+            f"| {adds.seconds:.2f} s, {adds.megabytes:.0f} MB |"
+        )
+    more = least(difference(cell[-1], cell[0]) for cell in cells)
     print(
         f"first picture beyond `import torch`: {more.seconds:.2f} s (goal {GOAL_SECONDS} s), "
         f"{more.cpu:.2f} CPU s, {more.megabytes:.0f} MB (goal {GOAL_MEGABYTES} MB)"
     )
-    print(f"imported on the way, of {', '.join(OTHERS)}: {', '.join(came) or 'none'}")
+    print(f"imported on the way, of {', '.join(OTHERS)}: {', '.join(rounds[0][1]) or 'none'}")
 
 
 if __name__ == "__main__":
