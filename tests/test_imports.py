@@ -86,6 +86,22 @@ def test_the_engine_loads_no_jupyter_package_where_there_is_one() -> None:
     assert not {"ipywidgets", "ipycanvas", "IPython", "ipykernel"} & set(loaded)
 
 
+def test_the_first_picture_imports_no_other_library_of_networks_or_figures() -> None:
+    loaded = run(
+        """
+import sys, torch
+torchs_own = set(sys.modules)
+import pullback_widgets as pw
+explorer = pw.Explorer()
+assert explorer.wait() and explorer.result is not None
+print(*set(sys.modules) - torchs_own)
+"""
+    ).split()
+    assert "pullback_widgets.networks.efficientnet" in loaded
+    heavy = {"timm", "torchvision", "torch._dynamo", "sympy", "matplotlib", "skimage", "scipy"}
+    assert not heavy & set(loaded)
+
+
 def test_the_explorer_without_jupyter_says_what_to_install() -> None:
     message = run(
         BLOCK

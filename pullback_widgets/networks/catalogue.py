@@ -1,7 +1,7 @@
 """The networks that come by name; each family of them is a source in a file of its own.
 
 Importing this file imports neither torchvision nor timm, so the list is there at once; they are
-imported when the first network is loaded.
+imported when the first of their networks is loaded.
 """
 
 from __future__ import annotations

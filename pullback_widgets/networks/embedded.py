@@ -7,12 +7,12 @@ import importlib.util
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .download import DownloadError, Progress
+from .efficientnet import STAGES, EfficientNet
 from .imagenet import imagenet_categories
 from .source import Entry, Pretrained, Source
 
@@ -38,16 +38,16 @@ class Embedded(Source):
 
 
 def _load() -> nn.Module:
-    import timm
-
-    module: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    with torch.device("meta"):  # where no random weights are drawn
+        module = EfficientNet()
     stored: dict[str, Tensor] = torch.load(
         io.BytesIO(_bytes()), map_location="cpu", weights_only=True
     )
-    stages: Any = module.blocks
-    names = _renamed([len(stage) for stage in stages])
+    names = _renamed([stage.blocks for stage in STAGES])
+    # Contiguous: the file has its axes in TensorFlow's order, for which torch has other kernels.
+    weights = {_new_name(old, names): tensor.contiguous() for old, tensor in stored.items()}
     # Strict: a name that is missing or left over, or a shape that differs, raises.
-    module.load_state_dict({_new_name(old, names): tensor for old, tensor in stored.items()})
+    module.load_state_dict(weights, assign=True)
     return module
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def imagenet_categories(classes: int) -> list[str] | None:
     """The names of the classes of ImageNet, or of the part of it that has so many."""
     if classes == 1000:
-        # No lighter place has them: timm, which the default needs, imports torchvision anyway.
-        from torchvision.models import ResNet50_Weights
-
-        categories: list[str] = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
-        return categories
+        # torchvision's, written down: the built-in network needs them, and nothing else of it.
+        return (Path(__file__).parent / "imagenet.txt").read_text("utf-8").splitlines()
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     subset = infer_imagenet_subset({"num_classes": classes})

@@ -305,7 +305,9 @@ def test_a_wheel_has_the_notebooks_and_their_solutions(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "pullback_widgets" / "notebooks" / "01_see.ipynb").is_file()
-    assert (tmp_path / "site" / "pullback_widgets" / "engine" / "everyday.txt").is_file()
+    package = tmp_path / "site" / "pullback_widgets"
+    assert (package / "engine" / "everyday.txt").is_file()
+    assert (package / "networks" / "imagenet.txt").is_file()
     command.main(["course", str(tmp_path / "here"), "--solutions"])
     here = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
     assert {path.name: path.read_bytes() for path in (tmp_path / "course").iterdir()} == here
