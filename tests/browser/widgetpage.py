@@ -34,6 +34,16 @@ NOISE = re.compile(
 
 TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
+# Addresses of pictures that ipycanvas makes and the page never gives back: memory lost for ever.
+COUNT_OBJECT_URLS = """(() => {
+    const make = URL.createObjectURL;
+    window.pictureUrls = 0;
+    URL.createObjectURL = one => {
+        window.pictureUrls += one.type === 'image/jpeg';
+        return make(one);
+    };
+})()"""
+
 # Every state of one row of a canvas, taken whenever ipycanvas draws on it.
 RECORD_ROW = """(canvas, y) => {
     const context = canvas.getContext('2d');
@@ -75,6 +85,7 @@ class WidgetPage:
     def __init__(self, page: Page) -> None:
         self.page = page
         page.set_default_timeout(1000 * SECONDS)
+        page.add_init_script(COUNT_OBJECT_URLS)
         self._expecting_error = False
         self._page_errors: list[str] = []
         page.on("pageerror", lambda error: self._page_error(error.stack or str(error)))
@@ -259,6 +270,8 @@ class WidgetPage:
     def errors(self) -> list[str]:
         """What went wrong so far: exceptions anywhere, and the widget's visible errors."""
         errors = [*self._page_errors, *self.kernel_errors()]
+        if lost := self.page.evaluate("window.pictureUrls || 0"):
+            errors.append(f"{lost} object URLs of pictures are left behind")
         if not self._expecting_error:
             errors += self.visible_errors()
         return [TERMINAL_COLOUR.sub("", error) for error in errors]

@@ -84,11 +84,13 @@ def _shell() -> Any:
     return shell if hasattr(shell, "get_parent") else None
 
 
-def _is_held(widget: w.Widget, shell: Any) -> bool:
+def _is_held(widget: Any, shell: Any) -> bool:
     """Whether something else than the widget's own parts refers to it, and goes on to."""
     for _ in range(LOOKS):
         if not _is_referred_to(widget, shell):
             return False
+        if hasattr(widget, "wait"):
+            widget.wait(0.2)
         time.sleep(0.02)
     return True
 

@@ -74,6 +74,7 @@ def test_many_threads_may_draw(page: Page) -> None:
 
 
 def test_only_pictures_that_changed_travel(explorer: pw.Explorer, page: Page) -> None:
+    explorer.wipe = 0.4  # the second picture is sent when it is first wiped to
     right(explorer, page)
     page.pictures.clear()
     for share in (0.1, 0.2, 0.3):
