@@ -55,11 +55,12 @@ def test_from_the_first_channels_to_the_explorer(
     layer.fill("2.1.bn1")
     offered = lab.page.locator('.pullback-offers button[title^="blocks.2.1.bn1, "]:visible')
     offered.wait_for()
-    assert not search.is_visible()
+    search.wait_for(state="hidden")
     assert lab.page.locator(".pullback-board").first.bounding_box() == top
     offered.click()
     lab.wait_until(lambda: lab.value("view.result.layer.name") == "blocks.2.1.bn1", "the layer")
-    assert layer.input_value() == "blocks.2.1.bn1" and search.is_visible()
+    search.wait_for(state="visible")
+    lab.wait_until(lambda: layer.input_value() == "blocks.2.1.bn1", "the name stands there")
 
     # One temperature after the other; Stop, and Run goes on.
     search.fill("")
