@@ -78,8 +78,9 @@ class Canvas(ipycanvas.Canvas):
     def show(self, pixels: RGB) -> None:
         """Take a picture's size and show it, without loss, for other canvases to draw."""
         height, width = pixels.shape[:2]
-        if (self.width, self.height) != (width, height):
-            self.width, self.height = width, height
+        with self.hold_sync():  # in one message
+            self.set_trait("width", width)
+            self.set_trait("height", height)
         picture = self._pictures[0] if self._pictures else self.picture()
         picture.load(pixels)
         picture.draw()
