@@ -71,6 +71,7 @@ def test_a_click_at_a_class_is_answered(lab: LabPage) -> None:
     assert layer and "row" in offer.inner_text()
     offer.click()
     lab.wait_until(lambda: lab.value("explorer.layer") == layer, "the layer")
+    lab.python("explorer.wait()")
     position = lab.value("list(explorer.position)")
     unit = pulled(lab, f"pw.Unit({layer!r}, explorer.result.target.channel, {position})")
     shows(lab, unit, rows=slice(70, None))  # its cell is outlined
