@@ -44,6 +44,8 @@ COUNT_OBJECT_URLS = """(() => {
     };
 })()"""
 
+LOST_OBJECT_URLS = "document.querySelector('.pullback-explorer') ? window.pictureUrls : 0"
+
 # Every state of one row of a canvas, taken whenever ipycanvas draws on it.
 RECORD_ROW = """(canvas, y) => {
     const context = canvas.getContext('2d');
@@ -270,7 +272,7 @@ class WidgetPage:
     def errors(self) -> list[str]:
         """What went wrong so far: exceptions anywhere, and the widget's visible errors."""
         errors = [*self._page_errors, *self.kernel_errors()]
-        if lost := self.page.evaluate("window.pictureUrls || 0"):
+        if lost := self.page.evaluate(LOST_OBJECT_URLS):
             errors.append(f"{lost} object URLs of pictures are left behind")
         if not self._expecting_error:
             errors += self.visible_errors()
