@@ -76,6 +76,9 @@ def test_from_edges_to_objects_and_to_another_channel(lab_page: Callable[..., La
     # Another layer for the first stage.
     lab.page.locator(".pullback-stage select").select_option(label="1 of 6")
     layer = lab.page.get_by_role("textbox", name="Layer", exact=True)
+    lab.wait_until(
+        lambda: layer.input_value() == lab.value("view.result.stages[0].layer.name"), "its layer"
+    )
     layer.fill("blocks.0.0.bn1.act")
     lab.page.locator('.pullback-offers button[title^="blocks.0.0.bn1.act, "]:visible').wait_for()
     layer.press("Enter")
