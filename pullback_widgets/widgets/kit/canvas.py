@@ -123,7 +123,8 @@ class Picture:
         Image.fromarray(pixels).save(file, kind, **options)
         value = f"data:image/{kind.lower()};base64,".encode() + base64.b64encode(file.getvalue())
         if self._image is None:
-            self._image = w.Image(value=value, format="url", layout=self._canvas.layout)
+            # With a layout of its own: a page that is just loading may not know the canvas's yet.
+            self._image = w.Image(value=value, format="url")
         else:
             self._image.value = value
 
@@ -143,6 +144,7 @@ class Picture:
         if self in self._canvas._pictures:
             self._canvas._pictures.remove(self)
         if self._image is not None:
+            self._image.layout.close()
             self._image.close()
 
 
