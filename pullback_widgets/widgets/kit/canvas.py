@@ -91,10 +91,11 @@ class Canvas(ipycanvas.Canvas):
             self._pictures[0].draw()
 
     def close(self) -> None:
-        """Close it with its pictures."""
-        while self._pictures:
-            self._pictures[0].close()
-        super().close()
+        """Close it with its pictures; a thread that still draws makes no new one."""
+        with LOCK:
+            while self._pictures:
+                self._pictures[0].close()
+            super().close()
 
 
 class Picture:
@@ -122,11 +123,14 @@ class Picture:
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, kind, **options)
         value = f"data:image/{kind.lower()};base64,".encode() + base64.b64encode(file.getvalue())
-        if self._image is None:
-            # With a layout of its own: a page that is just loading may not know the canvas's yet.
-            self._image = w.Image(value=value, format="url")
-        else:
-            self._image.value = value
+        with LOCK:
+            if self._canvas.comm is None:  # it is closed
+                return
+            if self._image is None:
+                # Its layout is its own: a page that is just loading may not know the canvas's yet.
+                self._image = w.Image(value=value, format="url")
+            else:
+                self._image.value = value
 
     def draw(self, left: float = 0, top: float = 0, *size: float) -> None:
         """Put it on the canvas, its corner there; nothing happens where there is none yet.
