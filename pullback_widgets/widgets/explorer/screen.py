@@ -156,7 +156,8 @@ class WipeCanvas:
         self.box = sharp_canvas((side, side), name, width="100%", height="auto", border="none")
         self._pictures: list[RGB | None] = [None, None]
         self._sent: list[RGB | None] = [None, None]
-        self.sources = [Canvas(width=1, height=1) for _ in range(2)]
+        # Without a handle nothing is wiped to.
+        self.sources = [Canvas(width=1, height=1) for _ in range(2 if grip else 1)]
         self._labels = ("", "")
         self._wipe = 0.0
         self._cell: Cell | None = None
@@ -215,8 +216,8 @@ class WipeCanvas:
         self._paint()
 
     def _send(self) -> None:
-        for number, (source, image) in enumerate(zip(self.sources, self._pictures, strict=True)):
-            wanted = number == 0 or (self._wipe > 0 and self._has_grip)
+        for number, source in enumerate(self.sources):
+            image, wanted = self._pictures[number], number == 0 or self._wipe > 0
             if image is not None and wanted and not _equal(self._sent[number], image):
                 source.show(image)
                 self._sent[number] = image

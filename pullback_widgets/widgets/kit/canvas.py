@@ -31,8 +31,6 @@ except ImportError as error:
 LOCK = threading.RLock()
 """Held while commands are sent: two threads would mix theirs."""
 
-LOSSLESS = "BMP"
-
 
 class Canvas(ipycanvas.Canvas):
     """What all pictures are drawn on.
@@ -111,7 +109,7 @@ class Picture:
         self._canvas = canvas
         self._image: w.Image | None = None
 
-    def load(self, pixels: RGB, kind: str = LOSSLESS, **options: Any) -> None:
+    def load(self, pixels: RGB, kind: str = "BMP", **options: Any) -> None:
         """Send a picture to the page, which shows it when it is drawn next.
 
         Args:

@@ -136,8 +136,9 @@ class TileBoard:
             self._top = LINE * lines + (2 * GAP if lines else GAP)
             self._below = LINE * captions
             self._tiles.clear()
-            for place in [one for one in self._pictures if not self._has(*one)]:
-                self._pictures.pop(place).close()
+            for row, column in list(self._pictures):
+                if row >= len(rows) or column >= len(columns):
+                    self._pictures.pop((row, column)).close()
             self._mark = self._opened = None
             step_x, step_y = self._steps()
             width = self._left + len(columns) * step_x
@@ -264,9 +265,6 @@ class TileBoard:
     def size(self, span: int, tall: bool) -> tuple[int, int]:
         """Width and height of so many tiles, with the place of captions if it is tall."""
         return span * (self.tile + GAP) - GAP, self.tile + tall * self._below
-
-    def _has(self, row: int, column: int) -> bool:
-        return row < len(self._rows) and column < len(self._columns)
 
     def _steps(self) -> tuple[int, int]:
         """From one tile to the next: across and down."""
