@@ -14,11 +14,12 @@ import ipywidgets as w
 import numpy as np
 from ipycanvas.canvas import COMMANDS
 from ipywidgets.widgets.widget import _instances
-from PIL import Image
+from PIL import Image, ImageColor
 from waiting import SECONDS
 
 from pullback_widgets.drawing.pixels import RGB
 from pullback_widgets.figures.snapshot import Snapshot
+from pullback_widgets.widgets.kit.pace import Pace
 from pullback_widgets.widgets.kit.tiles import TileBoard
 
 COMMAND = {number: name for name, number in COMMANDS.items()}
@@ -184,7 +185,7 @@ def said(widget: Any, number: int = 0) -> str:
 def text_with(widget: Any, marker: str) -> str:
     """The visible HTML in which something stands, empty if it is nowhere."""
     for one in everything(widget):
-        if type(one) is w.HTML and marker in one.value and one.layout.display != "none":
+        if isinstance(one, w.HTML) and marker in one.value and one.layout.display != "none":
             return str(one.value)
     return ""
 
@@ -198,6 +199,15 @@ def event(canvas: ipycanvas.Canvas, name: str, x: float = 0, y: float = 0) -> No
 def click(canvas: ipycanvas.Canvas, x: float, y: float) -> None:
     event(canvas, "mouse_down", x, y)
     event(canvas, "mouse_up", x, y)
+
+
+def answer(pace: Pace, colour: Any = None, noise: int = 0) -> None:
+    """What a page sends back when it has drawn all it was sent."""
+    red, green, blue, *_ = ImageColor.getrgb(str(colour or pace.pixel.fill_style))
+    seen = tuple(min(max(one + noise, 0), 255) for one in (red, green, blue))
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1), seen).save(file, "PNG")
+    pace.pixel.set_state({"image_data": memoryview(file.getvalue())})
 
 
 def upload(widget: Any, name: str, content: bytes) -> None:

@@ -21,6 +21,7 @@ from ..engine.model import Model
 from ..engine.report import shown
 from ..engine.session import Session
 from ..engine.target import LOGITS, Channel, Target, Unit, same_target
+from ..engine.threads import Threads
 from ..networks.loaded import loaded
 from .beside import other
 from .layer_view import LayerView, layer_view
@@ -47,6 +48,7 @@ class Sessions:
         self._view: LayerView | None = None
         self._last: Snapshot | None = None
         self._beside: Sessions | None = None
+        self._threads = Threads()
 
     def model(self, model: Model | str) -> Model:
         """The network, loaded if it is a name; its report will be seen in the widget."""
@@ -124,10 +126,16 @@ class Sessions:
         last = self._last
         same = last is not None and same_target(last.target, target)
         view = self._layer_view(session, request.layer)
+
+        def passes(what: str) -> tuple[object, ...]:
+            """What takes as long as the pass that comes now."""
+            return what, id(model), session.image.shape, type(target), view.layer.name
+
         if same and last is not None and last.request.softening == request.softening:
             pulled = last.pullback
         else:
-            pulled = session.pullback(target, request.softening).cpu()
+            with self._threads.timed(passes("pullback")):
+                pulled = session.pullback(target, request.softening).cpu()
             last = None
         _check_finite(pulled, "pullback")
         frame = Snapshot(
@@ -152,7 +160,12 @@ class Sessions:
             self._last = replace(frame, step=walked)
             yield self._last
             return
-        for step in session.ascend(target, request.softening, **request.walk):
+        steps = session.ascend(target, request.softening, **request.walk)
+        while True:
+            with self._threads.timed(passes("step")):
+                step = next(steps, None)
+            if step is None:
+                break
             _check_finite(step.perturbed, "image after a step of ascent")
             self._last = replace(
                 frame,

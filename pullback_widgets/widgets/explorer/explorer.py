@@ -8,6 +8,8 @@ choices.
 from __future__ import annotations
 
 import html
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,9 +22,11 @@ from ...engine.target import LOGITS
 from ...figures.snapshot import MIDDLE, Snapshot, SnapshotRequest, View
 from ...networks.catalogue import CATALOGUE, is_cached
 from ..kit.accordion import KeyboardAccordion
+from ..kit.canvas import draw
 from ..kit.figure_widget import now
-from ..kit.layout import plain, row
+from ..kit.layout import plain
 from ..kit.network_widget import NetworkFigureWidget
+from ..kit.pace import LOSSLESS
 from ..kit.rest import Rest
 from .advice import Advice, cell_at, cell_of, grid_of, under
 from .animation_choice import animation_choice
@@ -37,6 +41,12 @@ EMBEDDED = next(iter(CATALOGUE))
 
 REST_SECONDS = 0.8
 """How long a picture must be on the screen before the history has it."""
+
+STILL_SECONDS = 0.2
+"""After so long without a change nothing moves any more."""
+
+SLOW_SECONDS = 0.3
+"""What takes longer is said to be computing."""
 
 FIRST_PICTURE_SECONDS = 60.0
 """How long displaying an explorer waits for its first picture."""
@@ -104,6 +114,10 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             ValueError: For a value that makes no sense.
         """
         self._history, self._rest = History(self._back, self._note), Rest(REST_SECONDS, self._note)
+        self._still = Rest(STILL_SECONDS, self._sharpen)
+        self._slow = Rest(SLOW_SECONDS, self._say_computing)
+        self._waited_for = False
+        self._asked = self._asked_before = -math.inf
         super().__init__(model=model, image=image, **choices)
 
     # What comes out.
@@ -167,6 +181,41 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         walks = self.result is not None and self.result.step is None and self.request().ascends
         super().changed(looks_only and not walks)
 
+    def _draw_new(self, result: Snapshot) -> None:
+        """In as few messages as there can be."""
+        self._pace.wait()
+        with self._drawing, self._caption.hold_sync():
+            draw(lambda: super(Explorer, self)._draw_new(result))
+
+    def _announce(self) -> None:
+        self._asked_before, self._asked = self._asked, time.monotonic()
+        self._waited_for = True
+        self._slow.ask()
+
+    def _say_computing(self) -> None:
+        with self._drawing:
+            if self._waited_for:
+                self._show_progress(0.0)
+
+    def _show_progress(self, share: float, idle: bool = False, failed: bool = False) -> None:
+        with self._drawing:
+            self._waited_for = self._waited_for and not idle
+            super()._show_progress(share, idle, failed)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether one change follows the other."""
+        return self._asked - self._asked_before < STILL_SECONDS > time.monotonic() - self._asked
+
+    def _sharpen(self) -> None:
+        """Draw without loss, and name, what stands still."""
+        result: Snapshot | None = self.result
+        if result is None or self._moves or self._worker is None or self._worker.busy:
+            return
+        if self._files != LOSSLESS:
+            self.guard(self._draw)
+        self.guard(lambda: self._name(result))
+
     def attempt(self, name: str, value: Any) -> None:
         super().attempt(name, value)
         if self._refused and self.result is not None:
@@ -180,6 +229,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         for panel in (self._advice, self._neuron, self._temperature, self._ascent, self._source):
             panel.show(result)
         self._rest.ask()
+        self._still.ask()
 
     def status(self, share: float, idle: bool) -> str:
         frame: Snapshot | None = self.result
@@ -211,7 +261,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
                 self._worker.submit(self.request())
 
     def close(self) -> None:
-        self._rest.close()
+        for rest in (self._rest, self._still, self._slow):
+            rest.close()
         super().close()
 
     # What is seen.
@@ -224,10 +275,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._screen.on_pan = lambda centre: self.attempt("centre", centre)
         self._screen.on_zoom = self._zoomed
         self._caption.layout.margin = "2px 0 0 0"
-        self._status.layout.flex = "1 1 280px"
-        self._bar.layout = w.Layout(
-            flex="0 1 220px", visibility="hidden", height="16px", margin="0"
-        )
+        self._bar.layout = w.Layout(width="220px", visibility="hidden", height="6px", margin="0")
         self._notes.layout = w.Layout(width="auto")
         self._strip = HistoryStrip(self._history)
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
@@ -252,7 +300,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
                 self._temperature.bar,
                 self._advice.box,
                 self._caption,
-                row(self._status, self._bar),
+                self._bar,
                 self._problem,
                 self._notes,
                 self._strip.box,
@@ -279,7 +327,15 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             pictures = [left, result.picture(self.view, self.colour), left]
             names = (f"{self.view} · {others}", f"{self.view} · {own}", others)
         cells = (cell_of(second or result), cell_of(result))
-        self._screen.show(pictures, names, cells, self.wipe, (self.zoom, *self.centre))
+        self._files = self._pace.kind() if self._moves else LOSSLESS
+        look = (self.zoom, *self.centre)
+        self._screen.show(pictures, names, cells, self.wipe, look, self._files)
+        if not self._moves:
+            self._name(result)
+
+    def _name(self, result: Snapshot) -> None:
+        """Say what the pictures are, for those who do not see them."""
+        second = result.second
         self._screen.picture.box.say(self._title(result))
         self._screen.beside.box.say(
             _words(self._left, html.escape(result.title), "")

@@ -18,6 +18,7 @@ import numpy as np
 from ...drawing.pixels import MID_GREY, RGB
 from ...figures.snapshot import LARGEST_ZOOM, MIDDLE
 from ..kit.canvas import LOCK, Canvas, draw, sharp_canvas
+from ..kit.pace import LOSSLESS
 
 Place = tuple[float, float]
 """Across and down a picture, 0 to 1."""
@@ -97,6 +98,7 @@ class Screen:
         cells: tuple[Cell | None, Cell | None] = (None, None),
         wipe: float = 0.0,
         look: Look = WHOLE,
+        kind: str = LOSSLESS,
     ) -> None:
         """Show what stands beside, the picture, and what dragging wipes to.
 
@@ -106,6 +108,7 @@ class Screen:
             cells: What is outlined beside and on the picture.
             wipe: See ``WipeCanvas.show``.
             look: Likewise.
+            kind: Likewise.
         """
         self._fit.disabled = self._farther.disabled = look[0] <= 1
         self._closer.disabled = look[0] >= LARGEST_ZOOM
@@ -114,8 +117,8 @@ class Screen:
             label.value = f'<div class="pullback-name">{html.escape(name)}</div>'
 
         def both() -> None:
-            self.beside.show(beside, None, (names[0], ""), cells[0], wipe, look)
-            self.picture.show(picture, second, names[1:], cells[1], wipe, look)
+            self.beside.show(beside, None, (names[0], ""), cells[0], wipe, look, kind)
+            self.picture.show(picture, second, names[1:], cells[1], wipe, look, kind)
 
         draw(both)
 
@@ -155,7 +158,8 @@ class WipeCanvas:
         self.on_pan: Callable[[Place], None] = lambda centre: None
         self.box = sharp_canvas((side, side), name, width="100%", height="auto", border="none")
         self._pictures: list[RGB | None] = [None, None]
-        self._sent: list[RGB | None] = [None, None]
+        self._sent: list[tuple[RGB | None, str]] = [(None, LOSSLESS)] * 2
+        self._kind = LOSSLESS
         # Without a handle nothing is wiped to.
         self.sources = [Canvas(width=1, height=1) for _ in range(2 if grip else 1)]
         self._labels = ("", "")
@@ -180,6 +184,7 @@ class WipeCanvas:
         cell: Cell | None = None,
         wipe: float = 0.0,
         look: Look = WHOLE,
+        kind: str = LOSSLESS,
     ) -> None:
         """Show a picture, and the one that dragging wipes to.
 
@@ -190,8 +195,10 @@ class WipeCanvas:
             cell: What is outlined.
             wipe: The share of the width that the second picture has, from the left, 0 to 1.
             look: How large the pictures are; the wipe stays where it is on the canvas.
+            kind: Of the files that are sent; one that was sent with loss is sent again without.
         """
         with LOCK:
+            self._kind = kind
             self._pictures, self._labels = [first, second], labels
             self._cell, self._wipe, self._look = cell, wipe, look
             draw(self._send)
@@ -218,9 +225,11 @@ class WipeCanvas:
     def _send(self) -> None:
         for number, source in enumerate(self.sources):
             image, wanted = self._pictures[number], number == 0 or self._wipe > 0
-            if image is not None and wanted and not _equal(self._sent[number], image):
-                source.show(image)
-                self._sent[number] = image
+            sent, kind = self._sent[number]
+            blurred = kind != LOSSLESS == self._kind
+            if image is not None and wanted and (blurred or not _equal(sent, image)):
+                source.show(image, self._kind)
+                self._sent[number] = image, self._kind
         self._paint()
 
     def _paint(self) -> None:

@@ -19,8 +19,11 @@ from ...figures.recipe_text import to_line
 from ...figures.result import Result
 from . import cell
 from .binding import follow
+from .canvas import draw
 from .layout import dress, heading, row, style_sheet
+from .lines import Lines
 from .live import ComputingWidget
+from .pace import LOSSLESS, Pace
 from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
 from .stored import Stored
@@ -68,10 +71,11 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """
         super().__init__()
         self._stored = Stored(self._picture, lambda: self._words, self.guard)
-        self._unseen.append(self._stored.unseen)
+        self._pace = Pace()
+        self._unseen += [self._stored.unseen, self._pace.pixel]
         self.choose(**choices)
         self._build()
-        self._worker = Worker(self._compute, self._failed)
+        self._worker = Worker(self._compute, self._failed, ready=self._pace.wait)
         cell.here(self)
         self.changed(looks_only=False)
 
@@ -124,7 +128,12 @@ class FigureWidget(CheckedTraits, ComputingWidget):
     def close(self) -> None:
         """Stop computing and close all widgets; what a notebook stores stays."""
         self._stored.close()
+        self._pace.close()
         super().close()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with self._pace.unheard():
+            return super().wait(timeout)
 
     # What comes out.
 
@@ -187,8 +196,15 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         if looks_only and self.result is not None:
             self._draw()
             return
-        self._show_progress(0.0)
+        self._announce()
         self._worker.submit(self.request())
+
+    def _announce(self) -> None:
+        """Say that something is computed."""
+        self._show_progress(0.0)
+
+    _files = LOSSLESS
+    """Of which kind the pictures were that were sent last."""
 
     _begun = False
     """Whether a figure was ever asked for; the first one waits for its turn."""
@@ -211,14 +227,15 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._show_progress(0.0)
 
     def _draw_all(self, request: Any) -> Iterator[None]:
-        steps = self.compute(request)
+        steps, drawn = self.compute(request), True
         try:
             for result in steps:
                 self._set_result(result)
                 self._computed()
-                self._draw()
-                self.drew(result)
-                self._show_progress(result.progress)
+                # What the page has no time for is not drawn, but for the last.
+                drawn = result.progress >= 1 or self._pace.free
+                if drawn:
+                    self._draw_new(result)
                 if self.is_seen(result):
                     TURNS.leave(self._worker)
                 yield
@@ -227,8 +244,18 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             if close is not None:
                 close()
             if self.result is not None and not (self._worker and self._worker.waiting):
-                self._show_progress(self.result.progress, idle=True)
+                if not drawn:
+                    self._draw_new(self.result)
+                if self.result.progress < 1:
+                    self._show_progress(self.result.progress, idle=True)
                 self._stored.refresh()
+
+    def _draw_new(self, result: Any) -> None:
+        """Draw it, with all that stands around it."""
+        self._pace.wait()
+        self._draw(new=True)
+        self.drew(result)
+        self._show_progress(result.progress, idle=result.progress >= 1)
 
     def _set_result(self, result: Result) -> None:
         """Set it, and tell its observers even if it is the same as before, with more in it."""
@@ -242,7 +269,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._show_error(error)
         self._show_progress(0.0, idle=True, failed=True)
 
-    def _draw(self) -> None:
+    def _draw(self, new: bool = False) -> None:
         """Draw the newest result as it is wanted now: whoever comes last has both right."""
         with self._drawing:
             result = self.result
@@ -252,8 +279,14 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 wanted = getattr(self, one.trait)
                 if one.role != "computed" and getattr(result.request, name, wanted) != wanted:
                     setattr(result, name, wanted)  # what is taken away shows the same
-            self.show(result)
-            self._caption.value = f'<div class="{self.CAPTION}">{self.caption(result)}</div>'
+            draw(lambda: self._paint(result, new))
+            text = f'<div class="{self.CAPTION}">{self.caption(result)}</div>'
+            self._caption.say("caption", text)
+
+    def _paint(self, result: Any, new: bool) -> None:
+        self.show(result)
+        if new:
+            self._pace.mark(self._files)
 
     # What is seen.
 
@@ -261,8 +294,10 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._bar = w.FloatProgress(
             min=0.0, max=1.0, layout=w.Layout(width="220px", height="16px", margin="6px 8px")
         )
-        self._status = w.HTML(layout=w.Layout(margin="0"))
-        self._caption = w.HTML(layout=w.Layout(max_width="1000px"))
+        self._caption = Lines("caption", "status", layout=w.Layout(max_width="1000px"))
+        self._status = self._caption  # unless it stands elsewhere
+        if self.TAKES_TIME:
+            self._status = Lines("status", layout=w.Layout(margin="0"))
         self._problem.layout.width = "auto"
         self._notes = w.HTML(layout=w.Layout(max_width="1000px"))
         follow(self, "notes", self._show_notes)
@@ -323,7 +358,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
 
     def _say_status(self, text: str, busy: bool) -> None:
         dot = f'<span class="pullback-{"busy" if busy else "idle"}">●</span> '
-        self._status.value = f'<div class="pullback-status">{text and dot + text}</div>'
+        self._status.say("status", f'<div class="pullback-status">{text and dot + text}</div>')
 
 
 def now() -> str:

@@ -30,6 +30,7 @@ class Worker(Generic[Request]):
         run: Callable[[Request], Iterator[object]],
         failed: Callable[[Request, BaseException], None],
         name: str = "pullback_widgets",
+        ready: Callable[[], object] = lambda: None,
     ) -> None:
         """Make the worker; the thread starts with the first request.
 
@@ -37,8 +38,9 @@ class Worker(Generic[Request]):
             run: From a request to an iterator; between its steps a newer request takes over.
             failed: Called with the exception if a request raised and no newer one waits.
             name: Of the thread.
+            ready: Returns when the next request shall be taken; until then newer ones replace it.
         """
-        self._run = run
+        self._run, self._ready = run, ready
         self._failed = failed
         self._name = name
         self._changed = threading.Condition()
@@ -104,13 +106,17 @@ class Worker(Generic[Request]):
                 if not self._waiting:
                     self._thread = None
                     return
-                request = self._waiting.pop()
-                self._running = True
             try:
+                self._ready()
+                with self._changed:
+                    if not self._waiting:  # Python ends
+                        continue
+                    request = self._waiting.pop()
+                    self._running = True
                 self._work(request)
             except BaseException:  # of the report itself; the thread must outlive it
                 traceback.print_exc()
-            del request  # an idle worker keeps no request, and so no image, alive
+            request = None  # an idle worker keeps no request, and so no image, alive
 
     def _work(self, request: Request) -> None:
         try:
