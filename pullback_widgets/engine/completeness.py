@@ -31,6 +31,7 @@ from .values import Values
 
 NOTHING = 0.005
 """Shares of the value below this are not worth a word."""
+MINUS = "\N{MINUS SIGN}"
 LARGEST = 10.0
 """Shares above this are no percentages: the value is nearly zero, and parts of it cancel."""
 
@@ -100,7 +101,7 @@ def percent(share: float) -> str:
 
 
 def _signed(number: str) -> str:
-    return number.replace("-", "\N{MINUS SIGN}")
+    return number.replace("-", MINUS)
 
 
 def accounted(value: float, pullback: Tensor, image: Tensor) -> float:
@@ -143,8 +144,13 @@ def in_short(
         soft = softening.has_temperature and bool(report.gates)
         rest += " and softening" if soft else " and what is not linear"
     whole = what if share(picture).endswith("%") else f"{what} {value:.3g}"
-    parts = share(picture), share(value - picture)
-    return f"pullback accounts for {parts[0]} of the {whole}, {rest} for {parts[1]}"
+    mine, others = share(picture), share(value - picture)
+    if whole == what and mine.startswith(MINUS):
+        return f"pullback takes {mine[1:]} off the {what}, {rest} account for {others}"
+    accounts = f"pullback accounts for {mine} of the {whole}"
+    if whole == what and others.startswith(MINUS):
+        return f"{accounts}, {rest} take {others[1:]} off again"
+    return f"{accounts}, {rest} for {others}"
 
 
 def completeness(recording: Recording, target: Target, softening: Softening) -> Completeness:

@@ -45,6 +45,14 @@ class Layer(NamedTuple):
         """The shape in words, such as ``672x14x14``."""
         return "x".join(map(str, self.shape))
 
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the places on the photograph; None if there are none."""
+        if self.tokens is not None:
+            return self.tokens.grid
+        grid = self.shape[1:]
+        return None if self.windows or len(grid) != 2 or max(grid) < 2 else (grid[0], grid[1])
+
     def __str__(self) -> str:
         return f"{self.name}  {self.kind}  {self.size}"
 

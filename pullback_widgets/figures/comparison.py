@@ -25,6 +25,7 @@ from ..engine.target import Difference, Logit, Rivals, Target, as_target, same_t
 from ..methods import captum_methods as method
 from ..methods.captum_methods import METHODS, NOISE, attribute
 from ..networks.loaded import loaded
+from . import evenness
 from .declared import Request, computed, viewed
 from .images import image_name
 from .kinds import Number, Place, Positive, Whole, Words
@@ -78,6 +79,7 @@ class Row:
         maps: One map for each column, (C, 3, H, W).
         problem: Why there are no maps at all; empty where there are some.
         session: The recorded forward pass, while it is needed.
+        places: Rows and columns over which the target is a mean; None if it is none.
     """
 
     source: Model | str
@@ -89,6 +91,7 @@ class Row:
     maps: Tensor = field(default_factory=lambda: torch.zeros(0, 3, 0, 0), repr=False)
     problem: str = ""
     session: Session | None = field(default=None, repr=False)
+    places: evenness.Grid | None = None
 
     @property
     def name(self) -> str:
@@ -223,6 +226,15 @@ class Comparison(Result):
         target = self.rows[row].target
         of = "" if target is None else kind_of_value(target)
         return accounts_for(self.share(row, column), of)
+
+    def even(self, row: int) -> str:
+        """Why a pullback of a network is the same everywhere; see ``evenness.even``."""
+        found = (
+            evenness.even(self.rows[row].maps[column], self.rows[row].places)
+            for column, one in enumerate(self.columns)
+            if self.done[row, column] and one.method in GRADIENTS
+        )
+        return next(filter(None, found), "")
 
     def release(self) -> None:
         """Forget the recorded forward passes, which hold every network's activations."""
@@ -466,6 +478,7 @@ def _open(
     row.image = row.session.image
     row.maps = torch.zeros(len(result.columns), *row.image.shape)
     row.target = _translated(result.target, reference or row.session, row.session)
+    row.places = evenness.places(row.target, row.session.layers)
     row.score = row.session.score(row.target)
     probability = row.session.probability(row.target)
     row.probability = math.nan if probability is None else probability

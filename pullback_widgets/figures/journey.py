@@ -24,6 +24,7 @@ from ..engine.model import Model
 from ..engine.session import Session
 from ..engine.softening import Softening
 from ..engine.target import LOGITS, Channel, Logit, Target
+from . import evenness
 from .declared import Walked, computed, viewed
 from .images import image_name
 from .kinds import Whole
@@ -167,6 +168,11 @@ class Journey(Result):
         if not self.pulled[stage]:
             return float("nan")
         return accounted(float(self.scores[stage]), self.pullbacks[stage], self.image)
+
+    def even(self, stage: int) -> str:
+        """Why a stage's pullback is the same everywhere; see ``evenness.even``."""
+        one = self.stages[stage]
+        return evenness.even(self.pullbacks[stage], evenness.places(one.target, [one.layer]))
 
     def label(self, stage: int) -> str:
         """A column's title: layer, channel, size, in three lines."""

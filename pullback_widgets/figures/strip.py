@@ -23,6 +23,7 @@ from ..engine.model import Model
 from ..engine.session import Session, TargetLike
 from ..engine.softening import Softening, Units
 from ..engine.target import Logit, Target
+from . import evenness
 from .declared import Walked, computed, drawn, viewed
 from .images import image_name
 from .kinds import OneOf, Rising, SomeOf, Whole
@@ -94,6 +95,7 @@ class Strip(Result):
         image: What the network saw, (3, H, W) in [-1, 1].
         target: What is pulled back, class names resolved.
         temperatures: For each unit the K - 2 temperatures between the two ends.
+        places: Rows and columns over which the target is a mean; None if it is none.
         score: The target's value on the image, a logit of classes.
         before: The same as the class's probability, 0 to 1, or the score of a
             hidden target.
@@ -111,6 +113,7 @@ class Strip(Result):
     image: Tensor
     target: Target
     temperatures: dict[Units, tuple[float, ...]]
+    places: evenness.Grid | None = None
     score: float = math.nan
     before: float = math.nan
     pullbacks: Tensor = field(init=False, repr=False)
@@ -163,6 +166,11 @@ class Strip(Result):
         if not self.pulled[row, column]:
             return math.nan
         return accounted(self.score, self.pullbacks[row, column], self.image)
+
+    def even(self, column: int) -> str:
+        """Why a pullback of a temperature is the same everywhere; see ``evenness.even``."""
+        found = (evenness.even(one[column], self.places) for one in self.pullbacks)
+        return next(filter(None, found), "")
 
     @property
     def kind(self) -> str:
@@ -445,7 +453,8 @@ def compute(request: StripRequest) -> Iterator[Strip]:
         unit: given or _default(scale if unit == "absolute" else 1.0) for unit in units
     }
     score = session.score(target)
-    return _fill(Strip(request, session.image, target, columns, score, before), session)
+    grid = evenness.places(target, session.layers)
+    return _fill(Strip(request, session.image, target, columns, grid, score, before), session)
 
 
 def _fill(strip: Strip, session: Session) -> Iterator[Strip]:

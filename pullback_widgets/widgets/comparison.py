@@ -328,6 +328,11 @@ class Compare(SofteningTraits, ExplorableFigure):
             f"{result.rows[number].name}, {METHODS[result.columns[column].method].title}: {reason}"
             for (number, column), reason in sorted(result.problems.items())
         ]
+        even = "".join(
+            f" {html.escape(found.name)} has {words}: open it and click a place for one of them."
+            for number, found in enumerate(result.rows)
+            if (words := result.even(number))
+        )
         missing = "".join(
             f'<br><span class="pullback-plain">{html.escape(one)}</span>'
             for one in dict.fromkeys(problems)
@@ -338,7 +343,7 @@ class Compare(SofteningTraits, ExplorableFigure):
             f"{100 * x:.0f} % from the left and {100 * y:.0f} % from the top (mean of the three "
             "colours), and of pullbacks and the gradient how much of the target's value they "
             "account for; constants and softening make up the rest. Click anywhere to move the "
-            f"cross and outline a tile.{missing}"
+            f"cross and outline a tile.{even}{missing}"
         )
 
     # Settling: the networks with the first one, all softenings with one temperature.

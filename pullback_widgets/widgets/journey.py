@@ -218,13 +218,18 @@ class DepthJourney(SofteningTraits, ExplorableFigure):
             self._channel.value = stage.channel
 
     def caption(self, result: Journey) -> str:
+        even = "".join(
+            f" Stage {n + 1} has {words}: open it and click a place for one of them."
+            for n in range(len(result.stages))
+            if (words := result.even(n))
+        )
         return (
             "One channel of each stage, chosen by how strongly it answers to one place and not to "
             "another: where it is active (the photograph lit there, and the map), the pullback of "
             "its mean, with how much of the mean it accounts for (constants and softening make up "
             f"the rest), and what the photograph gained in {counted(result.steps, 'step')} of "
             "ascent, with the mean before and after. Click a tile to explore it and to choose its "
-            "stage."
+            f"stage.{even}"
         )
 
     def _settlers(self) -> dict[str, Callable[[Any], None]]:

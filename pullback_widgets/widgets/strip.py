@@ -205,13 +205,17 @@ class TemperatureStrip(ExplorableFigure):
             for unit in result.units
         )
         target = html.escape(describe(result.target, result.model))
+        even = result.even(min(self.column, result.done.shape[1] - 1))
+        if even:
+            even = f" The outlined column has {even}: open it and click a place for one of them."
         at = "by the plain gradient at all temperatures, for no gate is softened"
         if result.softens:
             at = f"at rising temperatures ({rows})"
         return (
             f"The {WORDS[self.shown]} <b>{target}</b> {at}. Under each tile its temperature and "
             f"the target's {result.measure} after {counted(result.steps, 'step')} of ascent; "
-            "dotted: before. The outlined column is the one below; click a tile to explore it."
+            "dotted: before. The outlined column is the one below; click a tile to explore "
+            f"it.{even}"
         )
 
     @t.validate("target")

@@ -93,6 +93,25 @@ def test_keys_reach_the_control(notebook: LabPage) -> None:
         notebook.wait_until(moved, f"{key} moves the slider")
 
 
+def test_arrows_go_from_layer_to_layer(notebook: LabPage) -> None:
+    cells = notebook.page.evaluate(NOTEBOOK)
+    layers = notebook.value("[one.name for one in pw.layers(explorer.model)]")
+    place = layers.index(notebook.value("explorer.layer"))
+    number = notebook.page.get_by_role("spinbutton", name="Number of the layer")
+    number.focus()
+    for key, by in (("ArrowUp", 1), ("ArrowDown", -1)):
+        for _ in range(3):
+            notebook.page.keyboard.press(key)  # without waiting for the picture
+            place += by
+        chosen = functools.partial(
+            lambda name: notebook.value("explorer.layer") == name, layers[place]
+        )
+        notebook.wait_until(chosen, f"{key} chooses {layers[place]}")
+        assert number.input_value() == str(place + 1)
+        assert number.evaluate("one => one === document.activeElement")
+    assert notebook.page.evaluate(NOTEBOOK) == cells
+
+
 def test_keys_in_a_control_leave_the_notebook_alone(notebook: LabPage) -> None:
     before = notebook.page.evaluate(NOTEBOOK)
     assert len(before) == len(CELLS)

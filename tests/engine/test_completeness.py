@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -222,15 +223,15 @@ def test_nothing_stays_behind_when_it_fails(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("net", "softening", "rest"),
     [
-        (relu_network, S.hard(), "constants for"),
-        (relu_network, S.held(), "constants for"),
-        (relu_network, S.relative(), "constants and softening for"),
-        (lambda: seeded(Around(F.gelu)), S.hard(), "constants and what is not linear for"),
-        (lambda: seeded(Around(F.gelu)), S.held(), "constants for"),
-        (lambda: seeded(Around(HELD["RMS norm"][0])), S.hard(), "what is not linear for"),
+        (relu_network, S.hard(), "constants"),
+        (relu_network, S.held(), "constants"),
+        (relu_network, S.relative(), "constants and softening"),
+        (lambda: seeded(Around(F.gelu)), S.hard(), "constants and what is not linear"),
+        (lambda: seeded(Around(F.gelu)), S.held(), "constants"),
+        (lambda: seeded(Around(HELD["RMS norm"][0])), S.hard(), "what is not linear"),
         (lambda: seeded(Around(HELD["RMS norm"][0])), S(0.5, norms="own"), "what is not linear"),
-        (lambda: seeded(Around(F.elu)), S.held(), "constants and what is not linear for"),
-        (lambda: seeded(Around(F.elu)), S.relative(), "constants and what is not linear for"),
+        (lambda: seeded(Around(F.elu)), S.held(), "constants and what is not linear"),
+        (lambda: seeded(Around(F.elu)), S.relative(), "constants and what is not linear"),
     ],
 )
 def test_in_short(net: Callable[[], nn.Module], softening: pw.Softening, rest: str) -> None:
@@ -244,6 +245,26 @@ def test_in_short(net: Callable[[], nn.Module], softening: pw.Softening, rest: s
         session.report,
         "logit",
     )
-    assert rest in words
-    share = f"{100 * found.picture / found.value:.0f} %".replace("-", "\N{MINUS SIGN}")
-    assert words.startswith(f"pullback accounts for {share} of the logit, ")
+    mine = round(100 * found.picture / found.value)
+    assert re.search(rf"\b{rest} (for|take|account for) {abs(100 - mine)} %", words)
+    assert f"pullback {'accounts for' if mine >= 0 else 'takes'} {abs(mine)} % o" in words
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (0.62, "accounts for 62 % of the logit, constants for 38 %"),
+        (3.55, "accounts for 355 % of the logit, constants take 255 % off again"),
+        (-0.5, "takes 50 % off the logit, constants account for 150 %"),
+        (1.001, "accounts for 100 % of the logit, constants for 0 %"),
+        (20.0, "accounts for 20 of the logit 1, constants for \N{MINUS SIGN}19"),
+    ],
+)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_is_more_than_all_of_it(picture: float, words: str, sign: float) -> None:
+    """A share that is negative says what that means."""
+    pullback, x = torch.full((1, 1, 1), sign * picture), torch.ones(1, 1, 1)
+    report = pw.Session(wrap(relu_network()), image(3)).report
+    found = in_short(sign, pullback, x, S.held(), report, "logit")
+    if sign > 0 or "%" in words:
+        assert found == f"pullback {words}"

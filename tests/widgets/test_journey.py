@@ -92,7 +92,7 @@ def test_layer_and_channel_by_their_controls(page: Page, view: pw.DepthJourney) 
     assert find(view, "Channel").max == 3
     find(view, "Stage").value = 2
     assert (find(view, "Layer").value, find(view, "Channel").max) == ("logits", 5)
-    assert find(view, "Next ▶").disabled and text_with(view, "6 classes · layer")
+    assert find(view, "Next ▶").disabled and text_with(view, "· 6 classes")
     find(view, "Stage").value = 0
     find(view, "◀ Previous").click()
     find(view, "◀ Previous").click()  # before the first is computed

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
-from ...engine.layer import Layer
-from ...engine.target import LOGITS, Channel, Unit
-from ...figures.evenness import is_even
+from ...engine.target import LOGITS, Unit
+from ...figures.evenness import even, places
 from ...figures.network_kinds import DEFAULT
 from ...figures.snapshot import Snapshot
 from .screen import Cell, Place
@@ -63,8 +62,8 @@ class Advice:
 
     def offer(self, frame: Snapshot, place: Place) -> None:
         """Offer the last layer that has places, at this one."""
-        layer = next((one for one in reversed(frame.layers) if grid_of(one) is not None), None)
-        grid = None if layer is None else grid_of(layer)
+        layer = next((one for one in reversed(frame.layers) if one.grid is not None), None)
+        grid = None if layer is None else layer.grid
         if layer is None or grid is None:
             self._say("A class has no place on the photograph, and no layer of this network has.")
             return
@@ -92,12 +91,10 @@ class Advice:
 
 def invitation(frame: Snapshot) -> str:
     """What can be done with the pictures as they are."""
-    grid = grid_of(frame.view.layer)
-    if isinstance(frame.target, Channel) and grid is not None and is_even(frame.pullback, grid):
-        return (
-            f"This is the pullback of a mean over {grid[0]} x {grid[1]} places, and nearly the "
-            "same everywhere: click a place for one of them."
-        )
+    grid = frame.view.layer.grid
+    words = even(frame.pullback, places(frame.target, [frame.view.layer]))
+    if words:
+        return f"This is {words}: click a place for one of them."
     softening = frame.request.softening
     if frame.softens and not softening.has_temperature:
         return (
@@ -134,9 +131,8 @@ def under(frame: Snapshot, view: str, place: Place) -> str:
     numbers = values[:, row, column].tolist()
     words = f"row {row}, column {column}: {', '.join(f'{one:.3g}' for one in numbers)}"
     if signed:
-        share = max(map(abs, numbers)) / frame.strength(view)
-        words += f" · {100 * share:.0f} % of full strength"
-    channel, grid = getattr(frame.target, "channel", None), grid_of(frame.view.layer)
+        words += f" · {strength(max(map(abs, numbers)) / frame.strength(view))}"
+    channel, grid = getattr(frame.target, "channel", None), frame.view.layer.grid
     if channel is None or grid is None or frame.view.layer.name != frame.request.layer:
         return words
     cell, tokens = cell_at(place, grid), frame.view.layer.tokens
@@ -145,12 +141,15 @@ def under(frame: Snapshot, view: str, place: Place) -> str:
     return words if value is None else f"{words} · channel {channel} is {value:.3g} here"
 
 
-def grid_of(layer: Layer) -> tuple[int, int] | None:
-    """Rows and columns of a layer's places on the photograph; None if it has none."""
-    if layer.tokens is not None:
-        return layer.tokens.grid
-    grid = layer.shape[1:]
-    return None if layer.windows or len(grid) != 2 or max(grid) < 2 else (grid[0], grid[1])
+def strength(share: float) -> str:
+    """How strongly a pixel is shown; its value may be larger than colours can show.
+
+    Args:
+        share: Of the value at full strength.
+    """
+    if share > 1:
+        return f"{share:.3g} times full strength, which is all the picture can show"
+    return f"{100 * share:.0f} % of full strength"
 
 
 def cell_at(place: Place, grid: tuple[int, int]) -> tuple[int, int]:
@@ -162,7 +161,7 @@ def cell_at(place: Place, grid: tuple[int, int]) -> tuple[int, int]:
 def cell_of(frame: Snapshot) -> Cell | None:
     """Where the chosen unit's cell lies on the picture: left, top, width, height as shares."""
     layer, target = frame.view.layer, frame.target
-    grid = grid_of(layer)
+    grid = layer.grid
     if not isinstance(target, Unit) or target.position is None or grid is None:
         return None
     place: tuple[int, ...] | None = target.position

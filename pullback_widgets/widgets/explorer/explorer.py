@@ -28,7 +28,7 @@ from ..kit.layout import plain
 from ..kit.network_widget import NetworkFigureWidget
 from ..kit.pace import LOSSLESS
 from ..kit.rest import Rest
-from .advice import Advice, cell_at, cell_of, grid_of, under
+from .advice import Advice, cell_at, cell_of, under
 from .animation_choice import animation_choice
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH
@@ -381,7 +381,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         frame = self.known
         if frame is None:
             return
-        grid = grid_of(frame.view.layer)
+        grid = frame.view.layer.grid
         if self.layer == LOGITS or (frame.view.layer.name == self.layer and grid is None):
             self._advice.offer(frame, (x, y))
         elif frame.view.layer.name == self.layer and grid is not None:

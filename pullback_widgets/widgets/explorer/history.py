@@ -182,9 +182,9 @@ def _words(frame: Snapshot) -> str:
 
 
 def _label(frame: Snapshot) -> tuple[str, str]:
-    softening = frame.request.softening
-    how = frame.how(softening)
-    short = how.rpartition("T = ")[2] if "T = " in how else how
+    how = frame.how(frame.request.softening)
+    # A number alone is a relative temperature, which is the usual one.
+    short = how.replace(",", "").replace(" T =", "").removeprefix("relative ")
     view = frame.request.view
     return frame.title.partition(" (class")[0], short if view == "pullback" else f"{short} {view}"
 

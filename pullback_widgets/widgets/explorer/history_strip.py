@@ -14,7 +14,7 @@ from .history import MOST, SIDE, Entry, History
 TILE, GAP, LINE = SIDE // 2, 6, 15
 """Side of a thumbnail, the space between two, and the height of a line, in CSS pixels."""
 
-LETTERS, LIST_LETTERS = 11, 32
+LETTERS, LIST_LETTERS = 14, 32
 """How many letters stand under a thumbnail, and have room in the closed list on a phone."""
 
 

@@ -10,12 +10,15 @@ import ipywidgets as w
 from ...engine.layer import Layer
 from ...engine.layer_search import OTHERS, search, stages
 from ...engine.target import LOGITS
-from .binding import listen, quietly
+from .binding import SPOKEN_LABEL, listen, quietly
 from .layout import note, row
 from .offers import Offer, Offers, on_enter
+from .whole_box import BoundedWholeBox
 
 MOST = 24
 """How many layers are offered at once."""
+
+KEYS = "(arrow {} in the number box)"
 
 
 class LayerField:
@@ -26,7 +29,8 @@ class LayerField:
     Attributes:
         text: The line of text.
         steps: The layer before, a list of all, and the layer after, as buttons.
-        about: What the layer is.
+        number: Its number from the image on; the arrow keys step from layer to layer.
+        about: The number, and what the layer is.
         offers: The suggestions.
     """
 
@@ -49,19 +53,31 @@ class LayerField:
             style={"description_width": "52px"},
         )
         self.previous = w.Button(
-            description="◀ Previous", tooltip="The layer before this one, towards the image"
+            description="◀ Previous",
+            tooltip=f"The layer before this one, towards the image {KEYS.format('down')}",
         )
         self.all = w.Button(description="All layers", tooltip="List the network's stages")
         self.next = w.Button(
-            description="Next ▶", tooltip="The layer after this one, towards the logits"
+            description="Next ▶",
+            tooltip=f"The layer after this one, towards the logits {KEYS.format('up')}",
         )
         for button in (self.previous, self.all, self.next):
             button.layout.width, button.layout.flex = "auto", "1 1 auto"
         self.steps = row(self.previous, self.all, self.next)
-        self.about = w.HTML()
+        self.number = BoundedWholeBox(
+            min=1,
+            max=1,
+            description="Number of the layer",
+            tooltip="The number of the layer; arrows up and down go to the next and the previous",
+            layout=w.Layout(width="64px"),
+        )
+        self.number.add_class(SPOKEN_LABEL)
+        self._what = w.HTML()
+        self.about = row(self.number, self._what)
         self.offers = Offers(MOST, self._take)
         listen(self.text, self._typed)
         on_enter(self.text, self._entered)
+        listen(self.number, self._numbered)
         self.previous.on_click(lambda _: self._step(-1))
         self.next.on_click(lambda _: self._step(1))
         self.all.on_click(lambda _: self._list())
@@ -100,27 +116,38 @@ class LayerField:
         place = names.index(self._chosen) if self._chosen in names else None
         self.previous.disabled = place in (None, 0)
         self.next.disabled = place in (None, len(names) - 1)
+        self.number.layout.visibility = "hidden" if place is None else "inherit"
         text = ""
         if place is not None:
+            with quietly():
+                self.number.max, self.number.value = len(names), place + 1
             layer = self._layers[place]
             what = layer.kind if layer.name == LOGITS else f"{layer.kind}, {layer.size}"
-            text = f"{what} · layer {place + 1} of {len(names)}"
-        self.about.value = note(text)
+            text = f"of {len(names)} · {what}"
+        self._what.value = note(text)
 
     def _step(self, by: int) -> None:
         names = self.names
         place = names.index(self._chosen) + by if self._chosen in names else -1
         if 0 <= place < len(names):
-            self._chosen = names[place]
-            self._rest()
-            self._choose(self._chosen)
+            self._pick(names[place])
+
+    def _numbered(self, number: float) -> None:
+        names = self.names
+        if number in range(1, len(names) + 1):
+            self._pick(names[int(number) - 1])
+        else:  # a fraction, or before the layers are known
+            self._describe()
+
+    def _pick(self, name: str) -> None:
+        self._chosen = name
+        self._rest()
+        self._choose(name)
 
     def _take(self, offer: Offer) -> None:
         name = str(offer.value)
         if name in self.names:
-            self._chosen = name
-            self._rest()
-            self._choose(name)
+            self._pick(name)
         else:
             self.text.value = name  # a stage; one of its layers comes next
         self.text.focus()  # the button that had it is no more

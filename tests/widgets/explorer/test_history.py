@@ -170,6 +170,22 @@ def test_what_is_no_more_is_said(explorer: pw.Explorer, page: Page, tmp_path: An
     right(explorer, page)
 
 
+@pytest.mark.parametrize(
+    ("softening", "words"),
+    [
+        (pw.Softening.relative(0.5), "0.5"),
+        (pw.Softening.relative(0.5).with_units("absolute"), "absolute 0.5"),
+        (pw.Softening.paper_v6(0.5), "paper v6 0.5"),
+        (pw.Softening.hard(), "plain gradient"),
+        (pw.Softening.held(), "held gates"),
+    ],
+)
+def test_a_label_says_what_the_temperature_is(
+    explore: Make, softening: pw.Softening, words: str
+) -> None:
+    assert visit(explore(softening=softening)).label[1] == words
+
+
 def test_a_label_says_which_view_it_is(explore: Make) -> None:
     explorer = explore()
     pullback, step = visit(explorer), visit(explorer, view="perturbed")

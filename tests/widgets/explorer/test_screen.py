@@ -9,6 +9,7 @@ from waiting import SECONDS
 from widgets import Page, click, event, find
 
 import pullback_widgets as pw
+from pullback_widgets.widgets.explorer.advice import strength
 
 
 def beside(page: Page, explorer: pw.Explorer) -> np.ndarray:
@@ -59,7 +60,7 @@ def test_what_is_under_the_mouse_is_said_and_marked_on_the_other(
     red, green, blue = frame.pullback[:, size // 4, size // 2].tolist()
     said = advice(explorer)
     assert f"row {size // 4}, column {size // 2}" in said
-    assert f"{red:.3g}, {green:.3g}, {blue:.3g}" in said and "% of full strength" in said
+    assert f"{red:.3g}, {green:.3g}, {blue:.3g}" in said and "full strength" in said
     assert explorer._screen.beside._point == (0.5, 0.25)
     assert explorer._screen.picture._point is None
     event(canvas, "mouse_out")
@@ -67,6 +68,18 @@ def test_what_is_under_the_mouse_is_said_and_marked_on_the_other(
     event(find(explorer, "pullback-beside"), "mouse_move", 0.5, 0.25)
     assert "full strength" not in advice(explorer)  # a photograph has none
     assert explorer._screen.picture._point == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.994, "99 % of full strength"),
+        (1.0, "100 % of full strength"),
+        (3.55, "3.55 times full strength, which is all the picture can show"),
+    ],
+)
+def test_how_strongly_a_pixel_is_shown(share: float, words: str) -> None:
+    assert strength(share) == words
 
 
 def test_the_unit_under_the_mouse(explorer: pw.Explorer, page: Page) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets as w
 import pytest
-from widgets import enter, find, offered, said, seen, type_in
+from widgets import enter, find, offered, said, seen, text_with, type_in
 
 import pullback_widgets as pw
 from pullback_widgets.engine.layer import Layer
@@ -275,15 +275,27 @@ def test_all_layers_begin_with_the_stages(taken: Taken) -> None:
 
 def test_one_step_back_or_on(taken: Taken) -> None:
     field = layer_field(taken, network(blocks=1, layers=1))
-    about = field.about
-    assert field.next.disabled and "10 classes · layer 5 of 5" in about.value
+    assert field.next.disabled and text_with(field.about, "of 5 · 10 classes")
     field.previous.click()
-    assert taken == ["blocks.0.0.act"] and "act, 8x16x16 · layer 4 of 5" in about.value
+    assert taken == ["blocks.0.0.act"] and text_with(field.about, "of 5 · act, 8x16x16")
     for _ in range(3):
         field.previous.click()
     assert field.previous.disabled and not field.next.disabled and field.text.value == "conv"
     field.next.click()
     assert taken[-2:] == ["conv", "relu"]
+
+
+def test_the_number_of_the_layer(taken: Taken) -> None:
+    field = layer_field(taken, network(blocks=1, layers=1))
+    assert (field.number.value, field.number.max) == (5, 5)
+    field.number.value = 4  # as by the arrow key down
+    assert taken == ["blocks.0.0.act"] and field.text.value == "blocks.0.0.act"
+    field.previous.click()
+    assert field.number.value == 3
+    field.number.value = 2.5
+    assert field.number.value == 3 and len(taken) == 2
+    field.show("of another network")
+    assert field.number not in seen(field.about) and len(taken) == 2
 
 
 def test_before_the_network_is_there_no_layer_is_offered(taken: Taken) -> None:
