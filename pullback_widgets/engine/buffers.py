@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+_NONE: dict[str, Tensor | None] = {}
+
 
 @contextmanager
 def copies_of_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
@@ -28,7 +30,7 @@ def copies_of_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
                 own = vars(module).get("_buffers")
                 if own is None:
                     continue  # TorchScript keeps its buffers elsewhere
-                kept.append((module, dict(own)))
+                kept.append((module, dict(own) if own else _NONE))
                 for name, buffer in own.items():
                     if buffer is not None:
                         if id(buffer) not in copies:

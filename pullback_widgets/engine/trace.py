@@ -31,8 +31,6 @@ from .heads import Heads
 from .inside import named_modules_inside
 from .layer import HEADS, Layer
 from .precision import without_autocast
-from .rectifier import may_be_gate
-from .scale import follows_scale
 
 ACTIVATIONS = (
     nn.ReLU,
@@ -77,6 +75,15 @@ _CONSTANTS = frozenset(
 """Calls that only take the shape and type of a tensor."""
 
 
+TELLING = frozenset(
+    {
+        Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.dtype.__get__,  # type: ignore[attr-defined]
+        Tensor.device.__get__, Tensor.requires_grad.__get__,  # type: ignore[attr-defined]
+        Tensor.size, Tensor.dim, Tensor.__len__, Tensor.is_floating_point, torch._assert,
+    }
+)  # fmt: skip
+"""Calls that say what a tensor is like and return none; a network makes very many."""
+
 _WRITING = frozenset(
     {
         Tensor.__setitem__, Tensor.copy_, Tensor.zero_, Tensor.fill_, Tensor.neg_,
@@ -94,7 +101,7 @@ class Stop(BaseException):
     """The layer that was asked for is reached; not an Exception, so that no network swallows it."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """The value of one layer call, as it was when the layer ran.
 
@@ -112,7 +119,7 @@ class Entry:
         return self.tensor
 
 
-@dataclass
+@dataclass(slots=True)
 class HeadsEntry(Entry):
     """The heads of one call of attention, computed when they are asked for."""
 
@@ -196,9 +203,9 @@ class Trace:
         return self.stack[-1].call if self.stack else ""
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
-        axis = self.axes.get(tensor)
-        shape = shape_of_one(tensor.shape, axis, self.images)
-        windows = tensor.dim() > 1 and len(tensor) != self.images
+        axis, whole = self.axes.get(tensor), tensor.shape
+        shape = shape_of_one(whole, axis, self.images)
+        windows = len(whole) > 1 and whole[0] != self.images
         self.entries[name] = self._entry(Layer(name, kind, shape, windows), tensor, axis)
 
     def _entry(self, layer: Layer, tensor: Tensor, axis: int = FIRST) -> Entry:
@@ -315,8 +322,8 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
         if not isinstance(tensor, Tensor) or is_transformed():
             return
         with torch._C.DisableTorchFunction():
-            images = tensor.dim() > 0 and tensor.shape[0] % trace.images == 0
-            if images and tensor.is_floating_point():
+            shape = tensor.shape
+            if shape and shape[0] % trace.images == 0 and tensor.is_floating_point():
                 trace.note(name, type(child).__name__, tensor)
                 trace.reach(name)
 
@@ -420,6 +427,8 @@ def note_written(func: Callable[..., Any], args: tuple[Any, ...]) -> None:
 
 def shape_of_one(whole: Sequence[int], axis: int, images: int) -> tuple[int, ...]:
     """The shape of ``channels_first`` without the images, several times faster."""
+    if axis == FIRST and whole[0] == images:
+        return tuple(whole[1:])
     shape = list(whole)
     if len(shape) > 1:
         if shape[0] != images and shape[0] % images == 0:
@@ -450,15 +459,9 @@ _REBINDING = {
 }  # fmt: skip
 
 
-@functools.cache
-def matters(func: Callable[..., Any]) -> bool:
-    """Whether a torch call may be a gate, overwrite a tensor or pass a scale on."""
-    return (
-        may_be_gate(func)
-        or follows_scale(func)
-        or _always_overwrites(func)
-        or _in_place_position(func) is not None
-    )
+def may_overwrite(func: Callable[..., Any]) -> bool:
+    """Whether a torch call may overwrite what it is given, not only by ``out``."""
+    return _always_overwrites(func) or _in_place_position(func) is not None
 
 
 @functools.cache
