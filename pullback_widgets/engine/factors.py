@@ -32,6 +32,16 @@ _RESHAPING = {
     *(torch.reshape, torch.flatten, torch.unflatten, torch.unsqueeze, torch.squeeze),
     *(torch.permute, torch.transpose, torch.chunk, torch.split, torch.unbind, torch.clone),
     *(torch.repeat_interleave, torch.tile, torch.dropout, F.dropout, F.interpolate),
+    *(getattr(Tensor, name).__get__ for name in ("T", "H", "mT", "mH")),
+    *(
+        getattr(space, name)
+        for space in (torch, Tensor)
+        for name in (
+            *("t", "adjoint", "swapaxes", "swapdims", "movedim", "moveaxis", "select", "narrow"),
+            *("ravel", "unsafe_chunk", "unsafe_split", "tensor_split"),
+        )
+    ),
+    *(Tensor.view_as, Tensor.reshape_as, Tensor.double, Tensor.bfloat16, torch.Tensor.tile),
     *(Tensor.view, Tensor.reshape, Tensor.flatten, Tensor.unflatten, Tensor.unsqueeze),
     *(Tensor.squeeze, Tensor.permute, Tensor.transpose, Tensor.expand, Tensor.expand_as),
     *(Tensor.contiguous, Tensor.clone, Tensor.to, Tensor.float, Tensor.half, Tensor.type),

@@ -72,7 +72,7 @@ def find_heads(
     if isinstance(held, WeightedSum):
         order = (0, 1, 2, 3) if held.place == 0 else (0, 1, 3, 2)
         if func is torch.einsum:
-            found = _order(args[0], held.place)
+            found = _order(args[0], held.place)  # of four axes, as there are here
             if found is None:
                 return None
             order = found
@@ -82,9 +82,11 @@ def find_heads(
 
 def _order(equation: Any, place: int) -> Sequence[int] | None:
     """Where batch, heads, tokens and features are in what an einsum of weights and values gives."""
-    if not isinstance(equation, str) or "->" not in equation or "." in equation:
+    if not isinstance(equation, str) or "->" not in equation:
         return None
     inputs, result = equation.replace(" ", "").split("->")
+    dots = "0123"[: 7 - len(result)]
+    inputs, result = inputs.replace("...", dots), result.replace("...", dots)
     weights, values = inputs.split(",")[:: 1 if place == 0 else -1]
     shared = [n for n, one in enumerate(result) if one in weights and one in values]
     tokens = [n for n, one in enumerate(result) if one not in values]

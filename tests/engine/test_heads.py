@@ -44,6 +44,27 @@ def einsum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return out.transpose(1, 2)
 
 
+def dotted(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = torch.softmax(torch.einsum("...id,...jd->...ij", q, k) * q.shape[-1] ** -0.5, -1)
+    return torch.einsum("...ij,...jd->...id", weights, v)
+
+
+def by_keys(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The weights' axes are keys and queries, and their sum over keys is 1."""
+    weights = torch.softmax(k @ q.mT * q.shape[-1] ** -0.5, -2)
+    return torch.einsum("bhji,bhjd->bhid", weights, v)
+
+
+def turned(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = torch.softmax(k @ q.mT * q.shape[-1] ** -0.5, -2)
+    return F.dropout(weights.mT, 0.1, training=False) @ v
+
+
+def turned_twice(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = torch.softmax(q @ k.mT * q.shape[-1] ** -0.5, -1).swapaxes(-1, -2).movedim(-1, -2)
+    return (v.mT @ weights.adjoint()).mT
+
+
 def overwritten(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     out = F.scaled_dot_product_attention(q, k, v)
     kept = out.clone()
@@ -102,7 +123,10 @@ class Transformer(nn.Module):
 ATTENTIONS: dict[str, Callable[[], nn.Module]] = {
     **{
         one.__name__: lambda one=one: Attention(one)  # type: ignore[misc]
-        for one in (fused, product, method, values_first, einsum, overwritten)
+        for one in (
+            *(fused, product, method, values_first, overwritten),
+            *(einsum, dotted, by_keys, turned, turned_twice),
+        )
     },
     "multi": lambda: Multi(False),
     "multi with weights": lambda: Multi(True),
