@@ -6,6 +6,7 @@ rearranges, adds or activates values carries it along.
 
 from __future__ import annotations
 
+import itertools
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -77,9 +78,10 @@ class Axes:
 
     def _carry(self, sources: Sequence[Any], out: Any) -> None:
         """Note the channel axis of what was made of the first source that has one."""
-        for source in sources:
-            if isinstance(source, (list, tuple)) and source:
-                source = source[0]  # of a concatenation
+        # A concatenation may begin with what is no value of the image, such as a class token.
+        for source in itertools.chain.from_iterable(
+            one if isinstance(one, (list, tuple)) else (one,) for one in sources
+        ):
             axis = self._find(source) if isinstance(source, Tensor) else None
             if axis is not None:
                 break

@@ -53,6 +53,7 @@ def find_heads(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     out: Any,
+    before: int | None = None,
 ) -> Heads | None:
     """The heads of ``out = func(*args, **kwargs)``; None for calls without any that can be told.
 
@@ -63,6 +64,9 @@ def find_heads(
         args: With these.
         kwargs: And these.
         out: What it returned.
+        before: How many tokens the last layer of tokens before it has. Heads may attend from
+            features to features, as XCiT's do; what they write at a token then stands along the
+            other axis.
     """
     if isinstance(held, MultiHead):
         return _of_multihead(held, inputs, *args, **kwargs)
@@ -76,8 +80,17 @@ def find_heads(
             if found is None:
                 return None
             order = found
-    batch, heads, tokens, _ = (out.shape[place] for place in order)
+    batch, heads, tokens, features = (out.shape[place] for place in order)
+    if tokens != before == features and _among_themselves(held, inputs):
+        order, tokens = [*order[:2], order[3], order[2]], features
     return Heads((batch, heads, tokens), [out], lambda one: one.permute(*order))
+
+
+def _among_themselves(held: Attention | WeightedSum, inputs: Sequence[Tensor]) -> bool:
+    """Whether queries and keys are of the same things: the weights are as many by as many."""
+    if isinstance(held, WeightedSum):
+        return inputs[held.place].shape[-1] == inputs[held.place].shape[-2]
+    return inputs[0].shape[-2] == inputs[1].shape[-2]
 
 
 def _order(equation: Any, place: int) -> Sequence[int] | None:

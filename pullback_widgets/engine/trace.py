@@ -213,6 +213,11 @@ class Trace:
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
         return entry
 
+    def tokens_before(self) -> int | None:
+        """How many tokens the last layer of tokens has that was noted; None without any."""
+        shapes = (entry.layer.shape for entry in reversed(self.entries.values()))
+        return next((shape[1] for shape in shapes if len(shape) == 2), None)
+
     def note_heads(self, found: Heads) -> None:
         """Note the heads of a call of attention as a layer beside that of the module it is in."""
         running = self.stack[-1] if self.stack else None
