@@ -6,7 +6,6 @@ rearranges, adds or activates values carries it along.
 
 from __future__ import annotations
 
-import itertools
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -76,17 +75,28 @@ class Axes:
         entry = self._known.get(id(tensor))
         return entry[1] if entry is not None and entry[0]() is tensor else None
 
+    def _first(self, sources: Sequence[Any]) -> tuple[Tensor, int] | None:
+        """The first source that has a channel axis, and the axis.
+
+        A concatenation may begin with what is no value of the image, such as a class token.
+        """
+        for source in sources:
+            if isinstance(source, Tensor):
+                axis = self._find(source)
+                if axis is not None:
+                    return source, axis
+            elif isinstance(source, (list, tuple)):
+                found = self._first(source)
+                if found is not None:
+                    return found
+        return None
+
     def _carry(self, sources: Sequence[Any], out: Any) -> None:
         """Note the channel axis of what was made of the first source that has one."""
-        # A concatenation may begin with what is no value of the image, such as a class token.
-        for source in itertools.chain.from_iterable(
-            one if isinstance(one, (list, tuple)) else (one,) for one in sources
-        ):
-            axis = self._find(source) if isinstance(source, Tensor) else None
-            if axis is not None:
-                break
-        else:
+        found = self._first(sources)
+        if found is None:
             return
+        source, axis = found
         for part in out if isinstance(out, (list, tuple)) else (out,):
             if isinstance(part, Tensor) and part is not source and axis < source.dim():
                 moved = _carried(source, axis, part)

@@ -23,4 +23,15 @@ def named_modules_inside(module: nn.Module) -> dict[str, nn.Module]:
 
 def modules_inside(module: nn.Module) -> list[nn.Module]:
     """What ``module.modules()`` gives."""
-    return list(named_modules_inside(module).values())
+    found: list[nn.Module] = []
+    seen: set[int] = set()
+
+    def visit(one: nn.Module) -> None:
+        seen.add(id(one))
+        found.append(one)
+        for child in one._modules.values():
+            if child is not None and id(child) not in seen:
+                visit(child)
+
+    visit(module)
+    return found

@@ -261,7 +261,7 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         """Note the heads of a call that was recognised as attention as a layer."""
         if found is not None:
-            heads = find_heads(*found, func, args, kwargs, out, self.trace.tokens_before())
+            heads = find_heads(*found, func, args, kwargs, out, self.trace.tokens)
             if heads is not None:
                 self.trace.note_heads(heads)
 

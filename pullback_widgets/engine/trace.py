@@ -25,7 +25,7 @@ from torch.nn.modules.module import (
 from torch.utils.hooks import RemovableHandle
 
 from .axes import FIRST, Axes
-from .eager import is_compiled
+from .eager import is_compiled, may_be_compiled
 from .gate import Gate, GateKey, Kept, Pool
 from .heads import Heads
 from .inside import named_modules_inside
@@ -53,6 +53,7 @@ ACTIVATIONS = (
     nn.Hardsigmoid,
 )
 """Modules whose units mean the value that enters them: the pre-activation."""
+
 
 FUSED = ("BatchNormAct2d", "SyncBatchNormAct", "FrozenBatchNormAct2d")
 """timm's batch norms with the activation inside: their units mean what enters that activation."""
@@ -171,6 +172,8 @@ class Trace:
     axes: Axes = field(default_factory=Axes)
     images: int = 1
     """How many images the batch holds."""
+    tokens: int | None = None
+    """How many tokens the last layer of tokens has; None before any."""
     # Operations on what has a gradient whose results have none, by name.
     cut: Counter[str] = field(default_factory=Counter)
     stack: list[Running] = field(default_factory=list)
@@ -206,17 +209,14 @@ class Trace:
         axis, whole = self.axes.get(tensor), tensor.shape
         shape = shape_of_one(whole, axis, self.images)
         windows = len(whole) > 1 and whole[0] != self.images
+        if len(shape) == 2:
+            self.tokens = shape[1]
         self.entries[name] = self._entry(Layer(name, kind, shape, windows), tensor, axis)
 
     def _entry(self, layer: Layer, tensor: Tensor, axis: int = FIRST) -> Entry:
         entry = Entry(layer, tensor, axis=axis)
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
         return entry
-
-    def tokens_before(self) -> int | None:
-        """How many tokens the last layer of tokens has that was noted; None without any."""
-        shapes = (entry.layer.shape for entry in reversed(self.entries.values()))
-        return next((shape[1] for shape in shapes if len(shape) == 2), None)
 
     def note_heads(self, found: Heads) -> None:
         """Note the heads of a call of attention as a layer beside that of the module it is in."""
@@ -307,19 +307,25 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
     ``torch.compile`` complain of hooks for all modules, so there each has its own.
     """
     children = named_modules_inside(module)
-    compiled = any(map(is_compiled, children.values()))
+    compiled = may_be_compiled() and any(map(is_compiled, children.values()))
     if compiled:
         children = {
             name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix("."): child
             for name, child in children.items()
             if not is_compiled(child)
         }
-    names = {id(child): name for name, child in children.items()}
-    with_pre_hooks = {
-        id(one): one for one in children.values() if compiled or one._forward_pre_hooks
-    }
-    with_hooks = {id(one): one for one in children.values() if compiled or one._forward_hooks}
-    buffers = {id(one) for child in children.values() for one in child._buffers.values()}
+    names: dict[int, str] = {}
+    with_pre_hooks: dict[int, nn.Module] = {}
+    with_hooks: dict[int, nn.Module] = {}
+    buffers: set[int] = set()
+    for name, one in children.items():
+        names[id(one)] = name
+        if compiled or one._forward_pre_hooks:
+            with_pre_hooks[id(one)] = one
+        if compiled or one._forward_hooks:
+            with_hooks[id(one)] = one
+        if one._buffers:
+            buffers.update(map(id, one._buffers.values()))
     thread = threading.get_ident()
     trace.awaited = set(until) or None
 
@@ -443,7 +449,9 @@ def shape_of_one(whole: Sequence[int], axis: int, images: int) -> tuple[int, ...
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+    """Where a tensor's storage begins, without an object of torch's for it, which would stay."""
+    offset = int(tensor.storage_offset()) * tensor.element_size()
+    return tensor.data_ptr() - offset
 
 
 @functools.cache
