@@ -271,6 +271,24 @@ def test_heads_in_the_batch(shape: tuple[int, ...]) -> None:
     assert heads.shape == (CHANNELS, 64)
 
 
+@limit("Heads of attention that sum up tokens")
+def test_heads_of_summed_up_tokens() -> None:
+    """The image is of 8 x 8 pixels, a head of two features."""
+
+    def attention(h: Tensor) -> Tensor:
+        q = tokens(h).unflatten(2, (4, 2)).transpose(1, 2)
+        summed = torch.softmax(q, 2).mT @ q
+        return maps((q @ summed).transpose(1, 2).flatten(2)).view_as(h)
+
+    assert report(attention).held["attention"] == 1
+    (heads,) = [one for one in pw.layers(around(attention)) if one.is_heads]
+    assert heads.shape == (4, 2) and heads.tokens is None
+    session = pw.Session(around(attention), image(1))
+    assert bool(session.pullback(pw.Unit(heads.name, 0, (1,)), pw.Softening.held()).any())
+    with pytest.raises(ValueError, match="whose grid is"):
+        session.pullback(pw.Unit(heads.name, 0, (2, 3)))
+
+
 @limit("In-place changes out of sight")
 def test_in_place_changes_out_of_sight() -> None:
     def shift(h: Tensor) -> Tensor:

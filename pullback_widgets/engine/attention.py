@@ -26,6 +26,21 @@ def tempered(weights: Tensor, temperature: float, axis: int) -> Tensor:
     return powers / powers.sum(axis, keepdim=True)
 
 
+def summed_axis(equation: str, place: int, otherwise: int) -> int:
+    """Along which axis of the operand at a place an einsum of two sums up, counted from the end.
+
+    Args:
+        equation: As ``torch.einsum`` takes it.
+        place: 0 or 1.
+        otherwise: The answer where it is not one axis, or the result is not written out.
+    """
+    operands, arrow, result = equation.replace(" ", "").partition("->")
+    letters = operands.split(",")[place]
+    summed = [n - len(letters) for n, one in enumerate(letters) if one not in result]
+    # What stands for several axes is counted right from the end only where it is in front.
+    return summed[0] if arrow and len(summed) == 1 and "." not in letters[3:] else otherwise
+
+
 def attention_weights(
     query: Tensor,
     key: Tensor,

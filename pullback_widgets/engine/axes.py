@@ -67,35 +67,47 @@ class Axes:
             if isinstance(shape, int) or len(shape) == 1:
                 self.put(out, out.dim() - 1)
             elif args:
-                self._carry(args[0], out)
+                self._carry(args[:1], out)
         elif func not in _MIXING:
-            for source in args[:2]:
-                if isinstance(source, (list, tuple)) and source:
-                    source = source[0]  # of a concatenation
-                if isinstance(source, Tensor) and self._find(source) is not None:
-                    if isinstance(out, Tensor):
-                        self._carry(source, out)
-                    elif isinstance(out, (list, tuple)):
-                        for part in out:
-                            if isinstance(part, Tensor):
-                                self._carry(source, part)
-                    return
+            self._carry(args[:2], out)
 
     def _find(self, tensor: Tensor) -> int | None:
         entry = self._known.get(id(tensor))
         return entry[1] if entry is not None and entry[0]() is tensor else None
 
-    def _carry(self, source: Tensor, out: Tensor) -> None:
-        axis = self._find(source)
-        if axis is None or axis >= source.dim() or out is source:
+    def _first(self, sources: Sequence[Any]) -> tuple[Tensor, int] | None:
+        """The first source that has a channel axis, and the axis.
+
+        A concatenation may begin with what is no value of the image, such as a class token.
+        """
+        for source in sources:
+            if isinstance(source, Tensor):
+                axis = self._find(source)
+                if axis is not None:
+                    return source, axis
+            elif isinstance(source, (list, tuple)):
+                found = self._first(source)
+                if found is not None:
+                    return found
+        return None
+
+    def _carry(self, sources: Sequence[Any], out: Any) -> None:
+        """Note the channel axis of what was made of the first source that has one."""
+        found = self._first(sources)
+        if found is None:
             return
-        moved = _carried(source, axis, out)
-        if moved is not None:
-            self.put(out, moved)
+        source, axis = found
+        for part in out if isinstance(out, (list, tuple)) else (out,):
+            if isinstance(part, Tensor) and part is not source and axis < source.dim():
+                moved = _carried(source, axis, part)
+                if moved is not None:
+                    self.put(part, moved)
 
 
 def _carried(source: Tensor, axis: int, out: Tensor) -> int | None:
     """Where the channel axis of ``source`` is in what was made of it."""
+    if out.shape == source.shape and out.stride() == source.stride():
+        return axis
     channels = source.shape[axis]
     if channels > 1 and out.untyped_storage().data_ptr() == source.untyped_storage().data_ptr():
         # A view: the channels are where the steps through memory are theirs.

@@ -20,23 +20,22 @@ def copies_of_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
     Buffers that the forward pass makes, replaces or removes are put back, too. A buffer that
     several modules share has one copy.
     """
-    kept: list[tuple[nn.Module, dict[str, Tensor | None]]] = []
+    # TorchScript keeps its buffers elsewhere.
+    modules = [module for module in modules if "_buffers" in vars(module)]
+    kept = {id(module): dict(module._buffers) for module in modules if module._buffers}
     copies: dict[int, Tensor] = {}
     try:
         with torch.no_grad():
             for module in modules:
-                own = vars(module).get("_buffers")
-                if own is None:
-                    continue  # TorchScript keeps its buffers elsewhere
-                kept.append((module, dict(own)))
-                for name, buffer in own.items():
+                for name, buffer in module._buffers.items():
                     if buffer is not None:
                         if id(buffer) not in copies:
                             copies[id(buffer)] = buffer.clone()
-                        own[name] = copies[id(buffer)]
+                        module._buffers[name] = copies[id(buffer)]
         yield
     finally:
-        for module, before in kept:
+        for module in modules:
+            before = kept.get(id(module), {})
             if not before and not module._buffers:
                 continue
             made = [name for name in module._buffers if name not in before]

@@ -87,13 +87,17 @@ def type_of(module: nn.Module) -> torch.dtype:
 
 def is_mixed(module: nn.Module) -> bool:
     """Whether floating-point parameters have several types, or lie on several devices."""
-    kinds = {
-        (one.device, one.dtype)
-        for child in modules_inside(module)
-        for one in child._parameters.values()
-        if one is not None and one.is_floating_point() and one.device.type != "meta"
-    }
-    return len(kinds) > 1
+    first: tuple[torch.device, torch.dtype] | None = None
+    for child in modules_inside(module):
+        for one in child._parameters.values():
+            if one is None:
+                continue
+            kind = one.device, one.dtype
+            if kind != first and one.is_floating_point() and one.device.type != "meta":
+                if first is not None:
+                    return True
+                first = kind
+    return False
 
 
 def met_by(

@@ -24,7 +24,7 @@ def eagerly() -> Iterator[None]:
     that leaves, so that none finds another's.
     """
     global _running, _stance
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and it takes a second to import
+    if not may_be_compiled():  # and it takes a second to import what would say it
         yield
         return
     with _lock:
@@ -45,6 +45,11 @@ def uncompiled(module: nn.Module) -> nn.Module:
     while is_compiled(module):
         module = module._orig_mod  # type: ignore[assignment]
     return module
+
+
+def may_be_compiled() -> bool:
+    """Whether anything can have been compiled so far."""
+    return "torch._dynamo" in sys.modules
 
 
 def is_compiled(module: nn.Module) -> bool:

@@ -7,7 +7,7 @@ bounded one is: it opens and shuts, as a gate does.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -32,6 +32,16 @@ _RESHAPING = {
     *(torch.reshape, torch.flatten, torch.unflatten, torch.unsqueeze, torch.squeeze),
     *(torch.permute, torch.transpose, torch.chunk, torch.split, torch.unbind, torch.clone),
     *(torch.repeat_interleave, torch.tile, torch.dropout, F.dropout, F.interpolate),
+    *(getattr(Tensor, name).__get__ for name in ("T", "H", "mT", "mH")),
+    *(
+        getattr(space, name)
+        for space in (torch, Tensor)
+        for name in (
+            *("t", "adjoint", "swapaxes", "swapdims", "movedim", "moveaxis", "select", "narrow"),
+            *("ravel", "unsafe_chunk", "unsafe_split", "tensor_split"),
+        )
+    ),
+    *(Tensor.view_as, Tensor.reshape_as, Tensor.double, Tensor.bfloat16, torch.Tensor.tile),
     *(Tensor.view, Tensor.reshape, Tensor.flatten, Tensor.unflatten, Tensor.unsqueeze),
     *(Tensor.squeeze, Tensor.permute, Tensor.transpose, Tensor.expand, Tensor.expand_as),
     *(Tensor.contiguous, Tensor.clone, Tensor.to, Tensor.float, Tensor.half, Tensor.type),
@@ -131,20 +141,24 @@ class Factors:
         if tensor.grad_fn is None:
             return tensor is self._image
         known = self._varies
-        waiting: list[tuple[Any, list[Any] | None]] = [(tensor.grad_fn, None)]
-        while waiting:
-            node, inputs = waiting.pop()
-            if node in known:
-                continue
-            if inputs is None:
-                inputs = [one for one, _ in node.next_functions if one is not None]
-                unknown = [one for one in inputs if one not in known]
-                if unknown:
-                    waiting.append((node, inputs))
-                    waiting += [(one, None) for one in unknown]
-                    continue
-            if inputs:
-                known[node] = any(known[one] for one in inputs)
-            else:
-                known[node] = getattr(node, "variable", None) is self._image
-        return known[tensor.grad_fn]
+        if tensor.grad_fn in known:
+            return known[tensor.grad_fn]
+        # Down to the first node that leads to the image: all on the way to it do.
+        way: list[tuple[Any, Iterator[Any]]] = [(tensor.grad_fn, _inputs(tensor.grad_fn))]
+        while way:
+            node, inputs = way[-1]
+            one = next(inputs, None)
+            if one is None:
+                known[node] = False
+                way.pop()
+            elif one not in known and getattr(one, "variable", None) is not self._image:
+                way.append((one, _inputs(one)))
+            elif known.get(one, True):
+                known.update((passed, True) for passed, _ in way)
+                return True
+        return False
+
+
+def _inputs(node: Any) -> Iterator[Any]:
+    """What a node of autograd's graph has its inputs from."""
+    return (one for one, _ in node.next_functions if one is not None)

@@ -53,6 +53,7 @@ def find_heads(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     out: Any,
+    before: int | None = None,
 ) -> Heads | None:
     """The heads of ``out = func(*args, **kwargs)``; None for calls without any that can be told.
 
@@ -63,6 +64,9 @@ def find_heads(
         args: With these.
         kwargs: And these.
         out: What it returned.
+        before: How many tokens the last layer of tokens before it has. Heads may attend from
+            features to features, as XCiT's do; what they write at a token then stands along the
+            other axis.
     """
     if isinstance(held, MultiHead):
         return _of_multihead(held, inputs, *args, **kwargs)
@@ -72,19 +76,30 @@ def find_heads(
     if isinstance(held, WeightedSum):
         order = (0, 1, 2, 3) if held.place == 0 else (0, 1, 3, 2)
         if func is torch.einsum:
-            found = _order(args[0], held.place)
+            found = _order(args[0], held.place)  # of four axes, as there are here
             if found is None:
                 return None
             order = found
-    batch, heads, tokens, _ = (out.shape[place] for place in order)
+    batch, heads, tokens, features = (out.shape[place] for place in order)
+    if tokens != before == features and _among_themselves(held, inputs):
+        order, tokens = [*order[:2], order[3], order[2]], features
     return Heads((batch, heads, tokens), [out], lambda one: one.permute(*order))
+
+
+def _among_themselves(held: Attention | WeightedSum, inputs: Sequence[Tensor]) -> bool:
+    """Whether queries and keys are of the same things: the weights are as many by as many."""
+    if isinstance(held, WeightedSum):
+        return inputs[held.place].shape[-1] == inputs[held.place].shape[-2]
+    return inputs[0].shape[-2] == inputs[1].shape[-2]
 
 
 def _order(equation: Any, place: int) -> Sequence[int] | None:
     """Where batch, heads, tokens and features are in what an einsum of weights and values gives."""
-    if not isinstance(equation, str) or "->" not in equation or "." in equation:
+    if not isinstance(equation, str) or "->" not in equation:
         return None
     inputs, result = equation.replace(" ", "").split("->")
+    dots = "0123"[: 7 - len(result)]
+    inputs, result = inputs.replace("...", dots), result.replace("...", dots)
     weights, values = inputs.split(",")[:: 1 if place == 0 else -1]
     shared = [n for n, one in enumerate(result) if one in weights and one in values]
     tokens = [n for n, one in enumerate(result) if one not in values]

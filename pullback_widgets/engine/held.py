@@ -142,9 +142,11 @@ class WeightedSum(Held):
 
     Attributes:
         place: Which of the two inputs holds the weights.
+        axis: Along which axis of the weights the values are summed up.
     """
 
     place: int = field(kw_only=True)
+    axis: int = field(kw_only=True)
 
     def constant_inputs(self) -> set[int]:
         return {self.place}
@@ -153,8 +155,7 @@ class WeightedSum(Held):
         softening = self.settings.softening
         if not self.holds(softening):
             return own_derivatives(self.own, inputs, grads, wanted)
-        axis = -1 if self.place == 0 else -2
-        weights = tempered(inputs[self.place], softening.attention_temperature, axis)
+        weights = tempered(inputs[self.place], softening.attention_temperature, self.axis)
 
         def attend(values: Tensor) -> Tensor:
             return self.own(*((weights, values) if self.place == 0 else (values, weights)))

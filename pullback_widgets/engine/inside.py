@@ -9,21 +9,29 @@ def named_modules_inside(module: nn.Module) -> dict[str, nn.Module]:
     """What ``module.named_modules()`` gives, in the same order and several times faster."""
     found: dict[str, nn.Module] = {}
     seen: set[int] = set()
-    waiting = [("", module)]
-    while waiting:
-        name, one = waiting.pop()
-        if id(one) in seen:
-            continue
+
+    def visit(name: str, one: nn.Module) -> None:
         seen.add(id(one))
         found[name] = one
-        prefix = f"{name}." if name else ""
-        children = [
-            (prefix + key, child) for key, child in one._modules.items() if child is not None
-        ]
-        waiting += reversed(children)
+        for key, child in one._modules.items():
+            if child is not None and id(child) not in seen:
+                visit(f"{name}.{key}" if name else key, child)
+
+    visit("", module)
     return found
 
 
 def modules_inside(module: nn.Module) -> list[nn.Module]:
     """What ``module.modules()`` gives."""
-    return list(named_modules_inside(module).values())
+    found: list[nn.Module] = []
+    seen: set[int] = set()
+
+    def visit(one: nn.Module) -> None:
+        seen.add(id(one))
+        found.append(one)
+        for child in one._modules.values():
+            if child is not None and id(child) not in seen:
+                visit(child)
+
+    visit(module)
+    return found

@@ -84,7 +84,7 @@ def with_tokens(
             if abs(grid[0] * image[1] - grid[1] * image[0]) <= max(image):
                 maps[grid[0], grid[1]] = None
         elif not layer.windows and len(grid) == 1 and (grid[0] in counts or not layer.is_heads):
-            # Heads of attention between features, as XCiT's are, have no tokens.
+            # Heads of attention whose sums are matrices of features, as CoaT's are, have no tokens.
             counts.add(grid[0])
             layer = layer._replace(tokens=recognised(grid[0], maps, names))
         yield layer

@@ -64,8 +64,11 @@ def find_weighted_sum(
     mark = factors.get((first, second)[place])
     if mark is None or not mark.softmax:
         return None
+    axis = -1 if place == 0 else -2
+    if func is torch.einsum and isinstance(args[0], str):
+        axis = attention.summed_axis(args[0], place, axis)
     found = WeightedSum(
-        settings, "attention", path, functools.partial(func, *args), call, place=place
+        settings, "attention", path, functools.partial(func, *args), call, place=place, axis=axis
     )
     return found, (first, second)
 

@@ -34,17 +34,18 @@ from .model import Model
 from .operations import Call, find_held, find_weighted_sum, may_be_held, with_held_factor
 from .output import OutputError, probabilities_of
 from .precision import without_autocast
-from .rectifier import MaxPool, Rectifier, find_max_pool, find_rectifier
-from .scale import ScaleMap, channel_deviation
+from .rectifier import MaxPool, Rectifier, find_max_pool, find_rectifier, may_be_gate
+from .scale import ScaleMap, channel_deviation, follows_scale
 from .softening import Softening
 from .target import LOGITS, Target
 from .trace import (
+    TELLING,
     Stop,
     Trace,
     channels_first,
     is_transformed,
     layer_hooks,
-    matters,
+    may_overwrite,
     note_written,
     overwritten_by,
 )
@@ -59,15 +60,21 @@ class _Concerns(NamedTuple):
 
     Attributes:
         func: Under the name that Python has for it.
+        tells: It says what a tensor is like and makes none.
         holds: It may have a part that is held constant.
-        matters: It may be a gate, overwrite a tensor or pass a scale on.
+        gates: It may be a gate.
+        writes: It may overwrite a tensor, not only by ``out``.
+        scales: It may pass a scale on.
         factors: It may make a bounded factor, or pass one on.
         attends: It may be attention.
     """
 
     func: Callable[..., Any]
+    tells: bool
     holds: bool
-    matters: bool
+    gates: bool
+    writes: bool
+    scales: bool
     factors: bool
     attends: bool
 
@@ -76,7 +83,14 @@ class _Concerns(NamedTuple):
 def _concerns(called: Callable[..., Any]) -> _Concerns:
     func = namesake(called)
     return _Concerns(
-        func, may_be_held(func), matters(func), concerns_factors(func), func in ATTENTION
+        func,
+        func in TELLING,
+        may_be_held(func),
+        may_be_gate(func),
+        may_overwrite(func),
+        follows_scale(func),
+        concerns_factors(func),
+        func in ATTENTION,
     )
 
 
@@ -102,18 +116,23 @@ class Recorder(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if is_transformed():  # where no gate could be put; the report says what keeps its own
+        concerns = _concerns(func)
+        # Where functions are transformed no gate could be put; the report says what keeps its own.
+        if concerns.tells or is_transformed():
             return func(*args, **kwargs)
         if self.grad and is_checkpointed():
             with kept_values():
-                return self._call(func, args, kwargs)
-        return self._call(func, args, kwargs)
+                return self._call(concerns, func, args, kwargs)
+        return self._call(concerns, func, args, kwargs)
 
     def _call(
-        self, called: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        concerns: _Concerns,
+        called: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> Any:
         """What a call of the network returns, with a gate behind it if it is one."""
-        concerns = _concerns(called)
         func = concerns.func
         if self.grad and concerns.holds:
             held = self._held(func, args, kwargs)
@@ -122,7 +141,7 @@ class Recorder(TorchFunctionMode):
                 return held
             args = with_held_factor(func, args, self.factors, self.settings, self.trace)
         overwritten = None
-        if concerns.matters or "out" in kwargs:
+        if concerns.gates:
             rectifier = find_rectifier(func, args, kwargs)
             # Whole numbers, such as places that are clamped, have neither a gradient nor a scale.
             if rectifier is not None and rectifier.z.is_floating_point():
@@ -130,6 +149,7 @@ class Recorder(TorchFunctionMode):
             pool = find_max_pool(func, args, kwargs)
             if pool is not None:
                 return self._pooled(pool)
+        if concerns.writes or "out" in kwargs:
             overwritten = overwritten_by(func, args, kwargs)
             if overwritten is not None:
                 self.trace.rescue(overwritten, by_gate=False)
@@ -142,7 +162,7 @@ class Recorder(TorchFunctionMode):
             self._note_heads(self._find_held(func, args, kwargs), func, args, kwargs, out)
         if concerns.factors:
             self.factors.follow(func, args, kwargs, out)
-        if concerns.matters or overwritten is not None:
+        if concerns.scales or overwritten is not None:
             self.scales.follow(func, args, kwargs, out)
         self.trace.axes.follow(func, args, kwargs, out)
         return out
@@ -241,7 +261,7 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         """Note the heads of a call that was recognised as attention as a layer."""
         if found is not None:
-            heads = find_heads(*found, func, args, kwargs, out)
+            heads = find_heads(*found, func, args, kwargs, out, self.trace.tokens)
             if heads is not None:
                 self.trace.note_heads(heads)
 

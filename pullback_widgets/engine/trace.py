@@ -25,14 +25,12 @@ from torch.nn.modules.module import (
 from torch.utils.hooks import RemovableHandle
 
 from .axes import FIRST, Axes
-from .eager import is_compiled
+from .eager import is_compiled, may_be_compiled
 from .gate import Gate, GateKey, Kept, Pool
 from .heads import Heads
 from .inside import named_modules_inside
 from .layer import HEADS, Layer
 from .precision import without_autocast
-from .rectifier import may_be_gate
-from .scale import follows_scale
 
 ACTIVATIONS = (
     nn.ReLU,
@@ -56,6 +54,7 @@ ACTIVATIONS = (
 )
 """Modules whose units mean the value that enters them: the pre-activation."""
 
+
 FUSED = ("BatchNormAct2d", "SyncBatchNormAct", "FrozenBatchNormAct2d")
 """timm's batch norms with the activation inside: their units mean what enters that activation."""
 
@@ -77,6 +76,15 @@ _CONSTANTS = frozenset(
 """Calls that only take the shape and type of a tensor."""
 
 
+TELLING = frozenset(
+    {
+        Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.dtype.__get__,  # type: ignore[attr-defined]
+        Tensor.device.__get__, Tensor.requires_grad.__get__,  # type: ignore[attr-defined]
+        Tensor.size, Tensor.dim, Tensor.__len__, Tensor.is_floating_point, torch._assert,
+    }
+)  # fmt: skip
+"""Calls that say what a tensor is like and return none; a network makes very many."""
+
 _WRITING = frozenset(
     {
         Tensor.__setitem__, Tensor.copy_, Tensor.zero_, Tensor.fill_, Tensor.neg_,
@@ -94,7 +102,7 @@ class Stop(BaseException):
     """The layer that was asked for is reached; not an Exception, so that no network swallows it."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """The value of one layer call, as it was when the layer ran.
 
@@ -112,7 +120,7 @@ class Entry:
         return self.tensor
 
 
-@dataclass
+@dataclass(slots=True)
 class HeadsEntry(Entry):
     """The heads of one call of attention, computed when they are asked for."""
 
@@ -164,6 +172,8 @@ class Trace:
     axes: Axes = field(default_factory=Axes)
     images: int = 1
     """How many images the batch holds."""
+    tokens: int | None = None
+    """How many tokens the last layer of tokens has; None before any."""
     # Operations on what has a gradient whose results have none, by name.
     cut: Counter[str] = field(default_factory=Counter)
     stack: list[Running] = field(default_factory=list)
@@ -196,9 +206,11 @@ class Trace:
         return self.stack[-1].call if self.stack else ""
 
     def note(self, name: str, kind: str, tensor: Tensor) -> None:
-        axis = self.axes.get(tensor)
-        shape = shape_of_one(tensor.shape, axis, self.images)
-        windows = tensor.dim() > 1 and len(tensor) != self.images
+        axis, whole = self.axes.get(tensor), tensor.shape
+        shape = shape_of_one(whole, axis, self.images)
+        windows = len(whole) > 1 and whole[0] != self.images
+        if len(shape) == 2:
+            self.tokens = shape[1]
         self.entries[name] = self._entry(Layer(name, kind, shape, windows), tensor, axis)
 
     def _entry(self, layer: Layer, tensor: Tensor, axis: int = FIRST) -> Entry:
@@ -295,19 +307,25 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
     ``torch.compile`` complain of hooks for all modules, so there each has its own.
     """
     children = named_modules_inside(module)
-    compiled = any(map(is_compiled, children.values()))
+    compiled = may_be_compiled() and any(map(is_compiled, children.values()))
     if compiled:
         children = {
             name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix("."): child
             for name, child in children.items()
             if not is_compiled(child)
         }
-    names = {id(child): name for name, child in children.items()}
-    with_pre_hooks = {
-        id(one): one for one in children.values() if compiled or one._forward_pre_hooks
-    }
-    with_hooks = {id(one): one for one in children.values() if compiled or one._forward_hooks}
-    buffers = {id(one) for child in children.values() for one in child._buffers.values()}
+    names: dict[int, str] = {}
+    with_pre_hooks: dict[int, nn.Module] = {}
+    with_hooks: dict[int, nn.Module] = {}
+    buffers: set[int] = set()
+    for name, one in children.items():
+        names[id(one)] = name
+        if compiled or one._forward_pre_hooks:
+            with_pre_hooks[id(one)] = one
+        if compiled or one._forward_hooks:
+            with_hooks[id(one)] = one
+        if one._buffers:
+            buffers.update(map(id, one._buffers.values()))
     thread = threading.get_ident()
     trace.awaited = set(until) or None
 
@@ -315,8 +333,8 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
         if not isinstance(tensor, Tensor) or is_transformed():
             return
         with torch._C.DisableTorchFunction():
-            images = tensor.dim() > 0 and tensor.shape[0] % trace.images == 0
-            if images and tensor.is_floating_point():
+            shape = tensor.shape
+            if shape and shape[0] % trace.images == 0 and tensor.is_floating_point():
                 trace.note(name, type(child).__name__, tensor)
                 trace.reach(name)
 
@@ -420,6 +438,8 @@ def note_written(func: Callable[..., Any], args: tuple[Any, ...]) -> None:
 
 def shape_of_one(whole: Sequence[int], axis: int, images: int) -> tuple[int, ...]:
     """The shape of ``channels_first`` without the images, several times faster."""
+    if axis == FIRST and whole[0] == images:
+        return tuple(whole[1:])
     shape = list(whole)
     if len(shape) > 1:
         if shape[0] != images and shape[0] % images == 0:
@@ -429,7 +449,9 @@ def shape_of_one(whole: Sequence[int], axis: int, images: int) -> tuple[int, ...
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+    """Where a tensor's storage begins, without an object of torch's for it, which would stay."""
+    offset = int(tensor.storage_offset()) * tensor.element_size()
+    return tensor.data_ptr() - offset
 
 
 @functools.cache
@@ -450,15 +472,9 @@ _REBINDING = {
 }  # fmt: skip
 
 
-@functools.cache
-def matters(func: Callable[..., Any]) -> bool:
-    """Whether a torch call may be a gate, overwrite a tensor or pass a scale on."""
-    return (
-        may_be_gate(func)
-        or follows_scale(func)
-        or _always_overwrites(func)
-        or _in_place_position(func) is not None
-    )
+def may_overwrite(func: Callable[..., Any]) -> bool:
+    """Whether a torch call may overwrite what it is given, not only by ``out``."""
+    return _always_overwrites(func) or _in_place_position(func) is not None
 
 
 @functools.cache

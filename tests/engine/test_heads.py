@@ -44,6 +44,27 @@ def einsum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return out.transpose(1, 2)
 
 
+def dotted(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = torch.softmax(torch.einsum("...id,...jd->...ij", q, k) * q.shape[-1] ** -0.5, -1)
+    return torch.einsum("...ij,...jd->...id", weights, v)
+
+
+def by_keys(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The weights' axes are keys and queries, and their sum over keys is 1."""
+    weights = torch.softmax(k @ q.mT * q.shape[-1] ** -0.5, -2)
+    return torch.einsum("bhji,bhjd->bhid", weights, v)
+
+
+def turned(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = torch.softmax(k @ q.mT * q.shape[-1] ** -0.5, -2)
+    return F.dropout(weights.mT, 0.1, training=False) @ v
+
+
+def turned_twice(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = torch.softmax(q @ k.mT * q.shape[-1] ** -0.5, -1).swapaxes(-1, -2).movedim(-1, -2)
+    return (v.mT @ weights.adjoint()).mT
+
+
 def overwritten(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     out = F.scaled_dot_product_attention(q, k, v)
     kept = out.clone()
@@ -102,7 +123,10 @@ class Transformer(nn.Module):
 ATTENTIONS: dict[str, Callable[[], nn.Module]] = {
     **{
         one.__name__: lambda one=one: Attention(one)  # type: ignore[misc]
-        for one in (fused, product, method, values_first, einsum, overwritten)
+        for one in (
+            *(fused, product, method, values_first, overwritten),
+            *(einsum, dotted, by_keys, turned, turned_twice),
+        )
     },
     "multi": lambda: Multi(False),
     "multi with weights": lambda: Multi(True),
@@ -255,19 +279,60 @@ def test_windows_and_several_calls() -> None:
         session.pullback(pw.Channel("attn:head", 0))
 
 
-def test_features_are_no_tokens() -> None:
-    """XCiT's heads attend from features to features: 17 are not a class token and 4 x 4 patches."""
+def crossed(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return fused(q, k, v)
+
+
+def crossed_by_hand(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return torch.softmax(q @ k.mT * q.shape[-1] ** -0.5, -1) @ v
+
+
+def summed_up(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """A matrix of features by features, which CoaT multiplies the queries by."""
+    return (torch.softmax(k, -1) @ v.mT) @ q
+
+
+def features(attend: Attend, count: int = TOKENS) -> nn.Module:
+    """Two heads of so many features, which attend from features to features of 16 tokens."""
 
     class Crossed(nn.Module):
-        def forward(self, t: Tensor) -> Tensor:
-            q = t.unflatten(2, (HEADS, TOKENS)).permute(0, 2, 3, 1)
-            return fused(q, q, q).flatten(1, 2).mT
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout()  # a layer of other axes stands between
 
-    network = nn.Sequential(
-        nn.Conv2d(3, HEADS * TOKENS, 2, 2), Flat(), nn.LayerNorm(HEADS * TOKENS), Crossed()
-    )
-    (heads,) = [one for one in pw.layers(wrap(seeded(network))) if one.is_heads]
-    assert heads.name == "3:heads" and heads.shape == (HEADS, TOKENS) and heads.tokens is None
+        def forward(self, t: Tensor) -> Tensor:
+            q = t.unflatten(2, (HEADS, count)).permute(0, 2, 3, 1)
+            return attend(self.drop(q), q, q).flatten(1, 2).mT
+
+    width = HEADS * count
+    return seeded(nn.Sequential(nn.Conv2d(3, width, 2, 2), Flat(), nn.LayerNorm(width), Crossed()))
+
+
+@pytest.mark.parametrize("attend", [crossed, crossed_by_hand])
+def test_heads_that_attend_to_features_write_at_tokens(attend: Attend) -> None:
+    """As XCiT's: 17 features are not a class token and 4 x 4 patches."""
+    network = features(attend)
+    session = pw.Session(wrap(network), image(1))
+    (heads,) = [one for one in session.layers if one.is_heads]
+    assert heads.name == "3:heads" and heads.shape == (HEADS, 16)
+    assert heads.tokens == Tokens((), (4, 4))
+
+    def lengths(x: Tensor) -> Tensor:
+        written = network(x).unflatten(2, (HEADS, TOKENS))
+        out: Tensor = written.norm(dim=3).mT
+        return out
+
+    assert torch.allclose(session.activations("3:heads"), lengths(image(1, 1))[0], atol=1e-12)
+    pulled = session.pullback(pw.Unit("3:heads", 1, (2, 3)), pw.Softening.hard())
+    defined = plain_gradient(lambda x: lengths(x)[:, 1, 11], image(1))
+    assert torch.allclose(pulled, defined, atol=1e-12) and bool(pulled.any())
+    assert pw.layers(wrap(network)) == session.layers
+
+
+def test_a_matrix_of_features_has_no_tokens() -> None:
+    """As CoaT's: 17 features are not a class token and 4 x 4 patches."""
+    heads = [one for one in pw.layers(wrap(features(summed_up))) if one.is_heads]
+    assert [(one.shape, one.tokens) for one in heads] == [((HEADS, TOKENS), None)]
 
 
 class Flat(nn.Module):

@@ -67,6 +67,28 @@ def test_what_the_tokens_are(own: dict[str, int], names: tuple[str, ...]) -> Non
     assert tokens(session(**own), "head") is None
 
 
+class Seam(nn.Module):
+    """A class token is put in front, and nothing with weights stands behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
+        self.patches, self.seam, self.act = nn.Conv2d(3, WIDTH, 2, 2), nn.Identity(), nn.GELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.patches(x).flatten(2).mT
+        return self.act(self.seam(torch.cat([self.cls_token.expand(len(x), -1, -1), t], 1))).mean(1)
+
+
+def test_a_class_token_in_front_leaves_the_channels_where_they_are() -> None:
+    found = pw.Session(wrap(seeded(Seam())), image(1))
+    for name in ("seam", "act"):
+        (layer,) = [one for one in found.layers if one.name == name]
+        assert layer.shape == (WIDTH, 17) and layer.tokens == Tokens(("class token",), (4, 4))
+    scale = found.recording.gate_scale("act")
+    assert scale is not None and len(scale) == WIDTH
+
+
 def test_the_strongest_channel_at_a_patch() -> None:
     found = session(register_tokens=1)
     values = found.activations("mix").float()
