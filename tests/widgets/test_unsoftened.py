@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from networks import CLASSES, SIZE, image, network, seeded, wrap
 from torch import nn
+from waiting import until
 from widgets import everything, find, making, text_with
 
 import pullback_widgets as pw
@@ -81,7 +82,7 @@ def test_from_one_network_to_another_and_back(make: Make) -> None:
     assert explorer.wait(60)
     assert curve.layout.display == "none" and units.disabled
     assert "plain gradient" in explorer._caption.value
-    assert "T = " not in explorer._screen.picture.box.tooltip
+    until(lambda: "T = " not in explorer._screen.picture.box.tooltip)
 
     explorer.model = soft()
     assert explorer.wait(60)

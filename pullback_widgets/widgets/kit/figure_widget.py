@@ -279,14 +279,15 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 wanted = getattr(self, one.trait)
                 if one.role != "computed" and getattr(result.request, name, wanted) != wanted:
                     setattr(result, name, wanted)  # what is taken away shows the same
-            draw(lambda: self._paint(result, new))
+
+            def paint() -> None:
+                self.show(result)
+                if new:
+                    self._pace.mark(self._files)
+
+            draw(paint)
             text = f'<div class="{self.CAPTION}">{self.caption(result)}</div>'
             self._caption.say("caption", text)
-
-    def _paint(self, result: Any, new: bool) -> None:
-        self.show(result)
-        if new:
-            self._pace.mark(self._files)
 
     # What is seen.
 

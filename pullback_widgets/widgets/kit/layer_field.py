@@ -34,11 +34,11 @@ class LayerField:
         offers: The suggestions.
     """
 
-    def __init__(self, choose: Callable[[str], None], width: int) -> None:
+    def __init__(self, choose: Callable[[str | float], None], width: int) -> None:
         """Make the field of a network that is not known yet.
 
         Args:
-            choose: Called with the name of a layer.
+            choose: Called with the name of a layer, or a number that is none, which it refuses.
             width: Of the line of text, in CSS pixels.
         """
         self._choose = choose
@@ -136,7 +136,8 @@ class LayerField:
         names = self.names
         if number in range(1, len(names) + 1):
             self._pick(names[int(number) - 1])
-        else:  # a fraction, or before the layers are known
+        else:
+            self._choose(number)  # which is refused, with the reason
             self._describe()
 
     def _pick(self, name: str) -> None:

@@ -98,6 +98,7 @@ class Worker(Generic[Request]):
             return self._changed.wait_for(lambda: not (self._running or self._waiting), timeout)
 
     def _loop(self) -> None:
+        request: Request | None
         while True:
             with self._changed:
                 self._running = False
