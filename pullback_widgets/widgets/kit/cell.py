@@ -92,7 +92,8 @@ def _is_held(widget: Any, shell: Any) -> bool:
         if hasattr(widget, "wait"):
             widget.wait(0.2)
         time.sleep(0.02)
-    return True
+    gc.collect()  # what IPython knew of the run before may be a circle that nobody has
+    return _is_referred_to(widget, shell)
 
 
 def _is_referred_to(widget: w.Widget, shell: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ipywidgets as w
 
@@ -34,7 +35,7 @@ class LayerField:
         offers: The suggestions.
     """
 
-    def __init__(self, choose: Callable[[str | float], None], width: int) -> None:
+    def __init__(self, choose: Callable[[Any], None], width: int) -> None:
         """Make the field of a network that is not known yet.
 
         Args:
