@@ -38,6 +38,7 @@ WATCH = """() => {
     const same = (a, b) => a.every((value, i) => value === b[i]);
     window.pressed = null;
     document.addEventListener('keydown', () => {
+        if (window.counting) return;
         const start = performance.now(), before = look();
         window.pressed = new Promise(resolve => {
             const check = () => same(before, look())

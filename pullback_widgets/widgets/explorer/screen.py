@@ -198,10 +198,13 @@ class WipeCanvas:
             kind: Of the files that are sent; one that was sent with loss is sent again without.
         """
         with LOCK:
+            seen = (labels, cell, wipe, look)
+            before = (self._labels, self._cell, self._wipe, self._look)
             self._kind = kind
             self._pictures, self._labels = [first, second], labels
             self._cell, self._wipe, self._look = cell, wipe, look
-            draw(self._send)
+            if seen != before or self._to_send():
+                draw(self._send)
 
     def point(self, place: Place | None) -> None:
         """Mark a place, the one under the mouse on the other canvas; None for none."""
@@ -222,13 +225,22 @@ class WipeCanvas:
             source.show_again()
         self._paint()
 
-    def _send(self) -> None:
-        for number, source in enumerate(self.sources):
-            image, wanted = self._pictures[number], number == 0 or self._wipe > 0
-            sent, kind = self._sent[number]
+    def _to_send(self) -> list[int]:
+        """The pictures that the page does not have yet, or not without loss."""
+        wanted = [0, 1] if self._wipe > 0 and self._has_grip else [0]
+        found = []
+        for number in wanted:
+            image, (sent, kind) = self._pictures[number], self._sent[number]
             blurred = kind != LOSSLESS == self._kind
-            if image is not None and wanted and (blurred or not _equal(sent, image)):
-                source.show(image, self._kind)
+            if image is not None and (blurred or not _equal(sent, image)):
+                found.append(number)
+        return found
+
+    def _send(self) -> None:
+        for number in self._to_send():
+            image = self._pictures[number]
+            if image is not None:
+                self.sources[number].show(image, self._kind)
                 self._sent[number] = image, self._kind
         self._paint()
 

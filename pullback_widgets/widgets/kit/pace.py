@@ -18,13 +18,15 @@ from PIL import Image
 
 from .canvas import LOCK, Canvas
 
-MOST = 2
-"""How many frames may be on their way: one is drawn while the next one travels."""
+MOST = 4
+"""How many frames may be on their way. One is drawn while the next one travels; and an answer comes
+some 0.2 s after the picture is seen, as browsers turn a canvas into a file when they have nothing
+else to do. With two, a busy machine shows half as many frames."""
 
 PATIENCE = 1.0
 """After so many seconds without an answer nobody is waited for: the page is closed, or hidden."""
 
-SLOW = 0.1
+SLOW = 0.5
 """If an answer takes so many seconds or more, smaller frames may be worth their loss."""
 
 AGAIN = 20

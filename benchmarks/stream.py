@@ -1,0 +1,188 @@
+"""What one change costs on its way: messages, bytes, and how many frames a second a drag shows.
+
+``python benchmarks/stream.py`` opens the default Explorer in JupyterLab in a headless Chromium and
+prints
+
+* the messages that travel from the kernel for one key press on the temperature slider, and what the
+  page answers,
+* frames a second and the time from key to pixels while the slider is dragged for ``--seconds``,
+  alone, and with one core kept busy by something else.
+
+Loads and threads stand beside the numbers; they are only to be compared within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from browser import CELL, SCREEN, WATCH, press
+from playwright.sync_api import WebSocket, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "browser"))
+
+import chromium
+from labpage import LabPage
+from servers import LabServer
+
+# Counts the frames that differ from the one before, at every animation frame.
+# The keys are pressed in the page: playwright would take a core for them.
+COUNT = """() => {
+    const handle = document.querySelector('.pullback-explorer .noUi-handle');
+    let number = 0;
+    window.dragging = setInterval(() => {
+        const key = Math.floor(number++ / 40) % 2 === 0 ? 'ArrowRight' : 'ArrowLeft';
+        handle.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+    }, 20);
+    const canvas = document.querySelector('.pullback-screen');
+    const context = canvas.getContext('2d', {willReadFrequently: true});
+    let last = null;
+    window.shown = [];
+    const look = now => {
+        const data = context.getImageData(500, 500, 24, 24).data.join();
+        if (data !== last) { last = data; window.shown.push(now); }
+        window.counting = requestAnimationFrame(look);
+    };
+    window.counting = requestAnimationFrame(look);
+}"""
+
+STOP = """() => {
+    clearInterval(window.dragging);
+    cancelAnimationFrame(window.counting);
+    window.counting = null;
+    return window.shown;
+}"""
+
+
+class Wire:
+    """All that travels between the page and the kernel."""
+
+    def __init__(self) -> None:
+        self.down: list[tuple[str, int]] = []
+        self.up: list[tuple[str, int]] = []
+
+    def follow(self, socket: WebSocket) -> None:
+        """Note all messages of one connection."""
+        socket.on("framereceived", lambda data: self.down.append(_kind(data)))
+        socket.on("framesent", lambda data: self.up.append(_kind(data)))
+
+    def clear(self) -> None:
+        """Forget what was noted."""
+        self.down, self.up = [], []
+
+
+def _kind(data: str | bytes) -> tuple[str, int]:
+    """The type of a message, and its bytes."""
+    raw = data.encode() if isinstance(data, str) else data
+    for name in (b"comm_msg", b"comm_open", b"status", b"update_display_data"):
+        if b'"msg_type": "' + name in raw or b'"msg_type":"' + name in raw:
+            return name.decode(), len(raw)
+    return "other", len(raw)
+
+
+def one_press(lab: LabPage, wire: Wire) -> dict[str, str]:
+    """Messages and bytes of ten single presses, each with time to come to rest before it."""
+    presses = 10
+    down: Counter[str] = Counter()
+    up: Counter[str] = Counter()
+    sizes = []
+    for _ in range(presses):
+        lab.page.wait_for_timeout(1500)
+        wire.clear()
+        press(lab, "ArrowRight")
+        lab.page.wait_for_timeout(120)
+        down.update(kind for kind, _ in wire.down)
+        up.update(kind for kind, _ in wire.up)
+        sizes.append(sum(size for _, size in wire.down) / 1000)
+    shown = {kind: round(count / presses, 1) for kind, count in down.items()}
+    return {
+        "messages from the kernel for one key press": json.dumps(shown),
+        "messages to the kernel for one key press": json.dumps(
+            {kind: round(count / presses, 1) for kind, count in up.items()}
+        ),
+        "kilobytes from the kernel for one key press": f"{statistics.median(sizes):.0f}",
+    }
+
+
+def drag(lab: LabPage, seconds: float) -> dict[str, str]:
+    """Frames a second while a key is held down, and the time between them."""
+    lab.page.evaluate(COUNT)
+    lab.page.wait_for_timeout(1000 * seconds)
+    shown = lab.page.evaluate(STOP)
+    gaps = sorted(second - first for first, second in itertools.pairwise(shown))
+    return {
+        "frames a second": f"{len(shown) / seconds:.1f}",
+        "milliseconds between frames, median / p95": (
+            f"{statistics.median(gaps):.0f} / {gaps[int(0.95 * len(gaps))]:.0f}"
+        ),
+    }
+
+
+def keys(lab: LabPage, presses: int = 60) -> str:
+    """Milliseconds from a key press to other pixels, median and 95th percentile."""
+    for _ in range(5):
+        press(lab, "ArrowRight")
+    times = sorted(
+        press(lab, "ArrowRight" if number < presses / 2 else "ArrowLeft")
+        for number in range(presses)
+    )
+    return f"{statistics.median(times):.0f} / {times[int(0.95 * len(times))]:.0f}"
+
+
+def main() -> None:
+    """Measure everything once and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each drag")
+    parser.add_argument("--short", action="store_true", help="half a minute, without the busy core")
+    options = parser.parse_args()
+    seconds = 5.0 if options.short else options.seconds
+    wire = Wire()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = chromium.launch(playwright)
+        if browser is None:
+            raise SystemExit("no Chromium starts here")
+        server = LabServer(Path(folder))
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.on("websocket", wire.follow)
+            lab = LabPage(page, server, "stream", (CELL,))
+            lab.run_all()
+            lab.wait_until_drawn(SCREEN)
+            lab.python("explorer.temperature = 0.1; explorer.wait()")
+            lab.wait_until_still(SCREEN)
+            lab.page.evaluate(WATCH)
+            lab.slider(within=".pullback-explorer").focus()
+            keys(lab, 20)  # so that the number of threads is chosen
+            results = one_press(lab, wire)
+            for busy in [False] if options.short else [False, True]:
+                what = "one core busy" if busy else "alone"
+                other = (
+                    subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
+                )
+                try:
+                    results[f"key to pixels, ms, median / p95, {what}"] = keys(lab)
+                    for name, value in drag(lab, seconds).items():
+                        results[f"{name}, {seconds:.0f} s drag, {what}"] = value
+                finally:
+                    if other is not None:
+                        other.kill()
+            pace = "[explorer._pace._seconds, explorer._sessions._threads.best]"
+            results["seconds to the answer, and threads"] = str(lab.value(pace))
+        finally:
+            server.close()
+            browser.close()
+    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    for what, value in results.items():
+        print(f"| {what} | {value} |")
+
+
+if __name__ == "__main__":
+    main()
