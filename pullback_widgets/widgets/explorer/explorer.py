@@ -89,6 +89,9 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         notes: Sentences that stay under the picture; a recipe says here what is not as it was.
     """
 
+    _files = LOSSLESS
+    """Of which kind the pictures were that were sent last."""
+
     TITLE = "Explorer"
     RESULT = Snapshot
     TAKES_TIME = False
@@ -183,9 +186,16 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def _draw_new(self, result: Snapshot) -> None:
         """In as few messages as there can be."""
+
+        def paint() -> None:
+            super(Explorer, self)._draw_new(result)
+            self._pace.mark(self._files)
+
+        # Outside of all locks: the page's answer is heard by another thread.
         self._pace.wait()
+        # In this order everywhere: first the widget's lock, then that of all canvases.
         with self._drawing, self._caption.hold_sync():
-            draw(lambda: super(Explorer, self)._draw_new(result))
+            draw(paint)
 
     def _announce(self) -> None:
         self._asked_before, self._asked = self._asked, time.monotonic()
@@ -210,7 +220,10 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def _sharpen(self) -> None:
         """Draw without loss, and name, what stands still."""
         result: Snapshot | None = self.result
-        if result is None or self._moves or self._worker is None or self._worker.busy:
+        if result is None or self._worker is None or self._closed:
+            return
+        if self._moves or self._worker.busy:
+            self._still.ask()  # what is not sharp yet is so later
             return
         if self._files != LOSSLESS:
             self.guard(self._draw)

@@ -19,11 +19,10 @@ from ...figures.recipe_text import to_line
 from ...figures.result import Result
 from . import cell
 from .binding import follow
-from .canvas import draw
 from .layout import dress, heading, row, style_sheet
 from .lines import Lines
 from .live import ComputingWidget
-from .pace import LOSSLESS, Pace
+from .pace import Pace
 from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
 from .stored import Stored
@@ -203,9 +202,6 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """Say that something is computed."""
         self._show_progress(0.0)
 
-    _files = LOSSLESS
-    """Of which kind the pictures were that were sent last."""
-
     _begun = False
     """Whether a figure was ever asked for; the first one waits for its turn."""
 
@@ -252,8 +248,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
 
     def _draw_new(self, result: Any) -> None:
         """Draw it, with all that stands around it."""
-        self._pace.wait()
-        self._draw(new=True)
+        self._draw()
         self.drew(result)
         self._show_progress(result.progress, idle=result.progress >= 1)
 
@@ -269,7 +264,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._show_error(error)
         self._show_progress(0.0, idle=True, failed=True)
 
-    def _draw(self, new: bool = False) -> None:
+    def _draw(self) -> None:
         """Draw the newest result as it is wanted now: whoever comes last has both right."""
         with self._drawing:
             result = self.result
@@ -279,13 +274,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 wanted = getattr(self, one.trait)
                 if one.role != "computed" and getattr(result.request, name, wanted) != wanted:
                     setattr(result, name, wanted)  # what is taken away shows the same
-
-            def paint() -> None:
-                self.show(result)
-                if new:
-                    self._pace.mark(self._files)
-
-            draw(paint)
+            self.show(result)
             text = f'<div class="{self.CAPTION}">{self.caption(result)}</div>'
             self._caption.say("caption", text)
 

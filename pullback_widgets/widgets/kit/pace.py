@@ -67,7 +67,8 @@ class Pace:
         """Make it, for one widget."""
         self.pixel = _Pixel(width=1, height=1, sync_image_data=True)
         self.pixel.observe(lambda change: self._answered(change["new"]), "image_data")
-        self._changed = threading.Condition()
+        # One lock with all drawing: none is ever waited for while the other is held.
+        self._changed = threading.Condition(LOCK)
         self._number = 0
         self._on_their_way: dict[int, tuple[str, float]] = {}
         self._answers, self._unheard = False, 0
@@ -80,15 +81,14 @@ class Pace:
         Args:
             kind: Of the files in it.
         """
-        with LOCK:
+        with self._changed:
             if self.pixel.comm is None:  # it is closed
                 return
-            with self._changed:
-                self._number = number = (self._number + 1) % NUMBERS
-                self._on_their_way.pop(number, None)
-                self._on_their_way[number] = (kind, time.monotonic())
-                while len(self._on_their_way) > NUMBERS // 2:  # nobody answers
-                    del self._on_their_way[next(iter(self._on_their_way))]
+            self._number = number = (self._number + 1) % NUMBERS
+            self._on_their_way.pop(number, None)
+            self._on_their_way[number] = (kind, time.monotonic())
+            while len(self._on_their_way) > NUMBERS // 2:  # nobody answers
+                del self._on_their_way[next(iter(self._on_their_way))]
             self.pixel.fill_style = _colour(number)
             self.pixel.fill_rect(0, 0, 1, 1)
 

@@ -47,8 +47,10 @@ def test_three_messages_a_frame(
     monkeypatch.undo()
     assert 1 <= frames <= 4  # the frames, the history
     assert sent.count("Image") <= 2 and sent.count("Lines") <= 2
-    moved = [one for one in sent if one not in ("Image", "Lines")]
-    assert moved[:4] == ["FloatText", "IntSlider"] * 2
+    assert sent.count("FloatText") == sent.count("IntSlider") == 2
+    # When it rests: its name for who does not see it, and the history, once.
+    rest = [one for one in sent if one not in ("Image", "Lines", "FloatText", "IntSlider")]
+    assert len(rest) <= 12
 
 
 @pytest.mark.usefixtures("patient")
