@@ -10,14 +10,16 @@ the browser tests do, and measures
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "browser"))
 
@@ -83,18 +85,25 @@ def first_picture(lab: LabPage, cell: str = "run-all-cells") -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measure everything once and print it."""
+@contextlib.contextmanager
+def opened() -> Iterator[tuple[Browser, LabServer]]:
+    """A Chromium, and a JupyterLab with a folder of its own."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = chromium.launch(playwright)
         if browser is None:
             raise SystemExit("no Chromium starts here")
         server = LabServer(Path(folder))
         try:
-            results = _measure(browser, server)
+            yield browser, server
         finally:
             server.close()
             browser.close()
+
+
+def main() -> None:
+    """Measure everything once and print it."""
+    with opened() as (browser, server):
+        results = _measure(browser, server)
     for what, value in results.items():
         print(f"| {what} | {value} |")
 

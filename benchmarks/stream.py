@@ -20,18 +20,11 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
 
-from browser import CELL, SCREEN, WATCH, press
-from playwright.sync_api import WebSocket, sync_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "browser"))
-
-import chromium
-from labpage import LabPage
-from servers import LabServer
+from browser import CELL, SCREEN, WATCH, opened, press
+from labpage import LabPage  # browser.py says where that is
+from playwright.sync_api import WebSocket
 
 # Counts the frames that differ from the one before, at every animation frame.
 # The keys are pressed in the page: playwright would take a core for them.
@@ -145,40 +138,30 @@ def main() -> None:
     options = parser.parse_args()
     seconds = 5.0 if options.short else options.seconds
     wire = Wire()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = chromium.launch(playwright)
-        if browser is None:
-            raise SystemExit("no Chromium starts here")
-        server = LabServer(Path(folder))
-        try:
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.on("websocket", wire.follow)
-            lab = LabPage(page, server, "stream", (CELL,))
-            lab.run_all()
-            lab.wait_until_drawn(SCREEN)
-            lab.python("explorer.temperature = 0.1; explorer.wait()")
-            lab.wait_until_still(SCREEN)
-            lab.page.evaluate(WATCH)
-            lab.slider(within=".pullback-explorer").focus()
-            keys(lab, 20)  # so that the number of threads is chosen
-            results = one_press(lab, wire)
-            for busy in [False] if options.short else [False, True]:
-                what = "one core busy" if busy else "alone"
-                other = (
-                    subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
-                )
-                try:
-                    results[f"key to pixels, ms, median / p95, {what}"] = keys(lab)
-                    for name, value in drag(lab, seconds).items():
-                        results[f"{name}, {seconds:.0f} s drag, {what}"] = value
-                finally:
-                    if other is not None:
-                        other.kill()
-            pace = "[explorer._pace._seconds, explorer._sessions._threads.best]"
-            results["seconds to the answer, and threads"] = str(lab.value(pace))
-        finally:
-            server.close()
-            browser.close()
+    with opened() as (browser, server):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("websocket", wire.follow)
+        lab = LabPage(page, server, "stream", (CELL,))
+        lab.run_all()
+        lab.wait_until_drawn(SCREEN)
+        lab.python("explorer.temperature = 0.1; explorer.wait()")
+        lab.wait_until_still(SCREEN)
+        lab.page.evaluate(WATCH)
+        lab.slider(within=".pullback-explorer").focus()
+        keys(lab, 20)  # so that the number of threads is chosen
+        results = one_press(lab, wire)
+        for busy in [False] if options.short else [False, True]:
+            what = "one core busy" if busy else "alone"
+            other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
+            try:
+                results[f"key to pixels, ms, median / p95, {what}"] = keys(lab)
+                for name, value in drag(lab, seconds).items():
+                    results[f"{name}, {seconds:.0f} s drag, {what}"] = value
+            finally:
+                if other is not None:
+                    other.kill()
+        pace = "[explorer._pace._seconds, explorer._sessions._threads.best]"
+        results["seconds to the answer, and threads"] = str(lab.value(pace))
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     for what, value in results.items():
         print(f"| {what} | {value} |")

@@ -54,7 +54,6 @@ ACTIVATIONS = (
 )
 """Modules whose units mean the value that enters them: the pre-activation."""
 
-
 FUSED = ("BatchNormAct2d", "SyncBatchNormAct", "FrozenBatchNormAct2d")
 """timm's batch norms with the activation inside: their units mean what enters that activation."""
 

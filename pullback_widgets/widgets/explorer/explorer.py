@@ -26,7 +26,7 @@ from ..kit.canvas import draw
 from ..kit.figure_widget import now
 from ..kit.layout import plain
 from ..kit.network_widget import NetworkFigureWidget
-from ..kit.pace import LOSSLESS
+from ..kit.pace import LOSSLESS, Pace
 from ..kit.rest import Rest
 from .advice import Advice, cell_at, cell_of, under
 from .animation_choice import animation_choice
@@ -119,7 +119,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._history, self._rest = History(self._back, self._note), Rest(REST_SECONDS, self._note)
         self._still = Rest(STILL_SECONDS, self._sharpen)
         self._slow = Rest(SLOW_SECONDS, self._say_computing)
-        self._waited_for = False
+        self._waited_for, self._pace = False, Pace()
         self._asked = self._asked_before = -math.inf
         super().__init__(model=model, image=image, **choices)
 
@@ -183,6 +183,13 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def changed(self, looks_only: bool) -> None:
         walks = self.result is not None and self.result.step is None and self.request().ascends
         super().changed(looks_only and not walks)
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self._pace.free
+
+    def _until_wanted(self) -> None:
+        self._pace.wait()
 
     def _draw_new(self, result: Snapshot) -> None:
         """In as few messages as there can be."""
@@ -276,13 +283,18 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def close(self) -> None:
         for rest in (self._rest, self._still, self._slow):
             rest.close()
+        self._pace.close()
         super().close()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with self._pace.unheard():
+            return super().wait(timeout)
 
     # What is seen.
 
     def arranged(self) -> Sequence[w.Widget]:
         self._screen, self._advice = Screen(), Advice(self._take_offer)
-        self._unseen += self._screen.sources
+        self._unseen += [*self._screen.sources, self._pace.pixel]
         self._screen.listen(self._picked, lambda share: self.attempt("wipe", share))
         self._screen.on_hover = self._hovered
         self._screen.on_pan = lambda centre: self.attempt("centre", centre)

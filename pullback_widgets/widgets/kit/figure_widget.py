@@ -22,7 +22,6 @@ from .binding import follow
 from .layout import dress, heading, row, style_sheet
 from .lines import Lines
 from .live import ComputingWidget
-from .pace import Pace
 from .run_buttons import run_buttons
 from .save_buttons import SaveButtons
 from .stored import Stored
@@ -70,11 +69,10 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         """
         super().__init__()
         self._stored = Stored(self._picture, lambda: self._words, self.guard)
-        self._pace = Pace()
-        self._unseen += [self._stored.unseen, self._pace.pixel]
+        self._unseen.append(self._stored.unseen)
         self.choose(**choices)
         self._build()
-        self._worker = Worker(self._compute, self._failed, ready=self._pace.wait)
+        self._worker = Worker(self._compute, self._failed, ready=self._until_wanted)
         cell.here(self)
         self.changed(looks_only=False)
 
@@ -127,12 +125,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
     def close(self) -> None:
         """Stop computing and close all widgets; what a notebook stores stays."""
         self._stored.close()
-        self._pace.close()
         super().close()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        with self._pace.unheard():
-            return super().wait(timeout)
 
     # What comes out.
 
@@ -229,7 +222,7 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 self._set_result(result)
                 self._computed()
                 # What the page has no time for is not drawn, but for the last.
-                drawn = result.progress >= 1 or self._pace.free
+                drawn = result.progress >= 1 or self._is_wanted
                 if drawn:
                     self._draw_new(result)
                 if self.is_seen(result):
@@ -245,6 +238,14 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 if self.result.progress < 1:
                     self._show_progress(self.result.progress, idle=True)
                 self._stored.refresh()
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether the page can take one more picture now."""
+        return True
+
+    def _until_wanted(self) -> None:
+        """Wait, in the worker's thread, until it can."""
 
     def _draw_new(self, result: Any) -> None:
         """Draw it, with all that stands around it."""
