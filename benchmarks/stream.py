@@ -17,6 +17,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -75,10 +76,8 @@ class Wire:
 def _kind(data: str | bytes) -> tuple[str, int]:
     """The type of a message, and its bytes."""
     raw = data.encode() if isinstance(data, str) else data
-    for name in (b"comm_msg", b"comm_open", b"status", b"update_display_data"):
-        if b'"msg_type": "' + name in raw or b'"msg_type":"' + name in raw:
-            return name.decode(), len(raw)
-    return "other", len(raw)
+    found = re.search(rb'"msg_type": ?"(\w+)"', raw)  # the first is its own, then its parent's
+    return found[1].decode() if found else "other", len(raw)
 
 
 def one_press(lab: LabPage, wire: Wire) -> dict[str, str]:
