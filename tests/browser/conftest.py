@@ -144,6 +144,8 @@ def lab(notebook: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
     if request.node.stash[failed]:
         RESULTS.mkdir(exist_ok=True)
         notebook.page.screenshot(path=RESULTS / f"{_name(request)}.png")
+        seen = notebook.page.locator(".pullback-explorer").first.inner_text()
+        print(f"What is seen of the explorer:\n{seen}")
     else:
         notebook.check()
 

@@ -143,6 +143,8 @@ def test_what_is_no_class_is_answered_with_classes(lab: LabPage) -> None:
     search = field(lab, "Class")
     before = pulled(lab, "None")
     cells = lab.page.locator(".jp-Cell").count()
+    search.scroll_into_view_if_needed()
+    search.focus()
     bottom = find(lab, ".pullback-temperature").first.bounding_box()
     search.fill("")
     search.press_sequentially("dog")

@@ -68,11 +68,12 @@ class ClassField:
 
     def show(self, target: TargetLike) -> None:
         """Show what is chosen; a text that is being typed stays if that is what it was before."""
-        self._target = target
         chosen = self._in_words(target)
-        if chosen != self._chosen:
-            self._chosen = chosen
-            self._rest()
+        with self.offers.changing:
+            self._target = target
+            if chosen != self._chosen:
+                self._chosen = chosen
+                self._rest()
 
     def _in_words(self, target: TargetLike) -> str:
         """A class, or two, as the line has them; nothing of what is none."""
@@ -100,12 +101,13 @@ class ClassField:
 
     def _typed(self, text: str) -> None:
         late, self._late = self._late, False
-        if text.strip() == self._chosen or not (text.strip() or self._none):
-            self._takes = None
-            self.offers.hide()
-            return
-        sentence, offers, self._takes = self._answer(text.strip())
-        self.offers.show(sentence, offers)
+        with self.offers.changing:
+            if text.strip() == self._chosen or not (text.strip() or self._none):
+                self._takes = None
+                self.offers.hide()
+                return
+            sentence, offers, self._takes = self._answer(text.strip())
+            self.offers.show(sentence, offers)
         if late and self._takes is not None:
             self._take(self._takes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Offers:
     They get their place by :func:`in_place_of`.
 
     Attributes:
+        changing: Is held while it opens or closes, and what it stands over with it.
         box: All of it. Buttons are made when they are first needed, and serve all later offers.
         sentence: What is read before the buttons, also by screen readers.
         shown: What the buttons offer.
@@ -45,6 +47,8 @@ class Offers:
             take: Called with the offer that was clicked.
         """
         self.most, self._take = most, take
+        # A text is answered while what it was about is computed, by two threads.
+        self.changing = threading.RLock()
         self.shown: list[Offer] = []
         self.sentence = w.HTML()
         self._buttons: list[w.Button] = []
@@ -59,7 +63,11 @@ class Offers:
 
     def show(self, sentence: str, offers: Sequence[Offer]) -> None:
         """Say a sentence, in plain text, and offer these; no more than there are buttons."""
-        self.shown = list(offers[: self.most])
+        with self.changing:
+            self._show(sentence, list(offers[: self.most]))
+
+    def _show(self, sentence: str, offers: list[Offer]) -> None:
+        self.shown = offers
         self.sentence.value = note(sentence, spoken=True)
         before, begins = "", {}
         for number, offer in enumerate(self.shown):
@@ -98,7 +106,8 @@ class Offers:
 
     def hide(self) -> None:
         """Give way to what else stands there."""
-        self.box.layout.display = "none"
+        with self.changing:
+            self.box.layout.display = "none"
 
 
 def in_place_of(offers: Offers, *rest: w.Widget) -> w.Box:
@@ -110,7 +119,8 @@ def in_place_of(offers: Offers, *rest: w.Widget) -> w.Box:
     controls = w.VBox(list(rest))
 
     def give_way(_: object) -> None:
-        controls.layout.visibility = "hidden" if offers.open else "inherit"
+        with offers.changing:
+            controls.layout.visibility = "hidden" if offers.open else "inherit"
 
     offers.box.layout.observe(give_way, "display")
     place = w.Box([controls, offers.box])
