@@ -119,7 +119,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._history, self._rest = History(self._back, self._note), Rest(REST_SECONDS, self._note)
         self._still = Rest(STILL_SECONDS, self._sharpen)
         self._slow = Rest(SLOW_SECONDS, self._say_computing)
-        self._waited_for, self._pace = False, Pace()
+        self._waited_for = False
         self._asked = self._asked_before = -math.inf
         super().__init__(model=model, image=image, **choices)
 
@@ -193,16 +193,13 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def _draw_new(self, result: Snapshot) -> None:
         """In as few messages as there can be."""
-
-        def paint() -> None:
-            super(Explorer, self)._draw_new(result)
-            self._pace.mark(self._files)
-
         # Outside of all locks: the page's answer is heard by another thread.
         self._pace.wait()
-        # In this order everywhere: first the widget's lock, then that of all canvases.
+        # In this order everywhere: first the widget's lock, then that of all canvases. And the
+        # caption last, with the number that comes back.
         with self._drawing, self._caption.hold_sync():
-            draw(paint)
+            draw(lambda: super(Explorer, self)._draw_new(result))
+            self._pace.mark(self._files)
 
     def _announce(self) -> None:
         self._asked_before, self._asked = self._asked, time.monotonic()
@@ -294,7 +291,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def arranged(self) -> Sequence[w.Widget]:
         self._screen, self._advice = Screen(), Advice(self._take_offer)
-        self._unseen += [*self._screen.sources, self._pace.pixel]
+        self._pace = Pace(self._caption)
+        self._unseen += [*self._screen.sources, *self._pace.unseen]
         self._screen.listen(self._picked, lambda share: self.attempt("wipe", share))
         self._screen.on_hover = self._hovered
         self._screen.on_pan = lambda centre: self.attempt("centre", centre)
