@@ -63,6 +63,13 @@ def shared(missing: Callable[[str], NoReturn]) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def only_what_is_asked_for(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is computed ahead but in a browser's kernels and where a test says so."""
+    if request.node.get_closest_marker("browser") is None:
+        monkeypatch.setenv("PULLBACK_WIDGETS_PREFETCH", "0")
+
+
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     """What a browser would see of all canvases, from the beginning of the test."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..widgets.kit.voila import in_voila
 from . import record
-from .surroundings import cell, in_voila
+from .surroundings import cell
 
 NOTEBOOKS = {
     1: "see",

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-
-def in_voila() -> bool:
-    """Whether a notebook is shown as a web page, without its cells."""
-    # Voila says so in the kernel.
-    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+from ..widgets.kit.voila import in_voila
 
 
 def cell() -> str | None:

@@ -26,6 +26,7 @@ from ..networks.loaded import loaded
 from .beside import other
 from .layer_view import LayerView, layer_view
 from .snapshot import Snapshot, SnapshotRequest
+from .snapshot_cache import SnapshotCache, State
 
 
 class Sessions:
@@ -43,8 +44,10 @@ class Sessions:
             progress: Called with a network's name, bytes done and bytes in all, while it downloads.
         """
         self._progress = progress
+        self.cache = SnapshotCache()
         self._session: Session | None = None
-        self._key: tuple[Model, Any] | None = None
+        self._key: tuple[Model, Any, State] | None = None
+        self._image: Tensor | None = None
         self._view: LayerView | None = None
         self._last: Snapshot | None = None
         self._beside: Sessions | None = None
@@ -56,19 +59,22 @@ class Sessions:
         shown(model.module)
         return model
 
-    def session(self, model: Model, image: Any) -> Session:
-        """The recorded forward pass of this image in this network."""
-        session = self._session
-        if (
-            session is None
-            or self._key is None
-            or self._key[0] is not model
-            or (self._key[1] is not image)
-        ):
+    def session(self, model: Model, image: Any, state: State) -> Session:
+        """The recorded forward pass of this image in this network, both as they are now."""
+        session, key = self._session, self._key
+        same = key is not None and key[0] is model and key[1] is image
+        if session is None or key is None or not same or key[2] != state:
             session = Session(model, image)
-            self._session, self._key, self._view, self._last = session, (model, image), None, None
+            # After it: a forward pass may itself write to what a network holds.
+            self._session, self._key = session, (model, image, State.of(model.module, image))
+            self._image, self._view, self._last = session.image, None, None
         self._touch()
         return session
+
+    def forget(self) -> None:
+        """Record and compute anew whatever is asked for next."""
+        self._session = self._key = self._last = None
+        self.cache.clear()
 
     def frames(self, request: SnapshotRequest) -> Generator[Snapshot, None, None]:
         """Compute a request; one frame, or one for each step of ascent where a view shows it.
@@ -113,56 +119,27 @@ class Sessions:
         )
         if same and self._session is not sessions._session:
             self._session, self._key = sessions._session, sessions._key
-            self._view = self._last = None
+            self._image, self._view, self._last = sessions._image, None, None
 
     def _frames(self, request: SnapshotRequest) -> Generator[Snapshot, None, None]:
         """The frames of a request without what is beside it."""
         start = time.perf_counter()
         model = self.model(request.model)
-        session = self.session(model, request.image)
-        if session.classes is not None:
-            _check_finite(session.logits, "network's output")
-        target = self._target(session, request)
+        frame = self._frame(request, model)
+        frame.seconds = time.perf_counter() - start
         last = self._last
-        same = last is not None and same_target(last.target, target)
-        view = self._layer_view(session, request.layer)
-
-        def passes(what: str) -> tuple[object, ...]:
-            """What takes as long as the pass that comes now."""
-            return what, id(model), session.image.shape, type(target), view.layer.name
-
-        if same and last is not None and last.request.softening == request.softening:
-            pulled = last.pullback
-        else:
-            with self._threads.timed(passes("pullback")):
-                pulled = session.pullback(target, request.softening).cpu()
-            last = None
-        _check_finite(pulled, "pullback")
-        frame = Snapshot(
-            request,
-            model,
-            session.image,
-            target,
-            pulled,
-            session.score(target),
-            session.probability(target),
-            [] if session.classes is None else session.predictions(5),
-            None if session.classes is None else session.logits.detach().cpu(),
-            session.classes or 0,
-            session.layers,
-            view,
-            session.report,
-            seconds=time.perf_counter() - start,
-        )
-        walked = last.step if last is not None and _same_ascent(last.request, request) else None
+        walked = last.step if last is not None and _same_ascent(last, frame) else None
         enough = walked is not None and (walked.index == request.steps or request.stopped)
         if enough or not request.ascends:
-            self._last = replace(frame, step=walked)
+            self._last = frame if walked is None else replace(frame, step=walked)
             yield self._last
             return
+        session = self.session(model, request.image, State.of(model.module, request.image))
+        target = frame.target
         steps = session.ascend(target, request.softening, **request.walk)
+        what = ("step", id(model), frame.image.shape, type(target), frame.view.layer.name)
         while True:
-            with self._threads.timed(passes("step")):
+            with self._threads.timed(what):
                 step = next(steps, None)
             if step is None:
                 break
@@ -174,6 +151,57 @@ class Sessions:
                 progress=step.index / request.steps,
             )
             yield self._last
+
+    def ahead(self, request: SnapshotRequest) -> Snapshot | None:
+        """Compute what may be asked for next, with the forward pass that is there.
+
+        Returns:
+            The snapshot; None if it was there already, or would need another forward pass.
+        """
+        key, model = self._key, request.model
+        if self._session is None or key is None or not isinstance(model, Model):
+            return None
+        if key[0] is not model or key[1] is not request.image:
+            return None
+        if self.cache.find(request, model, State.of(model.module, request.image)) is not None:
+            return None
+        return self._frame(request, model)
+
+    def _frame(self, request: SnapshotRequest, model: Model) -> Snapshot:
+        """The snapshot without an ascent: one that was seen, or a new one."""
+        state = State.of(model.module, request.image)
+        seen = self.cache.find(request, model, state)
+        if seen is None:
+            seen = self._computed(request, model, state)
+            self.cache.keep(seen, state if self._key is None else self._key[2])
+        return seen.for_request(request)
+
+    def _computed(self, request: SnapshotRequest, model: Model, state: State) -> Snapshot:
+        session = self.session(model, request.image, state)
+        if session.classes is not None:
+            _check_finite(session.logits, "network's output")
+        target = self._target(session, request)
+        view = self._layer_view(session, request.layer)
+        image = session.image if self._image is None else self._image
+        what = ("pullback", id(model), image.shape, type(target), view.layer.name)
+        with self._threads.timed(what):
+            pulled = session.pullback(target, request.softening).cpu()
+        _check_finite(pulled, "pullback")
+        return Snapshot(
+            request,
+            model,
+            image,
+            target,
+            pulled,
+            session.score(target),
+            session.probability(target),
+            [] if session.classes is None else session.predictions(5),
+            None if session.classes is None else session.logits.detach().cpu(),
+            session.classes or 0,
+            session.layers,
+            view,
+            session.report,
+        )
 
     def _target(self, session: Session, request: SnapshotRequest) -> Target:
         wanted = request.target
@@ -206,8 +234,16 @@ class Sessions:
             del Sessions._recent[2:]
 
 
-def _same_ascent(first: SnapshotRequest, second: SnapshotRequest) -> bool:
-    return (first.walk, first.play) == (second.walk, second.play)
+def _same_ascent(last: Snapshot, frame: Snapshot) -> bool:
+    """Whether an ascent from the one is an ascent from the other."""
+    before, now = last.request, frame.request
+    return (
+        last.image is frame.image
+        and last.model is frame.model
+        and same_target(last.target, frame.target)
+        and before.softening == now.softening
+        and (before.walk, before.play) == (now.walk, now.play)
+    )
 
 
 def _check_finite(values: Tensor, what: str) -> None:

@@ -174,6 +174,20 @@ class Snapshot(Result):
             self._pictures[view, colour].flags.writeable = False
         return self._pictures[view, colour]
 
+    def for_request(self, request: SnapshotRequest) -> Snapshot:
+        """The same for a request that differs in what is looked at; without an ascent."""
+        same = replace(self, request=request, step=None, progress=1.0, second=None)
+        if self.step is None:
+            same._strengths, same._pictures = self._strengths, self._pictures
+        return same
+
+    def parts(self) -> dict[int, int]:
+        """What takes memory: the bytes of each part, by the part's identity."""
+        held: list[Any] = [self.pullback, self.image, self.logits, self.view.activations]
+        held += [grid for _, grid in self.view.strongest]
+        held += list(self._pictures.values())
+        return {id(one): one.nbytes for one in held if one is not None}
+
     def _painted(self, view: str, colour: str) -> RGB:
         values = self.tensor(view)
         if view in ("photograph", "perturbed"):

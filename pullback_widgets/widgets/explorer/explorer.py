@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
+import traitlets as t
 from torch import Tensor, nn
 
 from ...engine.model import Model
@@ -34,6 +35,7 @@ from .choices import ExplorerChoices
 from .gate_curve import WIDTH
 from .history import History
 from .history_strip import HistoryStrip
+from .look_ahead import LONGEST, ahead, looks_ahead
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .screen import Place, Screen
 
@@ -86,8 +88,16 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
+        prefetch: Whether the pullbacks at the next stops of the temperature slider are computed
+            while nothing else is done; off where ``PULLBACK_WIDGETS_PREFETCH`` is 0, and in Voila.
         notes: Sentences that stay under the picture; a recipe says here what is not as it was.
     """
+
+    prefetch = t.Bool()
+
+    @t.default("prefetch")
+    def _prefetch_default(self) -> bool:
+        return looks_ahead()
 
     _files = LOSSLESS
     """Of which kind the pictures were that were sent last."""
@@ -233,6 +243,18 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             self.guard(self._draw)
         self.guard(lambda: self._name(result))
 
+    def _look_ahead(self) -> bool:
+        frame: Snapshot | None = self.result
+        if frame is None or self._closed or not self.prefetch:
+            return False
+        start = time.monotonic()
+        for request in ahead(frame):
+            new = self._sessions.ahead(request)
+            if new is not None:
+                new.picture(self.view, self.colour)
+                return time.monotonic() - start < LONGEST
+        return False
+
     def attempt(self, name: str, value: Any) -> None:
         super().attempt(name, value)
         if self._refused and self.result is not None:
@@ -280,10 +302,13 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     def close(self) -> None:
         for rest in (self._rest, self._still, self._slow):
             rest.close()
-        self._pace.close()
+        if self._worker is not None:  # all is built
+            self._pace.close()
         super().close()
 
     def wait(self, timeout: float | None = None) -> bool:
+        if self._worker is None:
+            return True
         with self._pace.unheard():
             return super().wait(timeout)
 

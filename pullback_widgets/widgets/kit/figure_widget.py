@@ -72,7 +72,9 @@ class FigureWidget(CheckedTraits, ComputingWidget):
         self._unseen.append(self._stored.unseen)
         self.choose(**choices)
         self._build()
-        self._worker = Worker(self._compute, self._failed, ready=self._until_wanted)
+        self._worker = Worker(
+            self._compute, self._failed, ready=self._until_wanted, spare=self._look_ahead
+        )
         cell.here(self)
         self.changed(looks_only=False)
 
@@ -246,6 +248,10 @@ class FigureWidget(CheckedTraits, ComputingWidget):
 
     def _until_wanted(self) -> None:
         """Wait, in the worker's thread, until it can."""
+
+    def _look_ahead(self) -> bool:
+        """Compute something that may be asked for next; whether there is more of it."""
+        return False
 
     def _draw_new(self, result: Any) -> None:
         """Draw it, with all that stands around it."""

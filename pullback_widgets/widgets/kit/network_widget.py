@@ -27,6 +27,14 @@ class NetworkFigureWidget(FigureWidget):
         self._sessions = Sessions(self._downloading)
         super().__init__(**choices)
 
+    def run(self) -> None:
+        self._sessions.forget()
+        super().run()
+
+    def close(self) -> None:
+        super().close()
+        self._sessions.forget()
+
     def steps_of(self, request: Any) -> Iterator[Result]:
         """Compute a figure of a network that is loaded; see :meth:`compute`."""
         raise NotImplementedError

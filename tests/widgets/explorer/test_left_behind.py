@@ -18,6 +18,7 @@ from widgets import Page, everything
 import pullback_widgets as pw
 from pullback_widgets.engine.recording import Recording
 from pullback_widgets.figures.snapshot import VIEWS
+from pullback_widgets.figures.snapshot_cache import MEGABYTES
 from pullback_widgets.widgets.explorer.panels import PRESETS
 from pullback_widgets.widgets.kit import worker as worker_module
 
@@ -91,8 +92,9 @@ def only_what_is_new() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("only_what_is_new")
-def test_memory_is_flat(explore: Make) -> None:
+def test_memory_is_flat(explore: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """500 updates leave nothing behind, be it tensors, recordings or anything else."""
+    monkeypatch.setenv(MEGABYTES, "0.02")
     explorer = explore(layer="layer1", steps=2)
 
     def update(number: int) -> None:

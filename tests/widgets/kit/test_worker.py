@@ -451,3 +451,78 @@ def test_python_ends_cleanly_while_torch_computes() -> None:
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+class Spare:
+    """A worker that has something to do when nobody asks."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, times: int = 3) -> None:
+        patch.setattr(worker_module, "PAUSE_SECONDS", 0.01)
+        patch.setattr(worker_module, "QUIET", 1e9)
+        patch.setattr(worker_module, "_is_crowded", lambda: False)
+        self.log: list[str] = []
+        self.times = times
+        self.worker: Worker[str] = Worker(self.run, lambda *error: None, spare=self.spare)
+
+    def run(self, request: str) -> Iterator[None]:
+        self.log.append(request)
+        yield
+
+    def spare(self) -> bool:
+        self.log.append("spare")
+        return self.log.count("spare") % self.times != 0
+
+
+def test_spare_time_is_used_until_there_is_no_more_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Spare(monkeypatch)
+    one.worker.submit("a")
+    until(lambda: len(one.log) == 4)
+    assert one.log == ["a", "spare", "spare", "spare"] and not one.worker.busy
+    one.worker.submit("b")
+    until(lambda: len(one.log) == 8)
+    assert one.log[4:] == ["b", "spare", "spare", "spare"]
+    one.worker.end()
+
+
+@pytest.mark.parametrize("why", ["busy", "crowded", "another"])
+def test_there_is_none_while_the_machine_is_needed(
+    monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    one, held = Spare(monkeypatch), Held()
+    looked = threading.Event()
+    if why == "busy":
+        monkeypatch.setattr(worker_module, "QUIET", -1.0)
+    if why == "crowded":
+        monkeypatch.setattr(worker_module, "_is_crowded", lambda: looked.set() or True)
+    if why == "another":
+        held.submit("long")
+        held.until_started()
+    one.worker.submit("a")
+    until(lambda: one.log == ["a"])
+    if why == "crowded":
+        assert looked.wait(SECONDS)
+    one.worker.submit("b")
+    until(lambda: one.log == ["a", "b"])
+    held.go.release()
+    if why == "another":
+        until(lambda: "spare" in one.log)
+    one.worker.end()
+
+
+def test_what_fails_in_spare_time_is_reported_and_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = Spare(monkeypatch)
+
+    def fail() -> bool:
+        one.log.append("failed")
+        raise RuntimeError("no")
+
+    one.worker._spare = fail
+    one.worker.submit("a")
+    until(lambda: "failed" in one.log)
+    one.worker.submit("b")
+    until(lambda: one.log.count("failed") == 2)
+    assert one.log == ["a", "failed", "b", "failed"]
+    assert "RuntimeError: no" in capsys.readouterr().err
+    one.worker.end()
