@@ -208,14 +208,15 @@ class FigureWidget(CheckedTraits, ComputingWidget):
             yield from self._draw_all(request)
         finally:
             if self.TAKES_TURNS:
+                give_memory_back()  # before the next one takes it
                 TURNS.leave(self._worker)
-                give_memory_back()
 
-    def _wait_for_turn(self) -> Iterator[None]:
+    def _wait_for_turn(self, progress: float = 0.0) -> Iterator[None]:
+        others = "the figures of which nothing is seen yet" if progress else "the figure before"
         for _ in TURNS.wait(self._worker):
-            self._say_status("waits for the figure before; Run starts at once", busy=False)
+            self._say_status(f"waits for {others}; Run starts at once", busy=False)
             yield
-        self._show_progress(0.0)
+        self._show_progress(progress)
 
     def _draw_all(self, request: Any) -> Iterator[None]:
         steps, drawn = self.compute(request), True
@@ -227,9 +228,10 @@ class FigureWidget(CheckedTraits, ComputingWidget):
                 drawn = result.progress >= 1 or self._is_wanted
                 if drawn:
                     self._draw_new(result)
-                if self.is_seen(result):
-                    TURNS.leave(self._worker)
                 yield
+                if result.progress < 1 and self.is_seen(result) and TURNS.leave(self._worker):
+                    # The rest waits for figures of which nothing is seen yet.
+                    yield from self._wait_for_turn(result.progress)
         finally:
             close = getattr(steps, "close", None)
             if close is not None:

@@ -31,10 +31,12 @@ class Turns:
             yield
             time.sleep(POLL_SECONDS)
 
-    def leave(self, who: object) -> None:
-        """Let the next one go on; nothing happens if ``who`` is not in the queue."""
+    def leave(self, who: object) -> bool:
+        """Let the next one go on; whether ``who`` was in the queue."""
         with self._lock:
+            before = len(self._queue)
             self._queue = [one for one in self._queue if one is not who]
+            return len(self._queue) < before
 
 
 TURNS = Turns()
