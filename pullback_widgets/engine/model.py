@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -223,8 +224,7 @@ class Model:
 
     def normalise(self, x: Tensor) -> Tensor:
         """What the network sees of images ``x`` in [-1, 1]: ``((x + 1) / 2 - mean) / std``."""
-        mean = torch.tensor(self.mean, dtype=x.dtype, device=x.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, dtype=x.dtype, device=x.device).view(-1, 1, 1)
+        mean, std = _columns(self.mean, self.std, x.dtype, x.device)
         return ((x + 1) / 2 - mean) / std
 
     def run(self, seen: Tensor) -> Any:
@@ -344,6 +344,16 @@ class Model:
             top, left = (side - height) // 2, (side - width) // 2
             batch = batch[..., top : top + height, left : left + width]
         return batch.to(self.device, self.dtype)
+
+
+@functools.lru_cache(maxsize=32)
+def _columns(
+    mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, (C, 1, 1): a device waits where it is given numbers, so once for all."""
+    with torch.inference_mode(False):
+        first, second = (torch.tensor(one, dtype=dtype, device=device) for one in (mean, std))
+        return first.view(-1, 1, 1), second.view(-1, 1, 1)
 
 
 class Direct(Model):
