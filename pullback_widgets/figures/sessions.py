@@ -195,6 +195,15 @@ class Sessions:
             self._view = layer_view(session, layer)
         return self._view
 
+    @classmethod
+    def make_room(cls) -> None:
+        """Forget all forward passes; those that are needed are recorded again."""
+        with cls._recent_lock:
+            for ref in cls._recent:
+                one = ref()
+                if one is not None:
+                    one._session = None
+
     def _touch(self) -> None:
         with Sessions._recent_lock:
             others = [ref for ref in Sessions._recent if ref() not in (None, self)]
