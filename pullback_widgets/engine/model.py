@@ -206,6 +206,21 @@ class Model:
                 self._met = met_by(seen, self.module, lambda: self.run(seen)) or first
         return self._met
 
+    def on(self, device: str | torch.device) -> Model:
+        """The same network on another device, a copy; itself if it is there.
+
+        Raises:
+            ValueError: If torch cannot use that device here.
+        """
+        place = usable(device)
+        if place == self.device:
+            return self
+        twin = copy.copy(self)
+        twin.module = copied(self.module).to(place)
+        twin.lock = _locks.setdefault(twin.module, threading.RLock())
+        twin._met = None
+        return twin
+
     def blank(self, height: int | None = None, width: int | None = None) -> Tensor:
         """An image of mid-grey, (1, C, H, W), of the model's own size where none is given."""
         return torch.zeros(1, self.channels, height or self.size, width or self.size)

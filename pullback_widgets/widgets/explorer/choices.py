@@ -40,6 +40,8 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
 
     REQUEST = SnapshotRequest
 
+    device: torch.device
+
     result = t.Instance(Snapshot, allow_none=True, read_only=True)
 
     def __init__(self, **options: Any) -> None:
