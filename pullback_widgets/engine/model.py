@@ -239,7 +239,8 @@ class Model:
 
     def normalise(self, x: Tensor) -> Tensor:
         """What the network sees of images ``x`` in [-1, 1]: ``((x + 1) / 2 - mean) / std``."""
-        mean, std = _columns(self.mean, self.std, x.dtype, x.device)
+        make = _columns if x.device.type == "cpu" else _kept_columns
+        mean, std = make(tuple(self.mean), tuple(self.std), x.dtype, x.device)
         return ((x + 1) / 2 - mean) / std
 
     def run(self, seen: Tensor) -> Any:
@@ -361,14 +362,17 @@ class Model:
         return batch.to(self.device, self.dtype)
 
 
-@functools.lru_cache(maxsize=32)
 def _columns(
     mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, (C, 1, 1): a device waits where it is given numbers, so once for all."""
+    """Mean and deviation, (C, 1, 1)."""
     with torch.inference_mode(False):
         first, second = (torch.tensor(one, dtype=dtype, device=device) for one in (mean, std))
         return first.view(-1, 1, 1), second.view(-1, 1, 1)
+
+
+_kept_columns = functools.lru_cache(maxsize=32)(_columns)
+"""The same, once for all: what is sent to a GPU is waited for."""
 
 
 class Direct(Model):
