@@ -42,9 +42,13 @@ WATCH = """() => {
     document.addEventListener('keydown', () => {
         if (window.counting) return;
         const start = performance.now(), before = look();
-        window.pressed = new Promise(resolve => {
-            const check = () => same(before, look())
-                ? requestAnimationFrame(check) : resolve(performance.now() - start);
+        window.pressed = new Promise((resolve, reject) => {
+            const check = () => {
+                const milliseconds = performance.now() - start;
+                if (!same(before, look())) resolve(milliseconds);
+                else if (milliseconds > 60000) reject(new Error('the pixels stay as they are'));
+                else requestAnimationFrame(check);
+            };
             requestAnimationFrame(check);
         });
     }, {capture: true});

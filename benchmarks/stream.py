@@ -5,8 +5,13 @@ prints
 
 * the messages that travel from the kernel for one key press on the temperature slider, and what the
   page answers,
+* where the time of one frame goes, from the key to the pixels,
 * frames a second and the time from key to pixels while the slider is dragged for ``--seconds``,
-  alone, and with one core kept busy by something else.
+  alone, with one core kept busy by something else, and with a second Explorer, with a kernel of its
+  own, that is dragged, too.
+
+``--short`` takes half a minute and leaves all but the first and a short drag out. CI runs it for
+what it prints: no time is too long for it, and an exception is a failure.
 
 Loads and threads stand beside the numbers; they are only to be compared within one run.
 """
@@ -25,7 +30,9 @@ from collections import Counter
 
 from browser import CELL, SCREEN, WATCH, opened, press
 from labpage import LabPage  # browser.py says where that is
-from playwright.sync_api import WebSocket
+from playwright.sync_api import Browser, WebSocket
+from servers import LabServer
+from timeline import NOTE_WIRE, timeline
 
 # Counts the frames that differ from the one before, at every animation frame.
 # The keys are pressed in the page: playwright would take a core for them.
@@ -80,9 +87,8 @@ def _kind(data: str | bytes) -> tuple[str, int]:
     return found[1].decode() if found else "other", len(raw)
 
 
-def one_press(lab: LabPage, wire: Wire) -> dict[str, str]:
-    """Messages and bytes of ten single presses, each with time to come to rest before it."""
-    presses = 10
+def one_press(lab: LabPage, wire: Wire, presses: int) -> dict[str, str]:
+    """Messages and bytes of single presses, each with time to come to rest before it."""
     down: Counter[str] = Counter()
     up: Counter[str] = Counter()
     sizes = []
@@ -129,36 +135,65 @@ def keys(lab: LabPage, presses: int = 60) -> str:
     return f"{statistics.median(times):.0f} / {times[int(0.95 * len(times))]:.0f}"
 
 
+def explorer(browser: Browser, server: LabServer, name: str, wire: Wire | None = None) -> LabPage:
+    """A notebook with an Explorer whose slider has the keyboard."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(f"({NOTE_WIRE})()")
+    if wire is not None:
+        page.on("websocket", wire.follow)
+    lab = LabPage(page, server, name, (CELL,))
+    lab.run_all()
+    lab.wait_until_drawn(SCREEN)
+    lab.python("explorer.temperature = 0.1; explorer.wait()")
+    lab.wait_until_still(SCREEN)
+    lab.page.evaluate(WATCH)
+    lab.slider(within=".pullback-explorer").focus()
+    keys(lab, 20)  # so that the number of threads is chosen
+    return lab
+
+
+def drags(lab: LabPage, seconds: float, what: str, presses: int = 60) -> dict[str, str]:
+    """Key to pixels, then a drag; ``what`` says beside what."""
+    lab.python("explorer.temperature = 0.1; explorer.wait()")  # with room on both sides
+    lab.wait_until_still(SCREEN)
+    found = {f"key to pixels, ms, median / p95, {what}": keys(lab, presses)}
+    for name, value in drag(lab, seconds).items():
+        found[f"{name}, {seconds:.0f} s drag, {what}"] = value
+    return found
+
+
+def long(lab: LabPage, seconds: float, browser: Browser, server: LabServer) -> dict[str, str]:
+    """What takes longer than half a minute."""
+    found = timeline(lab)
+    found |= drags(lab, seconds, "alone")
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        found |= drags(lab, seconds, "one core busy")
+    finally:
+        other.kill()
+    second = explorer(browser, server, "second")
+    second.page.evaluate(COUNT)
+    try:
+        found |= drags(lab, seconds, "a second Explorer dragged")
+    finally:
+        second.page.evaluate(STOP)
+    return found
+
+
 def main() -> None:
     """Measure everything once and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each drag")
-    parser.add_argument("--short", action="store_true", help="half a minute, without the busy core")
+    parser.add_argument("--short", action="store_true", help="half a minute")
     options = parser.parse_args()
-    seconds = 5.0 if options.short else options.seconds
     wire = Wire()
     with opened() as (browser, server):
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("websocket", wire.follow)
-        lab = LabPage(page, server, "stream", (CELL,))
-        lab.run_all()
-        lab.wait_until_drawn(SCREEN)
-        lab.python("explorer.temperature = 0.1; explorer.wait()")
-        lab.wait_until_still(SCREEN)
-        lab.page.evaluate(WATCH)
-        lab.slider(within=".pullback-explorer").focus()
-        keys(lab, 20)  # so that the number of threads is chosen
-        results = one_press(lab, wire)
-        for busy in [False] if options.short else [False, True]:
-            what = "one core busy" if busy else "alone"
-            other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
-            try:
-                results[f"key to pixels, ms, median / p95, {what}"] = keys(lab)
-                for name, value in drag(lab, seconds).items():
-                    results[f"{name}, {seconds:.0f} s drag, {what}"] = value
-            finally:
-                if other is not None:
-                    other.kill()
+        lab = explorer(browser, server, "stream", wire)
+        if options.short:
+            results = one_press(lab, wire, 3) | drags(lab, 5.0, "alone", 20)
+        else:
+            results = one_press(lab, wire, 10)
+            results |= long(lab, options.seconds, browser, server)
         pace = "[explorer._pace._seconds, explorer._sessions._threads.best]"
         results["seconds to the answer, and threads"] = str(lab.value(pace))
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")

@@ -29,6 +29,11 @@ BROWSER_TESTS = REPOSITORY / "tests" / "browser"
 NO_SKIP = os.environ.get("PULLBACK_WIDGETS_NO_SKIP") == "1"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--device cuda`` runs the tests of numbers there alone; see ``tests/engine/conftest.py``."""
+    parser.addoption("--device", action="append", help="cpu, cuda, or elsewhere, the stand-in")
+
+
 def pytest_report_header() -> str:
     """How the networks of this run come again."""
     return f"networks of the support table: {VARIABLE}={os.environ[VARIABLE]}"

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
+from place import place
 from torch import Tensor, nn
 
 import pullback_widgets as pw
@@ -34,7 +35,7 @@ def image(seed: int = 0, batch: int | None = None, size: int = SIZE) -> Tensor:
     """
     generator = torch.Generator().manual_seed(seed)
     shape = (3, size, size) if batch is None else (batch, 3, size, size)
-    return torch.randint(-250, 251, shape, generator=generator).double() / 256
+    return (torch.randint(-250, 251, shape, generator=generator).double() / 256).to(place())
 
 
 class Counting(nn.Module):
@@ -59,6 +60,20 @@ class Counting(nn.Module):
         return out
 
 
+class Crowded(Counting):
+    """One that finds no memory for more images at once than ``most``."""
+
+    def __init__(self, module: nn.Module, most: int) -> None:
+        super().__init__(module)
+        self.most = most
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.most:
+            self.batches.append(len(x))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return super().forward(x)
+
+
 def wrap(module: nn.Module, calibration: Tensor | None = None, size: int = SIZE) -> pw.Model:
     """The module as a `pw.Model` whose normalisation is the identity, with its own calibration."""
     return pw.Model(
@@ -78,7 +93,7 @@ def seeded(module: Module, seed: int = 0) -> Module:
     def normal(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=generator, dtype=torch.float64)
 
-    module.double().eval()
+    module.double().eval().to(place())
     with torch.no_grad():
         for part in module.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
@@ -171,10 +186,10 @@ def pool_windows(
     output: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
     """Every window of a pool: values (N, C, *output, window) and which of them lie inside."""
-    inside = torch.ones((), dtype=torch.bool)
+    inside = torch.ones((), dtype=torch.bool, device=x.device)
     for axis in range(len(kernel)):
-        start = torch.arange(output[axis]) * stride[axis] - padding[axis]
-        offset = torch.arange(kernel[axis]) * dilation[axis]
+        start = torch.arange(output[axis], device=x.device) * stride[axis] - padding[axis]
+        offset = torch.arange(kernel[axis], device=x.device) * dilation[axis]
         at = start[:, None] + offset[None, :]
         dim = 2 + 2 * axis
         size = x.shape[dim]

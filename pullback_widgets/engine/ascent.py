@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .. import checks
 from .dependence import tell_independent
+from .output import Probability, probabilities_of
 from .recording import Recording
 from .softening import Softening
 from .target import LOGITS, Logit, Target
@@ -102,6 +103,7 @@ def _walk(
     until = layers if LOGITS not in layers else set()
     noted = layers != {LOGITS} or bool(softening.factors)
     model, start = recording.model, recording.x.detach()
+    original = start.cpu()
     for index in range(1, steps + 1):
         pullback = recording.pull(targets, softening, last=index > 1)
         if index == 1:
@@ -114,24 +116,23 @@ def _walk(
         del recording  # its graph goes before the next forward pass builds another
         recording = Recording(model, x, layers=noted, until=until, grad=index < steps)
         scores = recording.scores(targets).cpu()
-        chances = _probabilities(recording, targets)
-        logits = None
+        logits = chances = None
         if not until and recording.classes is not None:
             logits = recording.class_logits().detach().cpu()
-        yield Step(index, x.cpu(), (x - start).cpu(), scores, chances, logits)
+            chances = _probabilities(logits, targets, model.probability)
+        seen = x.cpu()
+        yield Step(index, seen, seen - original, scores, chances, logits)
 
 
-def _probabilities(recording: Recording, targets: Sequence[Target]) -> Tensor | None:
-    if not all(isinstance(target, Logit) for target in targets):
+def _probabilities(
+    logits: Tensor, targets: Sequence[Target], kind: Probability | None
+) -> Tensor | None:
+    """Each target's probability, (N,), of logits on the CPU."""
+    labels = [int(target.label) for target in targets if isinstance(target, Logit)]
+    probabilities = probabilities_of(logits, kind)
+    if probabilities is None or len(labels) < len(targets):
         return None
-    probabilities = recording.probabilities()
-    if probabilities is None:
-        return None
-    chosen = torch.tensor(
-        [int(target.label) for target in targets if isinstance(target, Logit)],
-        device=probabilities.device,
-    )
-    return probabilities.gather(1, chosen[:, None])[:, 0].cpu()
+    return probabilities.gather(1, torch.tensor(labels)[:, None])[:, 0]
 
 
 def _norm(images: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,10 +27,10 @@ def tell_independent(recording: Recording, targets: Sequence[Target], pulled: Te
     Raises:
         ValueError: If such a target reads the network's output.
     """
-    zero = (pulled.detach().flatten(1) == 0).all(1).tolist()
-    for target, is_zero in zip(targets, zero, strict=True):
+    # First the graph, which is looked through once: for a value the device would be waited for.
+    for target, one_pulled in zip(targets, pulled, strict=True):
         layers = list(dict.fromkeys(term.layer for term in target.terms()))
-        if not is_zero or any(depends(recording.value(one), recording.x) for one in layers):
+        if any(_depends(recording, layer) for layer in layers) or bool(one_pulled.any()):
             continue
         cuts = " and ".join(f"{number} {name}" for name, number in recording.cut.items())
         by = f"was cut by {cuts}" if cuts else "was never there"
@@ -46,6 +47,17 @@ def tell_independent(recording: Recording, targets: Sequence[Target], pulled: Te
             "without torch.no_grad and detach."
         )
         return
+
+
+_known: weakref.WeakKeyDictionary[Recording, dict[str, bool]] = weakref.WeakKeyDictionary()
+"""Of each recording: which of its layers depend on the image."""
+
+
+def _depends(recording: Recording, layer: str) -> bool:
+    known = _known.setdefault(recording, {})
+    if layer not in known:
+        known[layer] = depends(recording.value(layer), recording.x)
+    return known[layer]
 
 
 def depends(value: Tensor, x: Tensor) -> bool:

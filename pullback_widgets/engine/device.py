@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -56,6 +57,36 @@ def usable(device: str | torch.device) -> torch.device:
             'try "cpu", or None to let pullback_widgets choose.'
         ) from error
     return found
+
+
+def devices() -> list[torch.device]:
+    """What can compute here: GPUs, MPS, the CPU."""
+    found = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append(torch.device("mps", 0))
+    return [*found, torch.device("cpu")]
+
+
+def device_name(device: torch.device) -> str:
+    """What people call a device: the GPU's own name beside torch's."""
+    if device.type == "cuda":
+        return f"{device}, {torch.cuda.get_device_name(device)}"
+    return "CPU" if device.type == "cpu" else str(device)
+
+
+def memory_of(device: torch.device) -> tuple[int, int] | None:
+    """Bytes of a device's memory that are free, and in use by anyone; None where no one says."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+    elif device.type == "mps":
+        total = torch.mps.recommended_max_memory()
+        free = total - torch.mps.driver_allocated_memory()
+    elif device.type == "cpu" and "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        page = os.sysconf("SC_PAGE_SIZE")
+        free, total = (page * os.sysconf(one) for one in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"))
+    else:
+        return None
+    return free, total - free
 
 
 def device_of(module: nn.Module) -> torch.device | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -205,6 +206,21 @@ class Model:
                 self._met = met_by(seen, self.module, lambda: self.run(seen)) or first
         return self._met
 
+    def on(self, device: str | torch.device) -> Model:
+        """The same network on another device, a copy; itself if it is there.
+
+        Raises:
+            ValueError: If torch cannot use that device here.
+        """
+        place = usable(device)
+        if place == self.device:
+            return self
+        twin = copy.copy(self)
+        twin.module = copied(self.module).to(place)
+        twin.lock = _locks.setdefault(twin.module, threading.RLock())
+        twin._met = None
+        return twin
+
     def blank(self, height: int | None = None, width: int | None = None) -> Tensor:
         """An image of mid-grey, (1, C, H, W), of the model's own size where none is given."""
         return torch.zeros(1, self.channels, height or self.size, width or self.size)
@@ -223,8 +239,8 @@ class Model:
 
     def normalise(self, x: Tensor) -> Tensor:
         """What the network sees of images ``x`` in [-1, 1]: ``((x + 1) / 2 - mean) / std``."""
-        mean = torch.tensor(self.mean, dtype=x.dtype, device=x.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, dtype=x.dtype, device=x.device).view(-1, 1, 1)
+        make = _columns if x.device.type == "cpu" else _kept_columns
+        mean, std = make(tuple(self.mean), tuple(self.std), x.dtype, x.device)
         return ((x + 1) / 2 - mean) / std
 
     def run(self, seen: Tensor) -> Any:
@@ -344,6 +360,19 @@ class Model:
             top, left = (side - height) // 2, (side - width) // 2
             batch = batch[..., top : top + height, left : left + width]
         return batch.to(self.device, self.dtype)
+
+
+def _columns(
+    mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, (C, 1, 1)."""
+    with torch.inference_mode(False):
+        first, second = (torch.tensor(one, dtype=dtype, device=device) for one in (mean, std))
+        return first.view(-1, 1, 1), second.view(-1, 1, 1)
+
+
+_kept_columns = functools.lru_cache(maxsize=32)(_columns)
+"""The same, once for all: what is sent to a GPU is waited for."""
 
 
 class Direct(Model):

@@ -16,11 +16,22 @@ from .dependence import tell_independent
 from .image import Range
 from .layer import Layer
 from .model import Model
+from .output import probabilities_of
 from .recording import Recording
 from .report import Report, report_of, tell
 from .scale import channel_deviation
 from .softening import Softening
-from .target import LOGITS, Difference, Direction, Logit, Rivals, Target, Unit, as_target
+from .target import (
+    LOGITS,
+    Difference,
+    Direction,
+    Logit,
+    Rivals,
+    Target,
+    Unit,
+    as_target,
+    same_target,
+)
 
 TargetLike = Target | int | str | None
 """A target, a class index, a class name, or None for the image's own top class.
@@ -75,6 +86,7 @@ class Session:
         self.model = Model.of(model)
         batch, self._single = self.model.batch(image, range)
         self.recording = Recording(self.model, batch)
+        self._scored: tuple[list[Target], Tensor] = [], batch[:0]
 
     def __repr__(self) -> str:
         return f"<Session of {self.model.name} on {tuple(self.image.shape)}>"
@@ -89,7 +101,23 @@ class Session:
 
     @property
     def image(self) -> Tensor:
-        return self.unbatched(self.recording.x.detach().cpu().clone())
+        return self.unbatched(self._images.clone())
+
+    # A device is waited for once, not for every frame of a widget.
+
+    @functools.cached_property
+    def _images(self) -> Tensor:
+        return self.recording.x.detach().cpu()
+
+    @functools.cached_property
+    def _class_logits(self) -> Tensor:
+        return self.recording.class_logits().detach().cpu()
+
+    def _probabilities(self) -> Tensor | None:
+        """The classes' probabilities, (N, K), on the CPU; None if there are none."""
+        if self.classes is None:
+            return None
+        return probabilities_of(self._class_logits, self.model.probability)
 
     @property
     def logits(self) -> Tensor:
@@ -124,9 +152,8 @@ class Session:
         Raises:
             ValueError: If the network has no classes; see :attr:`classes`.
         """
-        every = self.recording.class_logits().detach().cpu()
-        known = self.recording.probabilities()
-        shares = [None] * len(every) if known is None else known.cpu()
+        every, known = self._class_logits, self._probabilities()
+        shares = [None] * len(every) if known is None else known
         result = []
         for logits, probabilities in zip(every, shares, strict=True):
             # Probabilities grow with their logits, and of two that are rounded to 1 one is larger.
@@ -206,8 +233,13 @@ class Session:
 
     def score(self, target: TargetLike | Sequence[TargetLike] = None) -> Any:
         """The target's value: a float; a tensor (N,) for a batch."""
-        scores = self.recording.scores(self.resolve(target))
-        return float(scores[0]) if self._single else scores
+        targets = self.resolve(target)
+        known, scores = self._scored
+        if len(known) != len(targets) or not all(map(same_target, known, targets)):
+            scores = self.recording.scores(targets)
+            scores = scores.cpu() if self._single else scores
+            self._scored = targets, scores
+        return float(scores[0]) if self._single else scores.clone()
 
     def value(self, target: TargetLike = None) -> float:
         """The target of a session of one image: its class's probability, 0 to 1, or its score."""
@@ -221,7 +253,7 @@ class Session:
         Hidden targets have none, and no class has one with ``pw.Model(probability="none")``.
         """
         (one,) = self.resolve(target)
-        probabilities = self.recording.probabilities() if isinstance(one, Logit) else None
+        probabilities = self._probabilities() if isinstance(one, Logit) else None
         if probabilities is None or not isinstance(one, Logit):
             return None
         self.score(one)  # an index out of range raises here, in our words

@@ -142,7 +142,8 @@ class Channel(Target):
         if self.reduce == "mean":
             seed[self.channel] = 1.0 / plane.numel()
         else:
-            seed[self.channel].view(-1)[plane.reshape(-1).argmax()] = 1.0
+            largest = plane.reshape(1, -1).argmax(1)  # an index that no one has to read
+            seed[self.channel].view(-1).scatter_(0, largest, 1.0)
         return seed
 
 

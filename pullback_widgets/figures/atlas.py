@@ -26,6 +26,7 @@ from ..drawing.pixels import RGB
 from ..engine.dependence import tell_independent
 from ..engine.image import SAMPLES, ImageError, one_size
 from ..engine.layer import Layer
+from ..engine.memory import halving
 from ..engine.model import Model
 from ..engine.recording import Recording
 from ..engine.report import is_known, tell
@@ -361,7 +362,7 @@ def layer_atlas(
         softening: ``Softening.relative(0.85)`` by default.
         side: Of the thumbnails, in pixels.
         batch_size: Images, and then channels, computed at once; by default 4 on a CPU, 32
-            elsewhere.
+            elsewhere. Half as many from where memory runs out.
         folder: An empty or new folder that keeps everything on disk, or one that an earlier call
             with the same arguments has begun; then it goes on there.
         progress: Called with the share that is done, 0 to 1.
@@ -490,13 +491,14 @@ def _checked_channels(channels: Sequence[int] | None, layer: Layer) -> NDArray[n
 
 def _fill(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atlas]:
     yield atlas
-    yield from _survey(atlas)
-    yield from _pull(atlas, first)
+    size = atlas.made_with["batch_size"]
+    yield from halving(lambda size: _survey(atlas, size), size)
+    yield from halving(lambda size: _pull(atlas, first, size), size)
 
 
-def _survey(atlas: Atlas) -> Iterator[Atlas]:
+def _survey(atlas: Atlas, size: int) -> Iterator[Atlas]:
     """Find each channel's strongest image, one batch of images in memory at a time."""
-    size, name = atlas.made_with["batch_size"], atlas.layer.name
+    name = atlas.layer.name
     while not atlas.surveyed:
         indices, pixels = _readable(atlas, range(atlas.seen, len(atlas.names))[:size])
         if indices:
@@ -539,9 +541,9 @@ def _pixels(atlas: Atlas, index: int) -> Tensor:
     return atlas.model.image(atlas.sources[atlas.names[index]])
 
 
-def _pull(atlas: Atlas, first: Callable[[Atlas], Sequence[int]]) -> Iterator[Atlas]:
+def _pull(atlas: Atlas, first: Callable[[Atlas], Sequence[int]], size: int) -> Iterator[Atlas]:
     """Pull the channels back in batches of one size, those of one image together."""
-    size, name = atlas.made_with["batch_size"], atlas.layer.name
+    name = atlas.layer.name
     recording: Recording | None = None
     recorded: list[int] = []
     pixels: dict[int, Tensor] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..drawing import pixels, words
 from ..drawing.paper import new_figure, note, without_axes, wrapped
 from ..drawing.pixels import RGB
 from ..drawing.words import describe
+from ..engine.memory import halving
 from ..engine.model import Model
 from ..engine.session import Session, TargetLike, with_indices
 from ..engine.softening import Softening
@@ -211,7 +213,8 @@ def counterfactual_grid(
         step_size: L2 length of a step in image units, above 0; 20 at 224 px is like 2.9 at 32 px
             (:meth:`Session.ascend`), and radii likewise.
         radius: L2 radius around the image, above 0; None for no limit.
-        batch_size: Cells computed at once; by default 4 on a CPU, 32 elsewhere.
+        batch_size: Cells computed at once; by default 4 on a CPU, 32 elsewhere. Half as many from
+            where memory runs out.
         shown: What the figure's tiles show: ``"difference"`` or ``"perturbed"``.
         progress: Called with the share that is done, 0 to 1.
 
@@ -258,10 +261,20 @@ def compute(request: GridRequest) -> Iterator[Grid]:
 
 
 def _fill(grid: Grid, batch_size: int) -> Iterator[Grid]:
-    """Walk column by column: one forward pass over some images serves all their targets."""
     yield grid
-    columns = range(len(grid.targets))
+    yield from halving(lambda size: _walk(grid, size), batch_size)
+
+
+def _walk(grid: Grid, batch_size: int) -> Iterator[Grid]:
+    """Walk column by column: one forward pass over some images serves all their targets.
+
+    Columns of which these images are all done are left out.
+    """
     for rows in torch.arange(len(grid.names)).split(batch_size):
+        done = (grid.done[rows.numpy()] == grid.steps).all(0)
+        columns = [n for n in range(len(grid.targets)) if not done[n]]
+        if not columns:
+            continue
         together = max(1, min(batch_size // len(rows), len(columns)))  # columns in one batch
         session = Session(grid.model, grid.images[rows.repeat(together)], range=(-1, 1))
         for start in range(0, len(columns), together):
@@ -295,11 +308,16 @@ def _values(grid: Grid, session: Session, targets: list[Target]) -> list[float]:
 def _own_classes(model: Model, pixels: Tensor, batch_size: int) -> list[TargetLike]:
     """Each image's top class, each once, in the images' order."""
     own: list[TargetLike] = []
-    for some in pixels.split(batch_size):
-        for best in Session(model, some, range=(-1, 1)).predictions(1):
+    for some in halving(partial(_predicted, model, pixels), batch_size):
+        for best in some:
             if best[0].index not in own:
                 own.append(best[0].index)
     return own
+
+
+def _predicted(model: Model, pixels: Tensor, batch_size: int) -> Iterator[list[Any]]:
+    for some in pixels.split(batch_size):
+        yield Session(model, some, range=(-1, 1)).predictions(1)
 
 
 def _knows(model: Model, name: str) -> bool:

@@ -223,6 +223,16 @@ class Sessions:
             self._view = layer_view(session, layer)
         return self._view
 
+    @classmethod
+    def make_room(cls) -> None:
+        """Forget all forward passes and all that was seen; what is needed is computed again."""
+        with cls._recent_lock:
+            for ref in cls._recent:
+                one = ref()
+                if one is not None:
+                    one._session = None
+                    one.cache.clear()
+
     def _touch(self) -> None:
         with Sessions._recent_lock:
             others = [ref for ref in Sessions._recent if ref() not in (None, self)]

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 import pullback_widgets as pw
 
+pytestmark = pytest.mark.usefixtures("device")
+
 HARD = pw.Softening.hard()
 
 
@@ -60,8 +62,8 @@ def test_hard_ascent_is_the_formula_on_plain_gradients(name: str, settings: dict
     found = list(pw.Session(wrap(net), start).ascend(2, HARD, **settings))
     assert len(found) == settings["steps"]
     for step, x in zip(found, expected, strict=True):
-        torch.testing.assert_close(step.perturbed, x, rtol=0, atol=1e-10)
-        torch.testing.assert_close(step.difference, x - start, rtol=0, atol=1e-10)
+        torch.testing.assert_close(step.perturbed, x.cpu(), rtol=0, atol=1e-10)
+        torch.testing.assert_close(step.difference, (x - start).cpu(), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("softening", SOFTENINGS.values(), ids=SOFTENINGS)
@@ -75,7 +77,7 @@ def test_soft_ascent_is_the_formula_on_pullbacks(softening: pw.Softening, target
     )
     found = pw.Session(model, start).ascend(target, softening, steps=4, step_size=1.0, radius=2.5)
     for step, x in zip(found, expected, strict=True):
-        torch.testing.assert_close(step.perturbed, x, rtol=0, atol=1e-9)
+        torch.testing.assert_close(step.perturbed, x.cpu(), rtol=0, atol=1e-9)
 
 
 def test_the_settings_are_what_the_test_says() -> None:
@@ -114,7 +116,7 @@ def test_steps_are_numbered_and_kept_apart() -> None:
     assert norms == sorted(norms)
     assert norms[0] == pytest.approx(0.5, rel=1e-9)
     assert all(not step.perturbed.requires_grad for step in found)
-    assert torch.equal(session.image, image(1) / 2)
+    assert torch.equal(session.image, image(1).cpu() / 2)
 
 
 @pytest.mark.parametrize("target", [2, pw.Difference(pw.Logit(2), pw.Logit(0))], ids=str)
@@ -180,8 +182,8 @@ def test_a_zero_gradient_stays_where_it_is(batch: int | None, softening: pw.Soft
     with torch.no_grad():
         net.head.weight.zero_()
     for step in pw.Session(wrap(net), start).ascend(1, softening, steps=2):
-        assert torch.equal(step.perturbed, start)
-        assert torch.equal(step.difference, torch.zeros_like(start))
+        assert torch.equal(step.perturbed, start.cpu())
+        assert torch.equal(step.difference, torch.zeros_like(step.difference))
 
 
 def test_one_images_zero_gradient_does_not_disturb_the_others() -> None:
@@ -193,7 +195,7 @@ def test_one_images_zero_gradient_does_not_disturb_the_others() -> None:
         net[0].bias.zero_()
     batch = torch.stack([image(1).abs(), -image(2).abs() - 1 / 256])
     *_, step = pw.Session(wrap(net), batch).ascend(1, HARD, steps=2, step_size=0.5)
-    assert torch.equal(step.perturbed[1], batch[1])
+    assert torch.equal(step.perturbed[1], batch[1].cpu())
     assert step.difference[0].norm() > 0.4
     assert step.perturbed.isfinite().all()
 

@@ -31,6 +31,8 @@ from torch import Tensor, nn
 
 import pullback_widgets as pw
 
+pytestmark = pytest.mark.usefixtures("device")
+
 CHANNELS = 4
 
 
@@ -107,9 +109,9 @@ def prelu(slopes: Tensor) -> nn.PReLU:
 PRELU: dict[str, tuple[Callable[[], Gate], Tensor]] = {
     "nn.PReLU, one slope": (lambda: prelu(SLOPES[:1]), SLOPES[:1]),
     "nn.PReLU, a slope per channel": (lambda: prelu(SLOPES), SLOPES),
-    "F.prelu": (lambda: lambda z: F.prelu(z, SLOPES), SLOPES),
-    "torch.prelu": (lambda: lambda z: torch.prelu(z, SLOPES), SLOPES),
-    "Tensor.prelu": (lambda: lambda z: z.prelu(SLOPES), SLOPES),
+    "F.prelu": (lambda: lambda z: F.prelu(z, SLOPES.to(z)), SLOPES),
+    "torch.prelu": (lambda: lambda z: torch.prelu(z, SLOPES.to(z)), SLOPES),
+    "Tensor.prelu": (lambda: lambda z: z.prelu(SLOPES.to(z)), SLOPES),
 }
 
 
@@ -125,8 +127,12 @@ class Form:
     """With the hard gate the derivative is 0 from here on; a soft gate has no upper end."""
 
 
+def _beside(slope: Tensor | float, z: Tensor) -> Tensor | float:
+    return slope.to(z) if isinstance(slope, Tensor) else slope
+
+
 def leaky(z: Tensor, slope: Tensor | float) -> Tensor:
-    return torch.where(z > 0, z, slope * z)
+    return torch.where(z > 0, z, _beside(slope, z) * z)
 
 
 FORMS: dict[str, Form] = {
@@ -155,7 +161,8 @@ class Soft:
         gate = self.curve(z, per_channel(self.temperature(net), z))
         if self.curve is hard_curve:
             gate = gate * (z < form.upper)
-        return form.slope + (1 - form.slope) * gate
+        own = _beside(form.slope, z)
+        return own + (1 - own) * gate
 
 
 SOFT: dict[str, Soft] = {
@@ -285,7 +292,7 @@ def test_network_that_overwrites_its_input_leaves_the_image_alone() -> None:
     net, picture = seeded(OverwritesItsInput()), image(4)
     session = pw.Session(wrap(net), picture)
     assert torch.equal(picture, image(4))
-    assert torch.equal(session.image, image(4))
+    assert torch.equal(session.image, image(4).cpu())
     p = session.pullback(3, softening=pw.Softening.paper_v3(0.5))
     expected = net.head.weight[3].reshape(picture.shape) * sigmoid_curve(picture, 0.5)
     torch.testing.assert_close(p, expected.detach(), rtol=0, atol=1e-12)

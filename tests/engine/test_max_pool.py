@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from networks import (
     CLASSES,
-    SIZE,
     deviation,
     image,
     plain_gradient,
@@ -21,6 +20,8 @@ from networks import (
 from torch import Tensor, nn
 
 import pullback_widgets as pw
+
+pytestmark = pytest.mark.usefixtures("device")
 
 
 class Pooled(nn.Module):
@@ -38,7 +39,7 @@ class Pooled(nn.Module):
     def read_out(self, y: Tensor) -> Tensor:
         y = y.flatten(1)
         weights = torch.outer(torch.arange(CLASSES) + 1.0, torch.arange(y.shape[1]) + 0.5)
-        return y @ weights.double().cos().T
+        return y @ weights.double().cos().T.to(y)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.read_out(self.pool(self.before(x)))
@@ -264,7 +265,7 @@ def test_ties_share_alike_when_soft_and_as_autograd_does_when_hard(dims: int) ->
     net = seeded(Pooled(dims, pool_function(geometry)))
     with torch.no_grad():
         net.conv.weight[:, :, [0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 0, 2, 0, 1, 2]] = 0
-    flat = torch.full((3, SIZE, SIZE), 0.25, dtype=torch.float64)
+    flat = torch.full_like(image(), 0.25)
     hard = pw.pullback(wrap(net), flat, 0, softening=pw.Softening.hard())
     assert torch.equal(hard, plain_gradient(lambda x: net(x)[:, 0], flat))
 

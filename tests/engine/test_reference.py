@@ -10,10 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from networks import SOFTENINGS, plain_gradient
+from place import place
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import pullback_widgets as pw
+
+pytestmark = pytest.mark.usefixtures("device")
 
 IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HARD = pw.Softening.hard()
@@ -114,17 +117,18 @@ class Reference:
         preset = pw.Softening.paper_v6 if self.v6 else pw.Softening.paper_v3
         self.softening = preset(temperature)
         make, weights = IMAGENET_NETWORKS[stem.split("-")[1]]
-        net = load_weights(make(), shared / "weights" / weights)
+        net = load_weights(make(), shared / "weights" / weights).to(place())
         self.session = pw.Session(pw.Model(net, size=224, **IMAGENET), self.input)
 
 
 @pytest.fixture(scope="module", params=REFERENCES)
-def reference(request: pytest.FixtureRequest, shared: Path) -> Reference:
+def reference(request: pytest.FixtureRequest, shared: Path, device: torch.device) -> Reference:
     return Reference(shared, request.param)
 
 
 def error(found: Tensor, expected: Tensor) -> float:
     """Largest deviation as a share of the largest value."""
+    found, expected = found.cpu(), expected.cpu()
     return float((found - expected).abs().max() / expected.abs().max())
 
 
@@ -238,7 +242,7 @@ def test_invariant_5_cifar_resnet_and_its_module_twin(
     path = shared / "weights" / "resnet20_cifar10.safetensors"
     sessions = []
     for block in (CifarBlock, ModuleCifarBlock):
-        net = load_weights(CifarResNet(20, block), path)
+        net = load_weights(CifarResNet(20, block), path).to(place())
         model = pw.Model(net, size=32, calibration=photographs[4:], **IMAGENET)
         sessions.append(pw.Session(model, photographs[:4]))
     assert torch.equal(sessions[0].logits, sessions[1].logits)
@@ -252,7 +256,7 @@ def test_invariant_5_cifar_resnet_and_its_module_twin(
 def test_cifar_resnets_recognise_the_truck(shared: Path, photographs: Tensor, depth: int) -> None:
     """The weights are read rightly: the garbage truck is CIFAR's class 9, a truck."""
     path = shared / "weights" / f"resnet{depth}_cifar10.safetensors"
-    net = load_weights(CifarResNet(depth, CifarBlock), path)
+    net = load_weights(CifarResNet(depth, CifarBlock), path).to(place())
     session = pw.Session(pw.Model(net, size=32, **IMAGENET), photographs[6])
     assert session.predictions(1)[0].index == 9
 
@@ -260,9 +264,10 @@ def test_cifar_resnets_recognise_the_truck(shared: Path, photographs: Tensor, de
 def test_hard_pullback_of_a_real_network_is_autograd_bit_for_bit(shared: Path) -> None:
     reference = Reference(shared, "v3-squeezenet1_1-8_golf_ball-class497-T10")
     net = reference.session.model.module
-    mean, std = (torch.tensor(IMAGENET[key]).reshape(3, 1, 1) for key in ("mean", "std"))
+    picture = reference.input.to(place())
+    mean, std = (picture.new_tensor(IMAGENET[key]).reshape(3, 1, 1) for key in ("mean", "std"))
     expected = plain_gradient(
-        lambda x: net(((x + 1) / 2 - mean) / std)[:, reference.target], reference.input
+        lambda x: net(((x + 1) / 2 - mean) / std)[:, reference.target], picture
     )
     p = reference.session.pullback(reference.target, softening=HARD)
     assert error(p, expected) < 1e-6

@@ -30,6 +30,8 @@ from torch import Tensor, nn
 
 import pullback_widgets as pw
 
+pytestmark = pytest.mark.usefixtures("device")
+
 T = 0.7
 RELATIVE = pw.Softening.relative(T)
 
@@ -49,7 +51,7 @@ class Parts(nn.Module):
     def read_out(self, y: Tensor) -> Tensor:
         y = y.flatten(1)
         weights = torch.outer(torch.arange(CLASSES) + 1.0, torch.arange(y.shape[1]) + 0.5)
-        return y @ weights.double().cos().T
+        return y @ weights.double().cos().T.to(y)
 
     def forward(self, x: Tensor, relu: Gate = F.relu) -> Tensor:
         return self.read_out(self.body(self, x, relu))
@@ -224,7 +226,7 @@ ACTIVATIONS: dict[str, tuple[Gate, float]] = {
     "in-place LeakyReLU": (lambda z: F.leaky_relu(z, 0.2, inplace=True), 0.2),
     "ReLU6": (F.relu6, 0.0),
     "in-place ReLU": (lambda z: z.relu_(), 0.0),
-    "PReLU": (lambda z: F.prelu(z, torch.tensor([0.3], dtype=torch.float64)), 0.3),
+    "PReLU": (lambda z: F.prelu(z, torch.full_like(z[0, 0, 0, :1], 0.3)), 0.3),
 }
 
 
@@ -420,7 +422,7 @@ def test_a_channel_that_never_varies_stays_finite(pool: bool) -> None:
 
 
 def test_a_calibration_of_flat_images_stays_finite() -> None:
-    net, flat = network("chain"), torch.zeros(2, 3, 8, 8, dtype=torch.float64)
+    net, flat = network("chain"), torch.zeros_like(image(batch=2))
     assert pw.pullback(wrap(net, flat), image(1), 0, softening=RELATIVE).isfinite().all()
 
 

@@ -24,6 +24,8 @@ from torch import Tensor, nn
 
 import pullback_widgets as pw
 
+pytestmark = pytest.mark.usefixtures("device")
+
 HARD = pw.Softening.hard()
 MORE_SOFTENINGS = [
     *SOFTENINGS.values(),
@@ -116,7 +118,7 @@ def test_invariant_3_the_score_is_pullback_times_image_plus_bias_contributions()
 def test_invariant_5_functional_relu_is_its_module_twin(softening: pw.Softening) -> None:
     modules, functions = Residual(), Residual(FunctionalBlock)
     seeded(modules)
-    functions.double().eval().load_state_dict(modules.state_dict())
+    seeded(functions).load_state_dict(modules.state_dict())
     picture = image(1)
     a, b = (pw.pullback(wrap(net), picture, 2, softening=softening) for net in (modules, functions))
     assert torch.equal(a, b)
@@ -225,9 +227,9 @@ def test_results_are_detached_and_the_images_own() -> None:
     for tensor in (session.image, session.logits, session.pullback(1), session.activations("pool")):
         assert not tensor.requires_grad
         assert tensor.grad_fn is None
-    assert torch.equal(session.image, picture)
+    assert torch.equal(session.image, picture.cpu())
     picture.zero_()
-    assert torch.equal(session.image, image(1))
+    assert torch.equal(session.image, image(1).cpu())
 
 
 def test_the_normalisation_is_part_of_the_pullback() -> None:
@@ -236,7 +238,7 @@ def test_the_normalisation_is_part_of_the_pullback() -> None:
     model = pw.Model(net, mean=mean, std=std, size=SIZE)
 
     def score(x: Tensor) -> Tensor:
-        m, s = (torch.tensor(v, dtype=torch.float64).reshape(3, 1, 1) for v in (mean, std))
+        m, s = (picture.new_tensor(v).reshape(3, 1, 1) for v in (mean, std))
         return net(((x + 1) / 2 - m) / s)[:, 2]
 
     session = pw.Session(model, picture)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 import pullback_widgets as pw
 from pullback_widgets.engine.target import same_target
 
+pytestmark = pytest.mark.usefixtures("device")
+
 HARD = pw.Softening.hard()
 VECTOR = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
 
@@ -235,17 +237,17 @@ HIDDEN: dict[str, tuple[str, Any, Read]] = {
     "direction": (
         "residual",
         pw.Direction("layer1.bn1", VECTOR),
-        lambda net, x: (leaving(net, "layer1.bn1", x).mean((2, 3)) * VECTOR).sum(1),
+        lambda net, x: (leaving(net, "layer1.bn1", x).mean((2, 3)) * VECTOR.to(x)).sum(1),
     ),
     "direction, list": (
         "residual",
         pw.Direction("layer1.bn1", VECTOR.tolist()),
-        lambda net, x: (leaving(net, "layer1.bn1", x).mean((2, 3)) * VECTOR).sum(1),
+        lambda net, x: (leaving(net, "layer1.bn1", x).mean((2, 3)) * VECTOR.to(x)).sum(1),
     ),
     "direction at a position": (
         "residual",
         pw.Direction("layer1.bn1", VECTOR, position=(2, 1)),
-        lambda net, x: (leaving(net, "layer1.bn1", x)[:, :, 2, 1] * VECTOR).sum(1),
+        lambda net, x: (leaving(net, "layer1.bn1", x)[:, :, 2, 1] * VECTOR.to(x)).sum(1),
     ),
     "difference of classes": (
         "residual",

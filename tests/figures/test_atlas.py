@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from compute import atlas_steps
-from networks import CLASSES, image, seeded, wrap
+from networks import CLASSES, Crowded, image, seeded, wrap
 from PIL import Image
 from torch import Tensor, nn
 
@@ -507,3 +507,14 @@ def test_the_model_is_as_it_was(model: pw.Model) -> None:
     after = model.module.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert all(parameter.grad is None for parameter in model.module.parameters())
+
+
+def test_where_memory_runs_out_batches_are_smaller() -> None:
+    crowded = Crowded(seeded(Net()), 3)
+    model = wrap(crowded, size=SIZE)
+    found = pw.layer_atlas(model, "module.bn2", IMAGES, side=SIDE, batch_size=8)
+    expected = made(wrapped(), batch_size=3)
+    assert found.progress == 1.0
+    np.testing.assert_array_equal(found.example, expected.example)
+    np.testing.assert_allclose(found.pullbacks, expected.pullbacks, atol=1e-6)
+    assert set(crowded.batches) >= {8, 4, 2}

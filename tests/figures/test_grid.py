@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from compute import grid_steps
-from networks import CATEGORIES, SIZE, Counting, image, network, wrap
+from networks import CATEGORIES, SIZE, Counting, Crowded, image, network, wrap
 from PIL import Image
 
 import pullback_widgets as pw
@@ -260,3 +260,34 @@ def test_the_network_comes_back_as_it_was(model: pw.Model) -> None:
     assert all(parameter.grad is None for parameter in model.module.parameters())
     for name, value in model.module.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+# An absolute temperature: nothing is calibrated, for which all images are shown at once.
+ABSOLUTE: Mapping[str, Any] = {**WALK, "softening": pw.Softening.paper_v3(0.5)}
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_where_memory_runs_out_batches_are_smaller(most: int) -> None:
+    crowded, targets = Crowded(network("chain"), most), [0, 1, 2, 3]
+    found = pw.counterfactual_grid(wrap(crowded), IMAGES, targets, batch_size=8, **ABSOLUTE)
+    expected = pw.counterfactual_grid(wrap(network("chain")), IMAGES, targets, **ABSOLUTE)
+    assert found.progress == 1.0
+    torch.testing.assert_close(found.differences, expected.differences, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.before, expected.before, atol=1e-9)
+    assert crowded.batches[0] == 6  # three photographs, and two columns of each
+    assert all(size <= most for size in crowded.batches[-4:])
+
+
+def test_the_columns_classes_too_are_found_in_smaller_batches() -> None:
+    crowded = wrap(Crowded(network("chain"), 1))
+    found = pw.counterfactual_grid(crowded, IMAGES, extra=None, batch_size=3, **ABSOLUTE)
+    expected = pw.counterfactual_grid(wrap(network("chain")), IMAGES, extra=None, **ABSOLUTE)
+    assert found.targets == expected.targets
+
+
+def test_where_one_image_is_too_much_there_is_one_sentence() -> None:
+    crowded = wrap(Crowded(network("chain"), 0))
+    with pytest.raises(
+        MemoryError, match="too little memory for this .*; choose a smaller network"
+    ):
+        pw.counterfactual_grid(crowded, IMAGES, [0], **ABSOLUTE)

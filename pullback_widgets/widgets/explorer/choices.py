@@ -14,6 +14,7 @@ import torch
 import traitlets as t
 
 from ...engine.layer import unknown_layer
+from ...engine.model import Model
 from ...engine.session import with_indices
 from ...engine.target import (
     LOGITS,
@@ -39,6 +40,11 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
     """The traits behind every control; see ``Explorer`` for what they mean."""
 
     REQUEST = SnapshotRequest
+
+    device: torch.device
+
+    _moved: tuple[Model, Model] | None = None
+    """The chosen network, and its copy on another device."""
 
     result = t.Instance(Snapshot, allow_none=True, read_only=True)
 
@@ -72,6 +78,7 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
         """
         names = [name for name in choices(self.REQUEST) if name not in ("zoom", "centre")]
         values = {name: getattr(request, name) for name in names}
+        values["model"] = self._original(request.model)
         before = {name: getattr(self, name) for name in (*names, "temperature", "units")}
         self._deferred = True
         try:
@@ -165,7 +172,13 @@ class ExplorerChoices(SofteningTraits, ComputingWidget):
     @property
     def known(self) -> Snapshot | None:
         """The newest frame, if it is about the chosen network: what choices are checked against."""
-        return self.result if self.result is not None and self.result.model is self.model else None
+        frame: Snapshot | None = self.result
+        return frame if frame is not None and self._original(frame.model) is self.model else None
+
+    def _original(self, model: object) -> object:
+        """The network that was chosen, of one that may be its copy on another device."""
+        moved = self._moved
+        return moved[0] if moved is not None and model is moved[1] else model
 
     def _grid(self) -> tuple[int, ...] | None:
         """Shape of the chosen layer, if it is known already."""

@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
+import torch
 import traitlets as t
 from torch import Tensor, nn
 
+from ...engine.device import get_device, usable
 from ...engine.model import Model
 from ...engine.session import Session
 from ...engine.target import LOGITS
@@ -85,6 +87,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         zoom: How many times larger than the screen the pictures are, 1 to 16.
         centre: What of them stands in the middle: (across, down), each 0 to 1.
         over: What animations run over: ``"ascent"`` or ``"temperature"``.
+        device: Where the network computes; another one gets a copy of it.
         result: The newest ``Snapshot`` (read only); observe it to follow the computation. Observers
             run in the computing thread.
         error: The last error in one sentence, empty if the last request worked (read only).
@@ -98,6 +101,9 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
     @t.default("prefetch")
     def _prefetch_default(self) -> bool:
         return looks_ahead()
+
+    _device: torch.device | None = None
+    """The device that was chosen; None for the network's own."""
 
     _files = LOSSLESS
     """Of which kind the pictures were that were sent last."""
@@ -172,7 +178,29 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         chosen["steps"] = walked
         return [f"The ascent had been stopped after step {walked} of {steps}."]
 
+    @property
+    def device(self) -> torch.device:
+        model = self.model
+        if self._device is not None:
+            return self._device
+        return model.device if isinstance(model, Model) else get_device()
+
+    @device.setter
+    def device(self, device: str | torch.device) -> None:
+        self._device = usable(device)
+        self.changed(looks_only=False)
+
     # The computation.
+
+    def _loaded(self, request: SnapshotRequest) -> Model:
+        model, device = super()._loaded(request), self._device
+        if device is None or model.device == device:
+            self._moved = None
+            return model
+        if self._moved is None or self._moved[0] is not model or self._moved[1].device != device:
+            self._moved = None  # so that there are never two copies
+            self._moved = model, model.on(device)
+        return self._moved[1]
 
     @property
     def history(self) -> History:

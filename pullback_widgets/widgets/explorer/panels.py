@@ -14,6 +14,7 @@ from ...figures.snapshot import ASCENDED, VIEWS, Snapshot
 from ..kit.binding import bind, follow, listen, quietly
 from ..kit.class_field import ClassField
 from ..kit.crop import PARTS
+from ..kit.device_list import DeviceList
 from ..kit.layer_field import LayerField
 from ..kit.layout import heading, row
 from ..kit.offers import in_place_of
@@ -332,14 +333,21 @@ class SourcePanel:
         self.part = w.Dropdown(options=list(PARTS), description="The network sees")
         self.upload = upload_button(explorer, self._photographs.add)
         self.network = network_box(explorer)
+        self.devices = DeviceList(
+            lambda device: explorer.guard(lambda: setattr(explorer, "device", device)),
+            lambda: explorer.device,
+        )
+        self._shown: object = None
         steps = w.HBox([self.previous, self.next])
-        for control in (self.image, self.part, self.network, self.upload, steps):
+        devices = self.devices.controls
+        for control in (self.image, self.part, self.network, self.upload, steps, *devices):
             control.layout.width = f"{WIDTH - 50}px"
-        for control in (self.image, self.part, self.network):
+        for control in (self.image, self.part, self.network, *devices[:1]):
             control.add_class("pullback-stacked")
             control.layout.height = "auto"
         self.report = w.HTML(layout=w.Layout(width=f"{WIDTH - 50}px"))
-        self.box = w.VBox([self.image, steps, self.part, self.upload, self.network, self.report])
+        sources = [self.image, steps, self.part, self.upload, self.network, *devices]
+        self.box = w.VBox([*sources, self.report])
         self.previous.on_click(lambda _: self._photographs.step(-1))
         self.next.on_click(lambda _: self._photographs.step(1))
         listen(self.part, self._photographs.choose_part)
@@ -353,7 +361,10 @@ class SourcePanel:
             self.part.value, self.part.disabled = shown.part, not shown.has_parts
 
     def show(self, frame: Snapshot) -> None:
-        """What of the network is softened."""
+        """What of the network is softened, and where it computes."""
+        if self._shown is not frame.model:  # not with every frame of a drag
+            self._shown = frame.model
+            self.devices.show()
         text = html.escape(frame.report.sentence)
         self.report.value = f'<div class="pullback-note">{text}</div>'
 

@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets as w
 import traitlets as t
 
+from ...engine.memory import again
 from ...engine.model import Model
 from ...figures.result import Result
 from ...figures.sessions import Sessions
@@ -40,7 +41,8 @@ class NetworkFigureWidget(FigureWidget):
         raise NotImplementedError
 
     def compute(self, request: Any) -> Iterator[Result]:
-        return self.steps_of(dataclasses.replace(request, model=self._loaded(request)))
+        asked = dataclasses.replace(request, model=self._loaded(request))
+        return again(lambda: self.steps_of(asked), Sessions.make_room)
 
     def drew(self, result: Any) -> None:
         self._softens = result.softens

@@ -1,6 +1,7 @@
 """What goes wrong in the Explorer is explained, and what holds goes on."""
 
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -118,17 +119,22 @@ def no_memory(y: Tensor) -> Tensor:
     raise MemoryError
 
 
+def no_memory_of_the_machine(y: Tensor) -> Tensor:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
+
+
 MOODS: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (fails, "KeyError"),
     (oom, "out of memory"),
     (lambda y: y * math.nan, "NaN"),
     (lambda y: y.sum(), "logits"),
     (no_memory, "memory"),
+    (no_memory_of_the_machine, "ran out of memory; choose a smaller network"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("mood", "words"), MOODS, ids=["exception", "out of memory", "NaN", "shape", "no memory"]
+    ("mood", "words"), MOODS, ids=["exception", "out of memory", "NaN", "shape", "no memory", "CPU"]
 )
 def test_a_network_that_fails_is_explained_and_then_works(
     explore: Make, page: Page, mood: Callable[[Tensor], Tensor], words: str
@@ -150,6 +156,30 @@ def test_a_network_that_fails_is_explained_and_then_works(
     net.mood = lambda y: y
     explorer.image = image(3)
     right(explorer, page)
+
+
+def test_where_memory_runs_out_once_the_picture_comes_without_a_word(
+    explore: Make, page: Page
+) -> None:
+    """The pass of the picture before, which is kept for the next one, has gone by then."""
+    net = Moody()
+    explorer = explore(wrap(net))
+    right(explorer, page)
+    before, alive = weakref.ref(explorer._sessions._session), []
+
+    def once(y: Tensor) -> Tensor:
+        net.mood = again
+        return oom(y)
+
+    def again(y: Tensor) -> Tensor:
+        alive.append(before() is not None)
+        return y
+
+    net.mood = once
+    explorer.image = image(2)
+    right(explorer, page)
+    assert explorer.error == ""
+    assert alive[0] is False
 
 
 def test_a_network_that_fails_from_the_beginning(explore: Make, page: Page) -> None:
