@@ -26,13 +26,14 @@ from .aten import namesake
 from .axes import FIRST, Axes
 from .checkpointing import REENTRANT, is_checkpointed, kept_values
 from .factors import ACTIVATED, Factors, Mark, concerns_factors
-from .gate import Gate, GateKey, Kept, Pool, Settings
+from .gate import Gate, GateKey, Kept, Settings
 from .heads import ATTENTION, find_heads
 from .held import Held
 from .layer import Layer, unknown_layer, with_tokens
 from .model import Model
 from .operations import Call, find_held, find_weighted_sum, may_be_held, with_held_factor
 from .output import OutputError, probabilities_of
+from .pool import Pool
 from .precision import without_autocast
 from .rectifier import MaxPool, Rectifier, find_max_pool, find_rectifier, may_be_gate
 from .scale import ScaleMap, channel_deviation, follows_scale
@@ -221,7 +222,6 @@ class Recorder(TorchFunctionMode):
         if self.grad:
             pool.input = self.trace.keep_for_backward(found.x)
             out = pool(found.x)
-            pool.output = self.trace.keep_for_backward(out)
         else:
             out = pool.untouched(found.x)
         self.scales.put(out, self.scales.get(found.x))

@@ -26,10 +26,11 @@ from torch.utils.hooks import RemovableHandle
 
 from .axes import FIRST, Axes
 from .eager import is_compiled, may_be_compiled
-from .gate import Gate, GateKey, Kept, Pool
+from .gate import Gate, GateKey, Kept
 from .heads import Heads
 from .inside import named_modules_inside
 from .layer import HEADS, Layer
+from .pool import Pool
 from .precision import without_autocast
 
 ACTIVATIONS = (
