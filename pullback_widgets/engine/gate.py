@@ -18,6 +18,7 @@ from torch import Tensor
 from .axes import FIRST
 from .precision import autocast_around, resumed
 from .scale import Scale
+from .seeded import seeded
 from .smooth import NOISE, OWN, SMOOTH
 from .softening import Softening
 from .versions import version_of
@@ -36,12 +37,14 @@ class Settings:
         last: Whether no other gradient will follow, so that what was kept may go.
         states: What rectifiers pass on instead of what the softening says, by their turn: shares
             from 0 to 1, of the shape of their inputs.
+        pulling: Whether a gradient by the image is taken now, and by nothing else.
     """
 
     softening: Softening
     calibrated: Callable[[GateKey], Tensor]
     last: bool = False
     states: Mapping[int, Tensor] | None = None
+    pulling: bool = False
 
 
 class GateKey(NamedTuple):
@@ -244,7 +247,7 @@ def own_derivative(function: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor
         x = x.detach().requires_grad_()
         # A network that takes gradients while it runs may take gradients of these.
         again = grad.requires_grad
-        return torch.autograd.grad(function(x), x, grad, create_graph=again)[0]
+        return torch.autograd.grad(seeded([function(x)], [grad]), x, create_graph=again)[0]
 
 
 def refuse_second_derivatives(operation: str) -> None:

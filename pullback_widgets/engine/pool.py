@@ -110,11 +110,10 @@ class Pool:
         """The sums over all windows, axis by axis: rows first, which lie together in memory."""
         x, _ = self._pad(x, shape, 0.0)
         for axis in range(-len(self.kernel), 0):
-            first, *others = self._steps(axis, shape)
-            total = x[first].clone()
-            for index in others:
-                total += x[index]
-            x = total
+            first, *others = (x[index] for index in self._steps(axis, shape))
+            x = first + others[0] if others else first
+            for one in others[1:]:
+                x += one
         return x
 
     def _spread(self, y: Tensor, shape: Sequence[int]) -> Tensor:
@@ -124,8 +123,12 @@ class Pool:
             size = list(y.shape)
             size[axis] = shape[axis] + sum(pads[axis])
             result = y.new_zeros(size)
+            apart = self.kernel[axis] <= self.stride[axis] and self.dilation[axis] == 1
             for index in self._steps(axis, y.shape):
-                result[index] += y
+                if apart:
+                    result[index] = y
+                else:
+                    result[index] += y
             y = result
         return y[crop]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import threading
 import weakref
 from collections import Counter
@@ -29,6 +28,7 @@ from .factors import ACTIVATED, Factors, Mark, concerns_factors
 from .gate import Gate, GateKey, Kept, Settings
 from .heads import ATTENTION, find_heads
 from .held import Held
+from .inside import tensors_inside
 from .layer import Layer, unknown_layer, with_tokens
 from .model import Model
 from .operations import Call, find_held, find_weighted_sum, may_be_held, with_held_factor
@@ -37,6 +37,7 @@ from .pool import Pool
 from .precision import without_autocast
 from .rectifier import MaxPool, Rectifier, find_max_pool, find_rectifier, may_be_gate
 from .scale import ScaleMap, channel_deviation, follows_scale
+from .seeded import seeded
 from .softening import Softening
 from .target import LOGITS, Target
 from .trace import (
@@ -50,6 +51,7 @@ from .trace import (
     note_written,
     overwritten_by,
 )
+from .unread import forget_input, may_leave_unread
 from .values import Values
 from .versions import version_of
 
@@ -68,6 +70,7 @@ class _Concerns(NamedTuple):
         scales: It may pass a scale on.
         factors: It may make a bounded factor, or pass one on.
         attends: It may be attention.
+        unread: It may keep an input that no gradient by the image reads.
     """
 
     func: Callable[..., Any]
@@ -78,6 +81,7 @@ class _Concerns(NamedTuple):
     scales: bool
     factors: bool
     attends: bool
+    unread: bool
 
 
 @functools.cache
@@ -92,16 +96,40 @@ def _concerns(called: Callable[..., Any]) -> _Concerns:
         follows_scale(func),
         concerns_factors(func),
         func in ATTENTION,
+        may_leave_unread(func),
     )
+
+
+TAKING_GRADIENTS = {torch.autograd.grad, torch.autograd.backward, Tensor.backward}
+
+
+class TakesGradients(BaseException):
+    """The network takes gradients while it runs; not an Exception, so that none swallows it."""
 
 
 class Recorder(TorchFunctionMode):
     """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
 
     def __init__(
-        self, trace: Trace, settings: Settings, measured: dict[int, Tensor] | None, image: Tensor
+        self,
+        trace: Trace,
+        settings: Settings,
+        measured: dict[int, Tensor] | None,
+        image: Tensor,
+        *,
+        whole: bool = True,
     ) -> None:
+        """Begin with an image.
+
+        Args:
+            trace: What is left behind.
+            settings: What the gates will read.
+            measured: Filled with the deviation of channels.
+            image: What gradients will be taken by.
+            whole: Whether gradients by anything else may be taken, such as weights.
+        """
         super().__init__()
+        self.image, self.whole = image, whole
         self.factors = Factors(image)
         self.trace = trace
         self.settings = settings
@@ -154,8 +182,12 @@ class Recorder(TorchFunctionMode):
             overwritten = overwritten_by(func, args, kwargs)
             if overwritten is not None:
                 self.trace.rescue(overwritten, by_gate=False)
+        if func in TAKING_GRADIENTS and self.grad and not self.whole:
+            raise TakesGradients
         out = called(*args, **kwargs)
         if self.grad:
+            if concerns.unread and not self.whole:
+                forget_input(out, self.image, self.settings)
             self.trace.note_cut(func, args, out)
             if overwritten is not None:
                 note_written(func, args)
@@ -296,6 +328,7 @@ class Recording:
         measured: dict[int, Tensor] | None = None,
         scales_of: Model | None = None,
         values: bool = False,
+        spare: bool = False,
     ) -> None:
         """Run the forward pass.
 
@@ -308,6 +341,8 @@ class Recording:
             measured: Filled with the deviation of the channels entering gates of unknown scale.
             scales_of: The model whose calibration gives the scales; by default the network itself.
             values: Whether everything that the network's calls return is kept; see ``values``.
+            spare: Whether values of layers are let go that no gate needs; the forward pass runs
+                again the first time one is asked for.
 
         Raises:
             ValueError: If a layer of ``until`` was not met.
@@ -328,8 +363,9 @@ class Recording:
         self._lock = threading.RLock()
         with torch.inference_mode(False):
             self.x = x.detach().to(device, dtype, copy=True).requires_grad_(grad)
-        self._trace = Trace()
+        self._trace = Trace(spare=spare)
         self.values = Values(self._trace) if values else None
+        self._whole = values
         self._forward(set(until), measured, layers)
         missing = [name for name in until if name not in self._trace.entries]
         if missing:
@@ -338,6 +374,14 @@ class Recording:
     def _forward(
         self, until: set[str], measured: dict[int, Tensor] | None = None, layers: bool = True
     ) -> None:
+        try:
+            self._run(until, measured, layers)
+        except TakesGradients:  # of whatever it likes, so that all of the graph is kept
+            self._whole = True
+            self._trace = Trace(self._trace.keep, self._trace.spare)
+            self._run(until, measured, layers)
+
+    def _run(self, until: set[str], measured: dict[int, Tensor] | None, layers: bool) -> None:
         model = self.model
         noting = (
             layer_hooks(model.module, self._trace, until) if layers else contextlib.nullcontext()
@@ -351,7 +395,7 @@ class Recording:
             # Gradients that the network itself takes while it runs are its own.
             self._settings.softening, self._settings.last = Softening.hard(), False
             self._settings.states = None
-            recorder = Recorder(self._trace, self._settings, measured, self.x)
+            recorder = Recorder(self._trace, self._settings, measured, self.x, whole=self._whole)
             seen = model.normalise(self.x)
             self._trace.axes.put(seen, FIRST)
             try:
@@ -421,9 +465,9 @@ class Recording:
             raise unknown_layer(layer, self._trace.entries)
         with self._lock:
             if self._trace.entries[layer].value() is None:
-                # The network overwrote it, as `out += identity` does. Copies of all such values
-                # would slow every forward pass; this one is run again the first time one is asked
-                # for, and keeps them all.
+                # The network overwrote it, as `out += identity` does, or let it go. Copies of all
+                # such values would slow every forward pass; this one is run again the first time
+                # one is asked for, and keeps them all.
                 self._trace = Trace(keep=True)
                 if self.values is not None:
                     self.values = Values(self._trace)
@@ -511,11 +555,11 @@ class Recording:
             pullback = None
             if reached:
                 try:
-                    with torch.enable_grad():
-                        score = _Seeded.apply(
-                            [seeds[layer] for layer in reached],
-                            *(self.value(layer) for layer in reached),
-                        )
+                    self._settings.pulling = True
+                    score = seeded(
+                        [self.value(layer) for layer in reached],
+                        [seeds[layer] for layer in reached],
+                    )
                     (pullback,) = torch.autograd.grad(
                         score, self.x, retain_graph=not last, allow_unused=True
                     )
@@ -529,6 +573,8 @@ class Recording:
                         "checkpointing), where soft gates cannot be put in; switch that off, for "
                         "instance with memory_efficient=False."
                     ) from error
+                finally:
+                    self._settings.pulling = False
         return torch.zeros_like(self.x, requires_grad=False) if pullback is None else pullback
 
     def scores(self, targets: Sequence[Target]) -> Tensor:
@@ -549,23 +595,6 @@ class Recording:
                 seed = seeds.setdefault(term.layer, torch.zeros_like(value))
                 seed[n] += term.weight * term.seed(value[n])
         return seeds
-
-
-class _Seeded(torch.autograd.Function):
-    """A scalar whose gradients by some values are given, their seeds.
-
-    ``torch.autograd.grad`` takes such gradients, too, but imports sympy to compare their shapes: a
-    third of a second and 34 MB before the first picture.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, seeds: Sequence[Tensor], *values: Tensor) -> Tensor:
-        ctx.seeds = seeds
-        return torch.zeros((), device=values[0].device)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *ctx.seeds
 
 
 def scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:
@@ -602,9 +631,9 @@ def calibrated_scales(model: Model, height: int, width: int) -> Mapping[int, Ten
     images change.
     """
     with model.lock:
-        tensors = itertools.chain(model.module.parameters(), model.module.buffers())
         # Every write to a tensor counts its version up.
-        key = (height, width, *((id(one), version_of(one)) for one in tensors))
+        versions = ((id(one), version_of(one)) for one in tensors_inside(model.module))
+        key = (height, width, *versions)
         known, scales = _calibrated.get(model, (None, {}))
         if known != key:
             measured: dict[int, Tensor] = {}

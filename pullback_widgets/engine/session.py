@@ -74,7 +74,7 @@ class Session:
         """
         self.model = Model.of(model)
         batch, self._single = self.model.batch(image, range)
-        self.recording = Recording(self.model, batch)
+        self.recording = Recording(self.model, batch, spare=True)
 
     def __repr__(self) -> str:
         return f"<Session of {self.model.name} on {tuple(self.image.shape)}>"
