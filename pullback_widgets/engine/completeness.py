@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from .gate import Gate, Pool, Settings
+from .gate import Gate, Settings
 from .held import Factor, Gradients, Held, Norm
+from .pool import Pool
 from .recording import Recording
 from .report import Report, factors_of, graph_nodes, nonlinear
 from .softening import Softening
@@ -226,11 +227,7 @@ def _of_gate(gate: Gate | Pool, inputs: Gradients, outputs: Gradients) -> float:
     assert gate.input is not None
     x = gate.input.get(last=False)
     with _holding(gate.settings):
-        if isinstance(gate, Pool):
-            assert gate.output is not None
-            exact = gate.backward(x, gate.output.get(last=False), grad)
-        else:
-            exact = gate.backward(x, grad)
+        exact = gate.backward(x, grad)
     return _product(exact, x) - _product(passed, x)
 
 

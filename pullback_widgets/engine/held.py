@@ -18,6 +18,7 @@ from torch import Tensor
 from .attention import held_multihead, tempered
 from .gate import Kept, Settings, refuse_second_derivatives
 from .precision import autocast_around, resumed
+from .seeded import seeded
 from .softening import Softening
 
 Gradients = Sequence[Tensor | None]
@@ -232,7 +233,9 @@ def own_derivatives(
             return [None] * len(at)
         found = iter(
             torch.autograd.grad(
-                [one for one, _ in pairs], leaves, [grad for _, grad in pairs], allow_unused=True
+                seeded([one for one, _ in pairs], [grad for _, grad in pairs]),
+                leaves,
+                allow_unused=True,
             )
         )
         return [next(found) if want else None for want in wanted]

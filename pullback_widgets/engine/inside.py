@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator
+
+from torch import Tensor, nn
 
 
 def named_modules_inside(module: nn.Module) -> dict[str, nn.Module]:
@@ -35,3 +37,14 @@ def modules_inside(module: nn.Module) -> list[nn.Module]:
 
     visit(module)
     return found
+
+
+def tensors_inside(module: nn.Module) -> Iterator[Tensor]:
+    """The parameters and buffers of a network; one that several modules share comes for each."""
+    for one in modules_inside(module):
+        # TorchScript keeps its tensors elsewhere.
+        plain = "_parameters" in vars(one) and "_buffers" in vars(one)
+        parameters = one._parameters.values() if plain else one.parameters(recurse=False)
+        buffers = one._buffers.values() if plain else one.buffers(recurse=False)
+        for tensors in (parameters, buffers):
+            yield from (tensor for tensor in tensors if tensor is not None)

@@ -1,7 +1,6 @@
 """One forward pass, recorded: all gates soft behind it, all layers open to be a target.
 
-The forward runs inside a ``TorchFunctionMode``, which sees every torch call of the network, written
-as a module, a function or a method, and hands the gates among them to ``gate``. What the layers
+The forward runs inside a ``recorder``, which sees every torch call of the network. What the layers
 were worth is noted in a ``trace``.
 """
 
@@ -9,269 +8,39 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import CheckpointError
 
-from .aten import namesake
 from .axes import FIRST, Axes
-from .checkpointing import REENTRANT, is_checkpointed, kept_values
-from .factors import ACTIVATED, Factors, Mark, concerns_factors
-from .gate import Gate, GateKey, Kept, Pool, Settings
-from .heads import ATTENTION, find_heads
+from .checkpointing import REENTRANT
+from .gate import Gate, GateKey, Settings
 from .held import Held
+from .inside import tensors_inside
 from .layer import Layer, unknown_layer, with_tokens
 from .model import Model
-from .operations import Call, find_held, find_weighted_sum, may_be_held, with_held_factor
 from .output import OutputError, probabilities_of
+from .pool import Pool
 from .precision import without_autocast
-from .rectifier import MaxPool, Rectifier, find_max_pool, find_rectifier, may_be_gate
-from .scale import ScaleMap, channel_deviation, follows_scale
+from .recorder import Recorder, TakesGradients
+from .seeded import seeded
 from .softening import Softening
 from .target import LOGITS, Target
 from .trace import (
-    TELLING,
     Stop,
     Trace,
     channels_first,
-    is_transformed,
     layer_hooks,
-    may_overwrite,
-    note_written,
-    overwritten_by,
 )
 from .values import Values
 from .versions import version_of
-
-ACTIVATED_VALUE = Mark(ACTIVATED)
-
-
-class _Concerns(NamedTuple):
-    """What a call of a function may be, looked up once for each function.
-
-    Attributes:
-        func: Under the name that Python has for it.
-        tells: It says what a tensor is like and makes none.
-        holds: It may have a part that is held constant.
-        gates: It may be a gate.
-        writes: It may overwrite a tensor, not only by ``out``.
-        scales: It may pass a scale on.
-        factors: It may make a bounded factor, or pass one on.
-        attends: It may be attention.
-    """
-
-    func: Callable[..., Any]
-    tells: bool
-    holds: bool
-    gates: bool
-    writes: bool
-    scales: bool
-    factors: bool
-    attends: bool
-
-
-@functools.cache
-def _concerns(called: Callable[..., Any]) -> _Concerns:
-    func = namesake(called)
-    return _Concerns(
-        func,
-        func in TELLING,
-        may_be_held(func),
-        may_be_gate(func),
-        may_overwrite(func),
-        follows_scale(func),
-        concerns_factors(func),
-        func in ATTENTION,
-    )
-
-
-class Recorder(TorchFunctionMode):
-    """Sees every torch call of the forward pass and puts soft gates behind the hard ones."""
-
-    def __init__(
-        self, trace: Trace, settings: Settings, measured: dict[int, Tensor] | None, image: Tensor
-    ) -> None:
-        super().__init__()
-        self.factors = Factors(image)
-        self.trace = trace
-        self.settings = settings
-        self.measured = measured
-        self.grad = torch.is_grad_enabled()
-        self.scales = ScaleMap()
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Collection[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        concerns = _concerns(func)
-        # Where functions are transformed no gate could be put; the report says what keeps its own.
-        if concerns.tells or is_transformed():
-            return func(*args, **kwargs)
-        if self.grad and is_checkpointed():
-            with kept_values():
-                return self._call(concerns, func, args, kwargs)
-        return self._call(concerns, func, args, kwargs)
-
-    def _call(
-        self,
-        concerns: _Concerns,
-        called: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Any:
-        """What a call of the network returns, with a gate behind it if it is one."""
-        func = concerns.func
-        if self.grad and concerns.holds:
-            held = self._held(func, args, kwargs)
-            if held is not None:
-                self._follow(func, args, kwargs, held)
-                return held
-            args = with_held_factor(func, args, self.factors, self.settings, self.trace)
-        overwritten = None
-        if concerns.gates:
-            rectifier = find_rectifier(func, args, kwargs)
-            # Whole numbers, such as places that are clamped, have neither a gradient nor a scale.
-            if rectifier is not None and rectifier.z.is_floating_point():
-                return self._rectified(rectifier, func, args, kwargs)
-            pool = find_max_pool(func, args, kwargs)
-            if pool is not None:
-                return self._pooled(pool)
-        if concerns.writes or "out" in kwargs:
-            overwritten = overwritten_by(func, args, kwargs)
-            if overwritten is not None:
-                self.trace.rescue(overwritten, by_gate=False)
-        out = called(*args, **kwargs)
-        if self.grad:
-            self.trace.note_cut(func, args, out)
-            if overwritten is not None:
-                note_written(func, args)
-        elif concerns.attends and self.trace.stack:
-            self._note_heads(self._find_held(func, args, kwargs), func, args, kwargs, out)
-        if concerns.factors:
-            self.factors.follow(func, args, kwargs, out)
-        if concerns.scales or overwritten is not None:
-            self.scales.follow(func, args, kwargs, out)
-        self.trace.axes.follow(func, args, kwargs, out)
-        return out
-
-    def _rectified(
-        self,
-        rectifier: Rectifier,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Tensor:
-        """What an activation returns, with a gate behind it."""
-        z = rectifier.z
-        axis = self.trace.axes.get(z)
-        gate = Gate(
-            self.trace.next_gate(z.shape[axis] if z.dim() > 1 else 1),
-            self.settings,
-            func.__name__.strip("_"),
-            functools.partial(func, *args, **kwargs),
-            rectifier.own,
-            rectifier.slope,
-            self.scales.get(z),
-            rectifier.in_place,
-            rectifier.form,
-            axis,
-        )
-        self.trace.gates.append(gate)
-        if gate.scale is None and self.measured is not None:
-            self.measured[gate.key.turn] = channel_deviation(z, axis)
-        self.trace.enters(z, gate)
-        if gate.in_place:
-            copy = self.trace.rescue(z, by_gate=True)
-            if self.grad:
-                gate.input = Kept(z.detach().clone() if copy is None else copy)
-        elif self.grad:
-            gate.input = self.trace.keep_for_backward(z)
-        # Without gradients nothing stands behind it, so that those which the network takes by
-        # itself find its own operations.
-        out = gate(z) if self.grad else gate.untouched()
-        if self.grad:
-            self.trace.note_cut(func, args, out)
-        self.scales.put(out, gate.scale)
-        self.trace.axes.put(out, axis)
-        if self.grad:
-            self.factors.put(out, ACTIVATED_VALUE)
-        return out
-
-    def _pooled(self, found: MaxPool) -> Any:
-        """What a max-pooling returns, with a gate behind it."""
-        channel_dim = found.x.dim() - len(found.kernel) - 1
-        key = self.trace.next_gate(found.x.shape[channel_dim])
-        pool = Pool(key, self.settings, *found[1:])
-        self.trace.gates.append(pool)
-        if self.measured is not None:
-            self.measured[key.turn] = channel_deviation(found.x, channel_dim)
-        if self.grad:
-            pool.input = self.trace.keep_for_backward(found.x)
-            out = pool(found.x)
-            pool.output = self.trace.keep_for_backward(out)
-        else:
-            out = pool.untouched(found.x)
-        self.scales.put(out, self.scales.get(found.x))
-        return (out, pool.indices) if pool.return_indices else out
-
-    def _held(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
-        """What an operation returns of which a part may be held constant; None for others."""
-        found = self._find_held(func, args, kwargs)
-        if found is None:
-            return None
-        held, inputs = found
-        held.inputs = [self.trace.keep_for_backward(one) for one in inputs]
-        self.trace.held.append(held)
-        out = held(*inputs)
-        self.trace.note_cut(func, args, out)
-        if func in ATTENTION and self.trace.stack:
-            self._note_heads(found, func, args, kwargs, out)
-        return out
-
-    def _find_held(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Call | None:
-        path = self.trace.path
-        return find_held(func, args, kwargs, self.settings, path) or find_weighted_sum(
-            func, args, self.factors, self.settings, path
-        )
-
-    def _note_heads(
-        self,
-        found: Call | None,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        out: Any,
-    ) -> None:
-        """Note the heads of a call that was recognised as attention as a layer."""
-        if found is not None:
-            heads = find_heads(*found, func, args, kwargs, out, self.trace.tokens)
-            if heads is not None:
-                self.trace.note_heads(heads)
-
-    def _follow(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
-    ) -> None:
-        """Note the channels' axis in what a call returned, and whether it is a bounded factor."""
-        self.trace.axes.follow(func, args, kwargs, out)
-        if self.grad and concerns_factors(func):
-            self.factors.follow(func, args, kwargs, out)
 
 
 class Recording:
@@ -296,6 +65,7 @@ class Recording:
         measured: dict[int, Tensor] | None = None,
         scales_of: Model | None = None,
         values: bool = False,
+        spare: bool = False,
     ) -> None:
         """Run the forward pass.
 
@@ -308,6 +78,8 @@ class Recording:
             measured: Filled with the deviation of the channels entering gates of unknown scale.
             scales_of: The model whose calibration gives the scales; by default the network itself.
             values: Whether everything that the network's calls return is kept; see ``values``.
+            spare: Whether values of layers are let go that no gate needs; the forward pass runs
+                again the first time one is asked for.
 
         Raises:
             ValueError: If a layer of ``until`` was not met.
@@ -328,8 +100,9 @@ class Recording:
         self._lock = threading.RLock()
         with torch.inference_mode(False):
             self.x = x.detach().to(device, dtype, copy=True).requires_grad_(grad)
-        self._trace = Trace()
+        self._trace = Trace(spare=spare)
         self.values = Values(self._trace) if values else None
+        self._whole = values
         self._forward(set(until), measured, layers)
         missing = [name for name in until if name not in self._trace.entries]
         if missing:
@@ -338,6 +111,14 @@ class Recording:
     def _forward(
         self, until: set[str], measured: dict[int, Tensor] | None = None, layers: bool = True
     ) -> None:
+        try:
+            self._run(until, measured, layers)
+        except TakesGradients:  # of whatever it likes, so that all of the graph is kept
+            self._whole = True
+            self._trace = Trace(self._trace.keep, self._trace.spare)
+            self._run(until, measured, layers)
+
+    def _run(self, until: set[str], measured: dict[int, Tensor] | None, layers: bool) -> None:
         model = self.model
         noting = (
             layer_hooks(model.module, self._trace, until) if layers else contextlib.nullcontext()
@@ -351,7 +132,7 @@ class Recording:
             # Gradients that the network itself takes while it runs are its own.
             self._settings.softening, self._settings.last = Softening.hard(), False
             self._settings.states = None
-            recorder = Recorder(self._trace, self._settings, measured, self.x)
+            recorder = Recorder(self._trace, self._settings, measured, self.x, whole=self._whole)
             seen = model.normalise(self.x)
             self._trace.axes.put(seen, FIRST)
             try:
@@ -421,9 +202,9 @@ class Recording:
             raise unknown_layer(layer, self._trace.entries)
         with self._lock:
             if self._trace.entries[layer].value() is None:
-                # The network overwrote it, as `out += identity` does. Copies of all such values
-                # would slow every forward pass; this one is run again the first time one is asked
-                # for, and keeps them all.
+                # The network overwrote it, as `out += identity` does, or let it go. Copies of all
+                # such values would slow every forward pass; this one is run again the first time
+                # one is asked for, and keeps them all.
                 self._trace = Trace(keep=True)
                 if self.values is not None:
                     self.values = Values(self._trace)
@@ -511,11 +292,11 @@ class Recording:
             pullback = None
             if reached:
                 try:
-                    with torch.enable_grad():
-                        score = _Seeded.apply(
-                            [seeds[layer] for layer in reached],
-                            *(self.value(layer) for layer in reached),
-                        )
+                    self._settings.pulling = True
+                    score = seeded(
+                        [self.value(layer) for layer in reached],
+                        [seeds[layer] for layer in reached],
+                    )
                     (pullback,) = torch.autograd.grad(
                         score, self.x, retain_graph=not last, allow_unused=True
                     )
@@ -529,6 +310,8 @@ class Recording:
                         "checkpointing), where soft gates cannot be put in; switch that off, for "
                         "instance with memory_efficient=False."
                     ) from error
+                finally:
+                    self._settings.pulling = False
         return torch.zeros_like(self.x, requires_grad=False) if pullback is None else pullback
 
     def scores(self, targets: Sequence[Target]) -> Tensor:
@@ -549,23 +332,6 @@ class Recording:
                 seed = seeds.setdefault(term.layer, torch.zeros_like(value))
                 seed[n] += term.weight * term.seed(value[n])
         return seeds
-
-
-class _Seeded(torch.autograd.Function):
-    """A scalar whose gradients by some values are given, their seeds.
-
-    ``torch.autograd.grad`` takes such gradients, too, but imports sympy to compare their shapes: a
-    third of a second and 34 MB before the first picture.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, seeds: Sequence[Tensor], *values: Tensor) -> Tensor:
-        ctx.seeds = seeds
-        return torch.zeros((), device=values[0].device)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *ctx.seeds
 
 
 def scale_lookup(model: Model, height: int, width: int) -> Callable[[GateKey], Tensor]:
@@ -602,9 +368,9 @@ def calibrated_scales(model: Model, height: int, width: int) -> Mapping[int, Ten
     images change.
     """
     with model.lock:
-        tensors = itertools.chain(model.module.parameters(), model.module.buffers())
         # Every write to a tensor counts its version up.
-        key = (height, width, *((id(one), version_of(one)) for one in tensors))
+        versions = ((id(one), version_of(one)) for one in tensors_inside(model.module))
+        key = (height, width, *versions)
         known, scales = _calibrated.get(model, (None, {}))
         if known != key:
             measured: dict[int, Tensor] = {}

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from .caller import warn_caller
-from .gate import Gate, Pool
+from .gate import Gate
 from .held import Held
+from .pool import Pool
 from .recording import Recording
 from .smooth import SMOOTH
 from .softening import Softening

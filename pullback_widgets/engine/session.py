@@ -85,7 +85,7 @@ class Session:
         """
         self.model = Model.of(model)
         batch, self._single = self.model.batch(image, range)
-        self.recording = Recording(self.model, batch)
+        self.recording = Recording(self.model, batch, spare=True)
         self._scored: tuple[list[Target], Tensor] = [], batch[:0]
 
     def __repr__(self) -> str:

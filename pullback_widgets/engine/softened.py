@@ -20,7 +20,8 @@ from .axes import FIRST
 from .eager import eagerly, uncompiled
 from .gate import Settings
 from .model import Model
-from .recording import Recorder, scale_lookup
+from .recorder import Recorder
+from .recording import scale_lookup
 from .softening import Softening
 from .trace import Trace, layer_hooks
 

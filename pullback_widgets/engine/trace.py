@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,10 +27,11 @@ from torch.utils.hooks import RemovableHandle
 
 from .axes import FIRST, Axes
 from .eager import is_compiled, may_be_compiled
-from .gate import Gate, GateKey, Kept, Pool
+from .gate import Gate, GateKey, Kept
 from .heads import Heads
 from .inside import named_modules_inside
 from .layer import HEADS, Layer
+from .pool import Pool
 from .precision import without_autocast
 
 ACTIVATIONS = (
@@ -110,13 +112,16 @@ class Entry:
 
     layer: Layer
     tensor: Tensor | None
+    """None also where the value is kept by none but the network."""
     gate: Gate | None = None
     """The activation that this value enters, if one takes it directly."""
     axis: int = FIRST
     """Where the value has its channels."""
+    seen: weakref.ref[Tensor] | None = None
+    """The value as long as anything else keeps it."""
 
     def value(self) -> Tensor | None:
-        return self.tensor
+        return self.seen() if self.tensor is None and self.seen is not None else self.tensor
 
 
 @dataclass(slots=True)
@@ -159,6 +164,8 @@ class Trace:
 
     keep: bool = False
     """Whether values are copied before anything but a gate overwrites them."""
+    spare: bool = False
+    """Whether values are let go that no gate needs."""
     entries: dict[str, Entry] = field(default_factory=dict)
     # Pre-activations and outputs by storage, so that they are rescued before being overwritten.
     by_storage: dict[int, list[Entry]] = field(default_factory=dict)
@@ -210,10 +217,11 @@ class Trace:
         windows = len(whole) > 1 and whole[0] != self.images
         if len(shape) == 2:
             self.tokens = shape[1]
-        self.entries[name] = self._entry(Layer(name, kind, shape, windows), tensor, axis)
+        spare = self.spare and not (self.awaited and name in self.awaited)
+        self.entries[name] = self._entry(Layer(name, kind, shape, windows), tensor, axis, spare)
 
-    def _entry(self, layer: Layer, tensor: Tensor, axis: int = FIRST) -> Entry:
-        entry = Entry(layer, tensor, axis=axis)
+    def _entry(self, layer: Layer, tensor: Tensor, axis: int = FIRST, spare: bool = False) -> Entry:
+        entry = Entry(layer, None if spare else tensor, axis=axis, seen=weakref.ref(tensor))
         self.by_storage.setdefault(_storage(tensor), []).append(entry)
         return entry
 
@@ -270,8 +278,8 @@ class Trace:
     def enters(self, tensor: Tensor, gate: Gate) -> None:
         """Note that a layer's value goes into a rectifier."""
         for entry in self.by_storage.get(_storage(tensor), ()):
-            if entry.tensor is tensor:
-                entry.gate = gate
+            if entry.value() is tensor:
+                entry.gate, entry.tensor = gate, tensor
 
     def keep_for_backward(self, tensor: Tensor) -> Kept:
         """A value as it is now, for the backward pass of a gate."""
@@ -292,7 +300,7 @@ class Trace:
             value = entry.tensor
             if value is not None and id(value) not in copies:
                 copies[id(value)] = value.clone() if by_gate or self.keep else None
-            entry.tensor = copies.get(id(value))
+            entry.tensor, entry.seen = copies.get(id(value)), None
         copy = copies.get(id(tensor))
         return None if copy is None else copy.detach()
 
@@ -357,11 +365,11 @@ def layer_hooks(module: nn.Module, trace: Trace, until: set[str]) -> Iterator[No
             inner = next(reversed(trace.entries), "")
             if inner.startswith(f"{name.partition(':')[0]}."):
                 entry = trace.entries[inner]
-                if entry.tensor is None:
+                if entry.value() is None:
                     trace.entries[name] = Entry(
                         entry.layer._replace(name=name, kind=type(child).__name__), None
                     )
-                output = entry.tensor
+                output = entry.value()
         note(name, child, output)
 
     def before_any(child: nn.Module, args: tuple[Any, ...]) -> None:

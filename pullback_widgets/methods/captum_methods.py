@@ -27,13 +27,14 @@ from .. import checks
 from ..engine.dependence import tell_independent
 from ..engine.layer import is_heads, unknown_layer
 from ..engine.model import Model
-from ..engine.recording import Recording, Trace, layer_hooks, overwritten_by
+from ..engine.recording import Recording
 from ..engine.rectifier import find_rectifier
 from ..engine.report import tell
 from ..engine.session import Session, TargetLike
 from ..engine.smooth import SMOOTH
 from ..engine.softening import Softening
 from ..engine.target import LOGITS, Target
+from ..engine.trace import Trace, layer_hooks, overwritten_by
 
 NOISE = 0.15
 """Standard deviation of the noise as a share of the image's range, as the SmoothGrad paper has
