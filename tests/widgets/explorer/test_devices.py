@@ -109,7 +109,10 @@ def test_the_choice_is_no_part_of_a_recipe(explore: Make) -> None:
     before = explorer.recipe()
     choose(explorer, ELSEWHERE)
     with elsewhere():
-        assert explorer.recipe() == before
+        after = explorer.recipe()
+    # The last digit of a sum may be another one there.
+    assert after.pop("shares") == pytest.approx(before.pop("shares"))
+    assert after == before
 
 
 @pytest.mark.usefixtures("two_devices")
