@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import CheckpointError
 
@@ -41,6 +41,9 @@ from .trace import (
 )
 from .values import Values
 from .versions import version_of
+
+_looked_at: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
+"""Of each network: layers of which a value was asked for that had been let go."""
 
 
 class Recording:
@@ -100,7 +103,7 @@ class Recording:
         self._lock = threading.RLock()
         with torch.inference_mode(False):
             self.x = x.detach().to(device, dtype, copy=True).requires_grad_(grad)
-        self._trace = Trace(spare=spare)
+        self._trace = Trace(spare=spare, looked_at=_looked_at.setdefault(model.module, set()))
         self.values = Values(self._trace) if values else None
         self._whole = values
         self._forward(set(until), measured, layers)
@@ -115,7 +118,8 @@ class Recording:
             self._run(until, measured, layers)
         except TakesGradients:  # of whatever it likes, so that all of the graph is kept
             self._whole = True
-            self._trace = Trace(self._trace.keep, self._trace.spare)
+            before = self._trace
+            self._trace = Trace(before.keep, before.spare, before.looked_at)
             self._run(until, measured, layers)
 
     def _run(self, until: set[str], measured: dict[int, Tensor] | None, layers: bool) -> None:
@@ -204,7 +208,8 @@ class Recording:
             if self._trace.entries[layer].value() is None:
                 # The network overwrote it, as `out += identity` does, or let it go. Copies of all
                 # such values would slow every forward pass; this one is run again the first time
-                # one is asked for, and keeps them all.
+                # one is asked for, and keeps them all; later ones keep this layer's at once.
+                _looked_at.setdefault(self.model.module, set()).add(layer)
                 self._trace = Trace(keep=True)
                 if self.values is not None:
                     self.values = Values(self._trace)

@@ -11,7 +11,7 @@ import inspect
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -166,6 +166,8 @@ class Trace:
     """Whether values are copied before anything but a gate overwrites them."""
     spare: bool = False
     """Whether values are let go that no gate needs."""
+    looked_at: Set[str] = frozenset()
+    """Layers whose values stay nevertheless."""
     entries: dict[str, Entry] = field(default_factory=dict)
     # Pre-activations and outputs by storage, so that they are rescued before being overwritten.
     by_storage: dict[int, list[Entry]] = field(default_factory=dict)
@@ -217,7 +219,8 @@ class Trace:
         windows = len(whole) > 1 and whole[0] != self.images
         if len(shape) == 2:
             self.tokens = shape[1]
-        spare = self.spare and not (self.awaited and name in self.awaited)
+        wanted = name in self.looked_at or (self.awaited and name in self.awaited)
+        spare = self.spare and not wanted
         self.entries[name] = self._entry(Layer(name, kind, shape, windows), tensor, axis, spare)
 
     def _entry(self, layer: Layer, tensor: Tensor, axis: int = FIRST, spare: bool = False) -> Entry:

@@ -143,8 +143,12 @@ def _make_room() -> None:
     limit = 1e6 * float(os.environ.get(MEGABYTES) or 64)
     held = [(entry.used, cache, entry) for cache in SnapshotCache._all for entry in cache._entries]
     held.sort(key=lambda one: one[0], reverse=True)
-    parts: dict[int, int] = {}
+    seen: set[int] = set()
+    total = 0
     for number, (_, cache, entry) in enumerate(held):
-        parts |= entry.snapshot.parts()  # a photograph or a layer that several share counts once
-        if number >= MOST or sum(parts.values()) > limit:
+        # A photograph or a layer that several share counts once.
+        new = {part: size for part, size in entry.snapshot.parts().items() if part not in seen}
+        seen |= new.keys()
+        total += sum(new.values())
+        if number >= MOST or total > limit:
             cache._entries.remove(entry)

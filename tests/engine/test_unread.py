@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import image, plain_gradient, seeded, wrap
+from networks import image, network, plain_gradient, seeded, wrap
 from torch import Tensor, nn
 
 import pullback_widgets as pw
@@ -148,3 +148,19 @@ def test_a_pool_has_the_same_shares_by_inputs_and_by_windows(
     far = x.clone()
     far[:, 0, 0, 0] = -1e4
     torch.testing.assert_close(pool.backward(far, grad)[:, 1:], near[:, 1:], rtol=1e-10, atol=1e-12)
+
+
+def test_a_layer_that_was_looked_at_costs_later_images_no_second_pass() -> None:
+    module = network("residual")
+    model, passes = wrap(module), []
+    module.register_forward_hook(lambda *_: passes.append(1))
+    layer = next(
+        one.name
+        for one in pw.Session(model, image(1)).layers
+        if one.name != "logits" and "conv" in one.name
+    )
+    for number in range(3):
+        session = pw.Session(model, image(number))
+        del passes[:]
+        session.activations(layer)
+        assert len(passes) == (number == 0)
