@@ -168,6 +168,11 @@ def type_in(field: w.Text, text: str) -> None:
 def enter(field: w.Text, text: str) -> None:
     """What the page sends for a text and Enter."""
     field.value = text
+    submit(field)
+
+
+def submit(field: w.Text) -> None:
+    """What it sends for Enter alone."""
     field._handle_custom_msg({"event": "submit"}, [])
 
 

@@ -49,8 +49,6 @@ class ClassField:
         self._classes = 0
         self._target: TargetLike = None
         self._chosen = ""
-        self._takes: Offer | None = None
-        self._late = False
         self.text = w.Text(
             description="Class",
             placeholder=f"{empty}; or a thing such as dog" if empty else PLACEHOLDER,
@@ -96,29 +94,23 @@ class ClassField:
     def _rest(self) -> None:
         with quietly():
             self.text.value = self._chosen
-        self._takes = None
         self.offers.hide()
 
     def _typed(self, text: str) -> None:
-        late, self._late = self._late, False
         with self.offers.changing:
             if text.strip() == self._chosen or not (text.strip() or self._none):
-                self._takes = None
                 self.offers.hide()
                 return
-            sentence, offers, self._takes = self._answer(text.strip())
-            self.offers.show(sentence, offers)
-        if late and self._takes is not None:
-            self._take(self._takes)
+            takes = self.offers.show(*self._answer(text.strip()))
+        if takes is not None:
+            self._take(takes)
 
     def _entered(self) -> None:
-        if self._takes is not None:
-            self._take(self._takes)
+        takes = self.offers.enter()
+        if takes is not None:
+            self._take(takes)
         elif not self.text.value.strip():
             self._rest()
-        else:
-            # Enter overtakes the last letters where the page still waits for an answer to others.
-            self._late = True
 
     def _take(self, offer: Offer) -> None:
         if offer.value == self._chosen:

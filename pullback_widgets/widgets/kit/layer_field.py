@@ -46,7 +46,6 @@ class LayerField:
         self._layers: list[Layer] = []
         self._stages: dict[str, str] = {}
         self._chosen = ""
-        self._takes: Offer | None = None
         self.text = w.Text(
             description="Layer",
             placeholder="a name, a kind or a size",
@@ -98,19 +97,16 @@ class LayerField:
 
     def show(self, chosen: str) -> None:
         """Show what is chosen; a text that is being typed stays if that is what it was before."""
-        if chosen != self._chosen:
-            self._chosen = chosen
-            self._rest()
+        with self.offers.changing:
+            if chosen != self._chosen:
+                self._chosen = chosen
+                self._rest()
 
     def _rest(self) -> None:
         with quietly():
             self.text.value = self._chosen
-        self._shut()
-        self._describe()
-
-    def _shut(self) -> None:
-        self._takes = None
         self.offers.hide()
+        self._describe()
 
     def _describe(self) -> None:
         names = self.names
@@ -161,24 +157,24 @@ class LayerField:
         else:
             with quietly():
                 self.text.value = ""
-            self._open(self._answer(""))
+            self.offers.show(*self._answer(""))
         self.text.focus()
 
     def _typed(self, text: str) -> None:
-        if text.strip() == self._chosen:
-            self._shut()
-        else:
-            self._open(self._answer(text.strip()))
+        with self.offers.changing:
+            if text.strip() == self._chosen:
+                self.offers.hide()
+                return
+            takes = self.offers.show(*self._answer(text.strip()))
+        if takes is not None:
+            self._take(takes)
 
     def _entered(self) -> None:
-        if self._takes is not None:
-            self._take(self._takes)
+        takes = self.offers.enter()
+        if takes is not None:
+            self._take(takes)
         elif not self.text.value.strip():
             self._rest()
-
-    def _open(self, answer: tuple[str, list[Offer], Offer | None]) -> None:
-        sentence, offers, self._takes = answer
-        self.offers.show(sentence, offers)
 
     # What is answered to a text: a sentence, offers, and which of them Enter takes.
 

@@ -50,6 +50,8 @@ class Offers:
         # A text is answered while what it was about is computed, by two threads.
         self.changing = threading.RLock()
         self.shown: list[Offer] = []
+        self._takes: Offer | None = None
+        self._entered_early = False
         self.sentence = w.HTML()
         self._buttons: list[w.Button] = []
         self._groups: dict[int, w.HTML] = {}
@@ -61,10 +63,34 @@ class Offers:
         """Whether it is seen."""
         return bool(self.box.layout.display != "none")
 
-    def show(self, sentence: str, offers: Sequence[Offer]) -> None:
-        """Say a sentence, in plain text, and offer these; no more than there are buttons."""
+    def show(
+        self, sentence: str, offers: Sequence[Offer], takes: Offer | None = None
+    ) -> Offer | None:
+        """Say a sentence, in plain text, and offer these; no more than there are buttons.
+
+        Args:
+            sentence: What is read first.
+            offers: What is offered.
+            takes: Which of them Enter takes, if any.
+
+        Returns:
+            What is to be taken at once, because Enter came before this answer.
+        """
         with self.changing:
             self._show(sentence, list(offers[: self.most]))
+            early, self._entered_early = self._entered_early, False
+            self._takes = takes
+            return takes if early else None
+
+    def enter(self) -> Offer | None:
+        """Enter was pressed: what that takes; if nothing yet, the next answer hears of it.
+
+        Enter overtakes the last letters where the page still waits for an answer to others, and
+        where two threads of a kernel serve one page.
+        """
+        with self.changing:
+            self._entered_early = self._takes is None
+            return self._takes
 
     def _show(self, sentence: str, offers: list[Offer]) -> None:
         self.shown = offers
@@ -105,8 +131,9 @@ class Offers:
             self._take(self.shown[number])
 
     def hide(self) -> None:
-        """Give way to what else stands there."""
+        """Give way to what else stands there; Enter takes nothing any more."""
         with self.changing:
+            self._takes, self._entered_early = None, False
             self.box.layout.display = "none"
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import ipywidgets as w
 import pytest
-from widgets import enter, find, offered, said, seen, text_with, type_in
+from widgets import enter, find, offered, said, seen, submit, text_with, type_in
 
 import pullback_widgets as pw
 from pullback_widgets.engine.layer import Layer
@@ -223,6 +224,25 @@ def test_enter_may_come_before_the_last_letters(taken: Taken) -> None:
     field.text.value = "crane"  # two are called so
     field.text.value = "crane · 4"
     assert taken == [1]
+
+
+@pytest.mark.parametrize("kind", ["class", "layer"])
+def test_enter_may_be_handled_while_the_text_is_answered(kind: str, taken: Taken) -> None:
+    """Two threads of a kernel may serve one page, as long as a subshell is being made."""
+    classes, layers = class_field(taken), layer_field(taken, network(blocks=1, layers=1))
+    field, text, takes = (classes, "pug", 5) if kind == "class" else (layers, "relu", "relu")
+    answer, other = field._answer, threading.Thread(target=lambda: submit(field.text))
+
+    def slow(typed: str) -> Any:
+        other.start()
+        other.join(0.2)  # where nothing holds it back it is through by now
+        return answer(typed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(field, "_answer", slow)
+        field.text.value = text
+    other.join()
+    assert taken == [takes] and not field.offers.open
 
 
 def test_without_names_there_are_numbers(taken: Taken) -> None:
