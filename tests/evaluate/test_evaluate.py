@@ -184,7 +184,7 @@ def test_every_kind_of_method(model: pw.Model) -> None:
         for other in ("object", "function", "named", "gradient"):
             assert np.allclose(scores["class"], scores[other]), other
         assert not np.allclose(scores["soft class"], scores["class"])
-        # relative scales are those of the calibration, which pw.softened normalises as well
+        assert np.allclose(scores["soft class"], scores["softening"])
         assert np.isfinite(scores["ascent"]).all()
     random = dict(zip(found.methods, found.scores("randomisation").T, strict=True))
     assert np.isnan(random["object"]).all()
