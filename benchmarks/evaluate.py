@@ -1,7 +1,7 @@
 """How fast ``pw.evaluate`` is beside Quantus: images a second, the same metrics, maps and images.
 
-``python benchmarks/evaluate.py`` measures six methods (a pullback, the gradient, and the four
-controls) by accumulating infidelity, faithfulness correlation and maximum sensitivity with the
+``python benchmarks/evaluate.py`` measures nine methods (the five presets of softenings and the
+four controls) by accumulating infidelity, faithfulness correlation and maximum sensitivity with the
 settings of the paper's evaluation, and prints images a second of both, in turn, and their ratio.
 Maps are ours for both, and are made once for each image and method; Quantus asks for those under
 noise itself. It walks through perturbations one by one for each method; we run them in batches,
@@ -122,7 +122,8 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     model = model_of(options.network)
-    methods = explainers(pw.Softening.relative())
+    presets = ("hard", "held", "paper_v3", "paper_v6", "relative")
+    methods = explainers({name: getattr(pw.Softening, name)() for name in presets}, baseline="hard")
     names = ["coffee", "rocket", "chelsea", "astronaut", "grace_hopper", "motorcycle"]
     images = torch.stack([model.image(names[n % len(names)]) for n in range(options.batch)])
     rates: dict[str, list[tuple[float, float]]] = {}

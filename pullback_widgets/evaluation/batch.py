@@ -19,7 +19,7 @@ from .methods import PIXELS, Explainer, key
 
 Made = TypeVar("Made")
 Scores = NDArray[np.float64]
-MOST = 512
+MOST = 128
 """At most so many images go through the network at once, however small they are."""
 
 Perturbed = Iterable[tuple[int, Tensor]]

@@ -13,6 +13,7 @@ from torch import nn
 from .. import checks
 from ..drawing import expression, files
 from ..drawing.paper import new_figure, wrapped
+from ..drawing.words import counted
 from ..engine.model import Model
 from ..engine.softening import Softening
 from .evaluate import measure
@@ -23,6 +24,7 @@ from .methods import GRADIENT, Explainer, Pullback, explainer
 from .metric import Metric
 from .metrics import metrics as chosen_metrics
 from .progress import Progress, Report
+from .stages import FACTORS, Trial, descend, stages_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 TEMPERATURES = tuple(float(f"{one:.3g}") for one in np.geomspace(0.1, 4, 11))
 """Log-spaced, from nearly hard gates to nearly open ones, for relative temperatures."""
 
-CHOSEN, GIVEN = "chosen", "as given"
+CHOSEN, ONE, GIVEN = "chosen", "one temperature", "as given"
 """What is judged, beside the plain gradient."""
 
 
@@ -58,9 +60,10 @@ class Tuning:
         metric: What chose.
         curve: All temperatures that were tried, in order, on the half that chooses.
         chosen_on: The numbers of that half.
-        judged_on: Those of the other half: the temperature, the softening as it was given, and the
-            plain gradient.
+        judged_on: Those of the other half: the choice, its temperature alone, the softening as it
+            was given, and the plain gradient.
         given: The softening with the temperature that it came with.
+        trials: The factors of stages that were tried, if they were asked for, in order.
     """
 
     softening: Softening
@@ -69,6 +72,7 @@ class Tuning:
     chosen_on: Evaluation
     judged_on: Evaluation
     given: Softening
+    trials: tuple[Trial, ...] = ()
 
     @property
     def temperature(self) -> float:
@@ -117,10 +121,25 @@ class Tuning:
             said.append("the end of what was tried, so that a better one may lie beyond")
         against = self.difference
         return (
-            f"{', '.join(said)}. On {self.judged_on.n} others it is {self.value.value:.3g} "
-            f"[{self.value.low:.3g}, {self.value.high:.3g}], {against.value:+.3g} "
+            f"{', '.join(said)}.{self._of_stages()} On {self.judged_on.n} others it is "
+            f"{self.value.value:.3g} [{self.value.low:.3g}, {self.value.high:.3g}], {against.value:+.3g} "
             f"[{against.low:+.3g}, {against.high:+.3g}] against the plain gradient. Another metric "
             "may choose another."
+        )
+
+    def _of_stages(self) -> str:
+        if not self.trials:
+            return ""
+        kept = [one for one in self.trials if one.kept]
+        stages = len({one.stage for one in self.trials})
+        if not kept:
+            return f" None of {stages} stages is better with a factor of its own."
+        words = ", ".join(f"{one.factor:g} for stage {one.stage + 1}" for one in reversed(kept))
+        name = self.metric.name
+        with_them, without = (self.judged_on.mean(name, one).value for one in (CHOSEN, ONE))
+        return (
+            f" Of {stages} stages it takes the factors {words}; with one temperature for all it "
+            f"is {without:.3g} in place of {with_them:.3g} on the others."
         )
 
     def __repr__(self) -> str:
@@ -215,6 +234,10 @@ class Tuning:
                 {name: None if one != one else one for name, one in row.items()}
                 for row in self.rows()
             ],
+            "trials": [
+                {**vars(one), "layers": list(one.layers), "mean": _plain(one.mean)}
+                for one in self.trials
+            ],
             "settings": self.chosen_on.settings,
         }
 
@@ -234,6 +257,7 @@ def tune_temperature(
     *,
     temperatures: Sequence[float] = TEMPERATURES,
     softening: Softening | None = None,
+    stages: bool = False,
     targets: str | int = "top",
     seed: int = 0,
     limit: int | None = None,
@@ -253,13 +277,15 @@ def tune_temperature(
         temperatures: What is tried, numbers above 0; by default eleven from 0.1 to 4, log-spaced,
             which suit relative temperatures.
         softening: What gets the temperatures; ``Softening.relative()`` by default.
+        stages: Whether each stage, the layers of one resolution, then gets a factor of its own: one
+            round of coordinate descent from the output back, two measurements a stage.
         targets: As for ``pw.evaluate``.
         seed: Of all chance.
         limit: At most so many images, spread over all of them.
         batch_size: Images that are recorded at once; by default as many as pay off.
         client: A ``dask.distributed.Client``.
-        progress: Called with a ``Progress`` over both halves after each batch; an exception that it
-            raises ends the search.
+        progress: Called with a ``Progress`` over all measurements after each batch; an exception
+            that it raises ends the search.
 
     Returns:
         The choice, with the curve and its value on the other half.
@@ -288,7 +314,14 @@ def tune_temperature(
         )
     wanted = chosen_metrics(metric)[:1]
     gradient = explainer(Softening.hard())
+    parts = stages_of(model) if stages else []
+    if stages and len(parts) < 2:
+        raise ValueError(
+            f"{model.name} has {counted(len(parts), 'stage')} with gates; expected two or more, so leave "
+            "stages out: one factor is a temperature."
+        )
     done = 0
+    total = count + len(FACTORS) * len(parts) * ((count + 1) // 2)
 
     def measured(first: int, methods: Sequence[Explainer]) -> Evaluation:
         nonlocal done
@@ -296,7 +329,7 @@ def tune_temperature(
 
         def report(one: Progress) -> None:
             if progress is not None:
-                progress(Progress(done + one.done, count, one.fresh, one.seconds))
+                progress(Progress(done + one.done, total, one.fresh, one.seconds))
 
         found = measure(
             model, half, methods, wanted, targets, baseline=GRADIENT, seed=seed,
@@ -324,6 +357,14 @@ def tune_temperature(
         )
     sign = 1 if wanted[0].better == "higher" else -1
     best = max(known, key=lambda one: sign * one.mean.value)
-    chosen = softening.with_temperature(best.temperature)
-    judges = [Pullback(CHOSEN, chosen), Pullback(GIVEN, softening), gradient]
-    return Tuning(chosen, wanted[0], curve, chosen_on, measured(1, judges), softening)
+    single = softening.with_temperature(best.temperature)
+
+    def worth(tried: Softening) -> Interval:
+        return measured(0, [Pullback(CHOSEN, tried), gradient]).mean(wanted[0].name, CHOSEN)
+
+    chosen, trials = descend(single, parts, best.mean, sign, worth)
+    judges = [
+        Pullback(CHOSEN, chosen), Pullback(ONE, single), Pullback(GIVEN, softening), gradient,
+    ]  # fmt: skip
+    judged_on = measured(1, judges)
+    return Tuning(chosen, wanted[0], curve, chosen_on, judged_on, softening, tuple(trials))

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import image, network, wrap
+from networks import gated, image, network, wrap
 
 import pullback_widgets as pw
 from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.evaluation.evaluation import Evaluation
 from pullback_widgets.evaluation.progress import Progress
+from pullback_widgets.evaluation.stages import stages_of
 from pullback_widgets.evaluation.tuning import TEMPERATURES, Tuning
 
 IMAGES = [image(n) for n in range(8)]
@@ -102,6 +103,45 @@ def test_files_and_figure(tuned: Tuning, tmp_path: Path) -> None:
     assert tuned.save(tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
     (axes,) = tuned.figure().axes
     assert axes.get_xscale() == "log"
+
+
+def test_stages_are_the_layers_of_one_resolution(model: pw.Model) -> None:
+    # ReLUs that run twice come twice
+    second = ("layer1.relu", "layer1.relu:2", "layer10.relu", "layer10.relu:2")
+    assert stages_of(model) == [("relu",), second]
+
+
+def test_each_stage_gets_the_factor_that_is_best_with_the_others(model: pw.Model) -> None:
+    seen: list[Progress] = []
+    tuned = pw.tune_temperature(
+        model, IMAGES, temperatures=TRIED, stages=True, batch_size=4, progress=seen.append
+    )
+    assert [(one.stage, one.factor) for one in tuned.trials] == [(1, 0.5), (1, 2), (0, 0.5), (0, 2)]
+    assert seen[-1].done == seen[-1].total == 8 + 4 * 4
+    single = pw.Softening.relative(tuned.temperature)
+    best = min(one.mean.value for one in tuned.curve)
+    factors: dict[str, float] = {}
+    for stage in (1, 0):
+        for trial in [one for one in tuned.trials if one.stage == stage]:
+            own = dict.fromkeys(trial.layers, trial.factor)
+            softening = single.with_factors({**factors, **own})
+            found = alone(model, IMAGES[::2], {"this": softening})
+            assert found.mean("infidelity", "this") == pytest.approx(trial.mean)
+        better = [one for one in tuned.trials if one.stage == stage and one.mean.value < best]
+        kept = [one for one in tuned.trials if one.stage == stage and one.kept]
+        assert bool(better) == bool(kept) and len(kept) <= 1
+        for one in kept:
+            assert one.mean.value == min(trial.mean.value for trial in better)
+            best = one.mean.value
+            factors.update(dict.fromkeys(one.layers, one.factor))
+    assert dict(tuned.softening.factors) == factors
+    assert "stages" in tuned.sentence
+    assert json.loads(json.dumps(tuned.recipe()))["trials"][0]["stage"] == 1
+
+
+def test_one_stage_has_no_factors() -> None:
+    with pytest.raises(ValueError, match="has 0 stages with gates; expected two or more"):
+        pw.tune_temperature(wrap(gated(torch.relu)), IMAGES, stages=True)
 
 
 @pytest.mark.parametrize(
