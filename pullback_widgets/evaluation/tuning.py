@@ -122,9 +122,9 @@ class Tuning:
         against = self.difference
         return (
             f"{', '.join(said)}.{self._of_stages()} On {self.judged_on.n} others it is "
-            f"{self.value.value:.3g} [{self.value.low:.3g}, {self.value.high:.3g}], {against.value:+.3g} "
-            f"[{against.low:+.3g}, {against.high:+.3g}] against the plain gradient. Another metric "
-            "may choose another."
+            f"{self.value.value:.3g} [{self.value.low:.3g}, {self.value.high:.3g}], "
+            f"{against.value:+.3g} [{against.low:+.3g}, {against.high:+.3g}] against the plain "
+            "gradient. Another metric may choose another."
         )
 
     def _of_stages(self) -> str:
@@ -317,8 +317,8 @@ def tune_temperature(
     parts = stages_of(model) if stages else []
     if stages and len(parts) < 2:
         raise ValueError(
-            f"{model.name} has {counted(len(parts), 'stage')} with gates; expected two or more, so leave "
-            "stages out: one factor is a temperature."
+            f"{model.name} has {counted(len(parts), 'stage')} with gates; expected two or more, so "
+            "leave stages out: one factor is a temperature."
         )
     done = 0
     total = count + len(FACTORS) * len(parts) * ((count + 1) // 2)

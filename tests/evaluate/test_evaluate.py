@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -238,6 +239,19 @@ def test_a_control_that_cannot_run_is_left_out_and_named() -> None:
     found = run(wrap(smooth.eval()))
     assert np.isnan(found.scores("infidelity")[:, found.methods.index("guided Grad-CAM")]).all()
     assert any("Guided backpropagation is left out: " in one for one in found.warnings)
+
+
+def test_nothing_of_the_extras_is_needed(model: pw.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("captum", "captum.attr", "distributed", "pandas", "quantus"):
+        monkeypatch.setitem(sys.modules, name, None)
+    found = run(model)
+    assert set(found.parts.problems) == {"guided backpropagation", "guided Grad-CAM"}
+    assert any('pip install "pullback_widgets[methods]"' in one for one in found.warnings)
+    assert isinstance(found.table(), dict)
+    with pytest.raises(ImportError, match=r'run: pip install "pullback_widgets\[evaluate\]"'):
+        run(model, client=object())
+    with pytest.raises(ImportError, match="is computed by captum"):  # asked for, so no control
+        run(model, methods="integrated_gradients")
 
 
 # What stops and goes on ---------------------------------------------------------------------------
