@@ -30,6 +30,10 @@ from .engine.target import Region as Region
 from .engine.target import Rivals as Rivals
 from .engine.target import Target as Target
 from .engine.target import Unit as Unit
+from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.interval import bootstrap as bootstrap
+from .evaluation.metrics import METRICS as METRICS
+from .evaluation.tuning import tune_temperature as tune_temperature
 from .figures.atlas import layer_atlas as layer_atlas
 from .figures.comparison import compare as compare
 from .figures.grid import counterfactual_grid as counterfactual_grid
@@ -45,7 +49,6 @@ from .networks.download import DownloadError as DownloadError
 from .teaching.data import load_data as load_data
 from .teaching.gates import gate_paths as gate_paths
 from .teaching.gates_widget import GatePlayground as GatePlayground
-from .teaching.interval import bootstrap as bootstrap
 from .teaching.paths_widget import PathStabilityLab as PathStabilityLab
 from .teaching.recorder import record_paths as record_paths
 from .teaching.regions import linear_regions as linear_regions

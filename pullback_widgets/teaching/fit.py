@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..engine.gate import gate_values
 from ..engine.softening import Softening
-from .interval import Interval, bootstrap
+from ..evaluation.interval import Interval, bootstrap
 
 FITTED = np.geomspace(0.005, 20.0, 73)
 """Relative temperatures at which the fit of the sigmoid is tried; the best lies between them."""

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from ..drawing import expression, words
 from ..drawing.paper import new_figure
 from ..engine.model import Model
+from ..evaluation.interval import Interval, bootstrap
 from ..figures.declared import Request
 from ..figures.provenance import provenance
 from ..figures.result import Result
 from .fit import FITTED, by_channel, difference, soft_gate
-from .interval import Interval, bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,9 +19,9 @@ from ..engine.recording import Recording
 from ..engine.report import tell
 from ..engine.softening import Softening
 from ..engine.target import Logit, Target
+from ..evaluation.interval import Interval, bootstrap
 from ..figures.result import Progress, to_numpy
 from .fit import by_channel, fit, losses, soft_gate, spread
-from .interval import Interval, bootstrap
 from .paths import TEMPERATURES, Paths
 
 UNITS_PER_LAYER = 500

@@ -59,6 +59,38 @@ def bootstrap(
     return Interval(float(statistic(rows.mean(axis=0)[None])[0]), float(low), float(high))
 
 
+def intervals(rows: Any) -> list[Interval]:
+    """The mean of each column with its interval, as :func:`bootstrap` has them, in one pass.
+
+    It takes little memory however many observations there are.
+
+    Args:
+        rows: Numbers (N, K); a NaN is none, and the mean is over those that there are.
+
+    Raises:
+        ValueError: If there is no observation.
+    """
+    rows = np.asarray(rows, float)
+    if not len(rows):
+        raise ValueError("There is no observation; expected at least one.")
+    known = ~np.isnan(rows)
+    both = np.concatenate([np.where(known, rows, 0.0), known], axis=1)
+    chance = np.random.default_rng(0)
+    even = np.full(len(rows), 1 / len(rows))
+    # A draw at a time gives the same ones as all at once.
+    sums = np.stack([chance.multinomial(len(rows), even) @ both for _ in range(RESAMPLES)])
+    columns = rows.shape[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = sums[:, :columns] / sums[:, columns:]
+        total = both[:, :columns].sum(0) / both[:, columns:].sum(0)
+    found = []
+    for mean, drawn in zip(total, means.T, strict=True):
+        drawn = drawn[~np.isnan(drawn)]
+        low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+        found.append(Interval(float(mean), float(low), float(high)))
+    return found
+
+
 @lru_cache(maxsize=4)  # a curve asks for the same ones at each of its points
 def _draws(count: int) -> NDArray[np.int64]:
     """How often each of ``count`` observations is in each sample, (R, count)."""
