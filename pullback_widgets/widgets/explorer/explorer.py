@@ -38,6 +38,7 @@ from .gate_curve import WIDTH
 from .history import History
 from .history_strip import HistoryStrip
 from .look_ahead import LONGEST, ahead, looks_ahead
+from .numbers_panel import NumbersPanel
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .screen import Place, Screen
 
@@ -190,6 +191,11 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._device = usable(device)
         self.changed(looks_only=False)
 
+    @property
+    def numbers(self) -> NumbersPanel:
+        """What numbers say of the picture: ``ask("weights")``, ``wait()``, then ``answers``."""
+        return self._numbers
+
     # The computation.
 
     def _loaded(self, request: SnapshotRequest) -> Model:
@@ -293,7 +299,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def drew(self, result: Snapshot) -> None:
         self._softens = result.softens
-        for panel in (self._advice, self._neuron, self._temperature, self._ascent, self._source):
+        panels = (self._advice, self._neuron, self._temperature, self._ascent, self._source)
+        for panel in (*panels, self._numbers):
             panel.show(result)
         self._rest.ask()
         self._still.ask()
@@ -332,6 +339,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             rest.close()
         if self._worker is not None:  # all is built
             self._pace.close()
+            self._numbers.close()
         super().close()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -360,11 +368,13 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             SourcePanel(self),
             ViewPanel(self),
         )
+        self._numbers = NumbersPanel(WIDTH - 50)
         folded = KeyboardAccordion(
             {
                 "Photograph and network": self._source.box,
                 "Ascent settings": self._ascent.settings,
                 "Side by side, wipe, colours": self._view.box,
+                "What the numbers say": self._numbers.box,
                 "Take it away": w.VBox([animation_choice(self), self._take_away.box]),
             },
             width=WIDTH,
