@@ -292,11 +292,11 @@ def _drawn(own: Scores, random: Scores, what: str, sentence: str) -> str:
     shares = np.linspace(0, 100, STEPS + 1)
     axes.plot(shares, random, color=OTHER, linestyle="--")
     axes.plot(shares, own, color=CURVE)
-    for curve, colour, label in ((own, CURVE, "its order"), (random, OTHER, "random")):
-        place = STEPS // 4 if curve is own else STEPS // 2
-        axes.annotate(
-            label, (shares[place], curve[place]), xytext=(3, 3), textcoords="offset points",
-            color=colour, fontsize=chart.FONT_SIZE,
+    # Beside each other over the curves' ends, where both are low.
+    for height, colour, label in ((0.95, CURVE, "its order"), (0.75, OTHER, "random (dashed)")):
+        axes.text(
+            0.98, height, label, transform=axes.transAxes, color=colour, ha="right", va="top",
+            fontsize=chart.FONT_SIZE,
         )  # fmt: skip
     axes.set_xlabel("pixels turned grey, %", fontsize=chart.FONT_SIZE)
     axes.set_ylabel(what.partition(" ")[0], fontsize=chart.FONT_SIZE)

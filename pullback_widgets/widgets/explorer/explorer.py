@@ -360,6 +360,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._screen.on_zoom = self._zoomed
         self._caption.layout.margin = "2px 0 0 0"
         self._bar.layout = w.Layout(width="220px", visibility="hidden", height="6px", margin="0")
+        self._bar.add_class("pullback-thin")
         self._notes.layout = w.Layout(width="auto")
         self._strip = HistoryStrip(self._history)
         self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)

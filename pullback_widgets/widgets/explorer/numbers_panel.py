@@ -48,6 +48,7 @@ class NumbersPanel:
             self._buttons[name] = button
             self._lines[name] = w.HTML(layout=w.Layout(width=wide, display="none"))
         self._bar = w.FloatProgress(max=1.0, layout=w.Layout(width=f"{width - 90}px", height="8px"))
+        self._bar.add_class("pullback-thin")
         self._stop = w.Button(
             description="Stop",
             icon="stop",
