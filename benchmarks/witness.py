@@ -111,26 +111,25 @@ def main() -> None:
     parser.add_argument("--softening", action="append", metavar="EXPR", help="see quality.py")
     options = parser.parse_args()
     names = options.softening or ["S.hard()", "S.held()", "S.relative(0.85)"]
-    softenings = [eval(name, {"S": pw.Softening, "pw": pw}) for name in names]
     data = pw.load_data("mnist")
     images, labels = (
         torch.cat(pair)
         for pair in ((data.images, data.test_images), (data.labels, data.test_labels))
     )
     half = len(labels) // 2
-    judged = list(enumerate(images[half : half + options.images]))
+    judged = list(images[half : half + options.images])
     for seed in options.seeds:
         start = time.perf_counter()
         network = trained(images[:half], labels[:half], seed, options.epochs)
         took = time.perf_counter() - start
         right = accuracy(network, images[half:], labels[half:])
         model = pw.Model(network, 0.5, 0.5, SIDE, calibration=images[:256], name="witness")
-        scores, seconds = quality.measure(model, judged, softenings, quality.METRICS)
+        found = quality.measured(model, judged, names)
         print(
             f"\nseed {seed}: trained in {took:.0f} s, {100 * right:.1f} % of the other half right; "
-            f"{len(judged)} digits of it measured in {sum(seconds.values()):.0f} s\n"
+            f"{found.n} digits of it measured, {found.rate:.3g} a second\n"
         )
-        quality.table(names, scores)
+        quality.table(found)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from .engine.target import Unit as Unit
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.interval import bootstrap as bootstrap
 from .evaluation.metrics import METRICS as METRICS
+from .evaluation.tuning import tune_temperature as tune_temperature
 from .figures.atlas import layer_atlas as layer_atlas
 from .figures.comparison import compare as compare
 from .figures.grid import counterfactual_grid as counterfactual_grid

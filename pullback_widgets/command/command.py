@@ -1,4 +1,7 @@
-"""The command line: ``course`` copies notebooks, ``lab`` opens them, ``collect`` reads hand-ins."""
+"""The command line: ``course`` copies notebooks, ``lab`` opens them, ``collect`` reads hand-ins.
+
+``evaluate`` measures methods on a folder.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from ..course import booklet, record
 from ..version import __version__
 from . import collect as hand_ins
+from . import evaluate as evaluation
 from .server import start_lab, trust
 
 HOME = "pullback-course"
@@ -45,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return lab(Path(folder), rest, notebook=given.open)
         if rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        if given.action == "evaluate":
+            try:
+                return evaluation.evaluate(given)
+            except (ValueError, TypeError, ImportError, RuntimeError, OSError) as error:
+                raise CommandError(str(error)) from error
         if given.action == "collect":
             collect(given.folder, given.csv)
         else:
@@ -292,6 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     gather.add_argument(
         "--csv", type=Path, metavar="FILE", help=f"the table; DIR/{hand_ins.TABLE} unless named"
     )
+    evaluation.add_parser(actions)
     start = actions.add_parser(
         "lab",
         usage="%(prog)s [DIR] [--open NOTEBOOK] [OPTION ...]",

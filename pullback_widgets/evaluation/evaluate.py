@@ -78,7 +78,7 @@ def evaluate(
         batch_size: Images that are recorded at once; by default as many as pay off.
         folder: Where each batch is kept; the same call goes on where it was cut off.
         client: A ``dask.distributed.Client``, whose workers measure the batches.
-        progress: Called with a :class:`Progress` after each batch; ``print`` is enough.
+        progress: Called with a ``Progress`` after each batch; ``print`` is enough.
         stop: Asked before each batch; the run ends where it is true.
 
     Returns:

@@ -7,6 +7,7 @@ multiplied by the image already. *Heat* is neither: it only says where.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,10 +147,12 @@ class Called(Explainer):
     Attributes:
         name: What the table calls it.
         call: An object or class with ``attribute(inputs, target=...)``, or a function of the same.
+        multiplied: Whether its maps are multiplied by what the network sees.
     """
 
     name: str
     call: Any
+    multiplied: bool = False
 
     @property
     def bound(self) -> bool:  # type: ignore[override]  # a class is not, an object is
@@ -157,8 +160,7 @@ class Called(Explainer):
 
     @property
     def reading(self) -> Reading:  # type: ignore[override]
-        multiplied = getattr(self.call, "multiplies_by_inputs", False)
-        return "contribution" if multiplied is True else "gradient"
+        return "contribution" if self.multiplied else "gradient"
 
     def explain(self, session: Session, targets: Sequence[int]) -> Tensor:
         model, x = session.model, _x(session)
@@ -333,12 +335,20 @@ def explainer(method: Any, name: str | None = None) -> Explainer:
         return Named(name or title, method, READINGS.get(method, "gradient"))
     if callable(method) or hasattr(method, "attribute"):
         kind = type(method).__name__
-        return Called(name or str(getattr(method, "__name__", kind)), method)
+        return Called(name or str(getattr(method, "__name__", kind)), method, _multiplies(method))
     raise TypeError(
         f"A method is {method!r}; expected a pw.Softening, a dict such as "
         '{"softening": ..., "steps": 5}, a name of pw.METHODS, a function or object by captum\'s '
         "convention, or a pair of one of these and a softening."
     )
+
+
+def _multiplies(method: Any) -> bool:
+    """What captum's explainers say of themselves, a class of what it makes."""
+    with contextlib.suppress(Exception):  # a class that wants more than a network says nothing
+        if isinstance(method, type):
+            method = method(nn.Identity())
+    return getattr(method, "multiplies_by_inputs", False) is True
 
 
 def _ascent(given: Mapping[str, Any], name: str | None) -> Ascent:
