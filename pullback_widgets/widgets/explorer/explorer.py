@@ -41,6 +41,7 @@ from .look_ahead import LONGEST, ahead, looks_ahead
 from .numbers_panel import NumbersPanel
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .screen import Place, Screen
+from .suggestion import Suggestion
 
 EMBEDDED = next(iter(CATALOGUE))
 
@@ -196,6 +197,11 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         """What numbers say of the picture: ``ask("weights")``, ``wait()``, then ``answers``."""
         return self._numbers
 
+    @property
+    def suggestion(self) -> Suggestion:
+        """A temperature for the network: ``ask()``, ``wait()``, then ``tuning``, or ``take()``."""
+        return self._temperature.suggestion
+
     # The computation.
 
     def _loaded(self, request: SnapshotRequest) -> Model:
@@ -340,6 +346,7 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         if self._worker is not None:  # all is built
             self._pace.close()
             self._numbers.close()
+            self._temperature.suggestion.close()
         super().close()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -363,12 +370,9 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._bar.add_class("pullback-thin")
         self._notes.layout = w.Layout(width="auto")
         self._strip = HistoryStrip(self._history)
-        self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
-        self._ascent, self._source, self._view = (
-            AscentPanel(self),
-            SourcePanel(self),
-            ViewPanel(self),
-        )
+        self._neuron, self._source = NeuronPanel(self), SourcePanel(self)
+        self._temperature = TemperaturePanel(self, lambda: self._source.photographs.own)
+        self._ascent, self._view = AscentPanel(self), ViewPanel(self)
         self._numbers = NumbersPanel(WIDTH - 50)
         folded = KeyboardAccordion(
             {
