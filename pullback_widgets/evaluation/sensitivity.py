@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -139,7 +139,8 @@ class Randomisation(Metric):
     def scores(self, batch: Batch, methods: Sequence[Explainer]) -> Scores:
         total = np.zeros((len(batch), len(methods)))
         copies = batch.once(
-            ("randomised", self.stages), lambda: randomised(batch.model, self.stages, batch.seed)
+            ("randomised", self.stages),
+            lambda: list(randomised(batch.model, self.stages, batch.seed)),
         )
         for model in copies:
             session = _session(model, batch.x)
@@ -153,17 +154,15 @@ class Randomisation(Metric):
         return total / self.stages
 
 
-def randomised(model: Model, stages: int, seed: int) -> list[Model]:
+def randomised(model: Model, stages: int, seed: int) -> Iterator[Model]:
     """Copies of a network, more and more of whose layers have random weights; it stays as it is."""
     names = [
         name
         for name, module in named_modules_inside(model.module).items()
         if any(True for _ in module.parameters(recurse=False))
     ]
-    return [
-        _shuffled(model, names[len(names) * (stages - stage) // stages :], seed)
-        for stage in range(1, stages + 1)
-    ]
+    for stage in range(1, stages + 1):
+        yield _shuffled(model, names[len(names) * (stages - stage) // stages :], seed)
 
 
 def _shuffled(model: Model, layers: Sequence[str], seed: int) -> Model:

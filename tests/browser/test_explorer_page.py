@@ -284,6 +284,35 @@ def test_wipe(lab: LabPage) -> None:
     shows(lab, plain)
 
 
+def test_what_the_numbers_say(lab: LabPage) -> None:
+    button(lab, "What the numbers say").click()
+    panel = find(lab, ".pullback-numbers")
+    panel.locator("button").filter(has_text="Do its pixels matter?").click()
+    curves = panel.locator("svg path[style*='stroke: #']")
+    lab.wait_until(lambda: curves.count() >= 2, "two curves")
+    box = panel.locator("svg").bounding_box()
+    assert box is not None and box["width"] > 150 and box["height"] > 80
+    answer = panel.locator("[role=status]:visible")
+    assert "of espresso (class 967) is down to half after" in answer.inner_text()
+    find(lab, ".pullback-temperature .noUi-handle").press("Home")
+    lab.wait_until(lambda: not answer.count() and not curves.count(), "the answer is gone")
+    button(lab, "What the numbers say").click()
+
+
+def test_the_bar_of_a_download_is_seen(lab: LabPage) -> None:
+    """Its height is what JupyterLab's margins leave of it."""
+    bar = find(lab, ".pullback-left .progress")
+    lab.python("explorer._downloading('resnet50', 40_000_000, 100_000_000)")
+    lab.wait_until(lambda: bar.is_visible(), "a bar")
+    lab.wait_until(lambda: "40 of 100 MB" in find(lab, ".pullback-status").inner_text(), "the line")
+    whole, done = bar.bounding_box(), bar.locator(".progress-bar").bounding_box()
+    assert whole is not None and done is not None
+    assert whole["width"] > 200 and whole["height"] >= 5 and done["height"] >= 5
+    assert 0.3 < done["width"] / whole["width"] < 0.5
+    lab.python("explorer._downloading('resnet50', 100_000_000, 100_000_000)")
+    lab.wait_until(lambda: not bar.is_visible(), "no bar")
+
+
 def test_a_second_view_follows(lab: LabPage) -> None:
     lab.run_cell(1)
     shows(lab, pulled(lab, "None"), view=1)

@@ -38,8 +38,10 @@ from .gate_curve import WIDTH
 from .history import History
 from .history_strip import HistoryStrip
 from .look_ahead import LONGEST, ahead, looks_ahead
+from .numbers_panel import NumbersPanel
 from .panels import AscentPanel, NeuronPanel, SourcePanel, TemperaturePanel, ViewPanel
 from .screen import Place, Screen
+from .suggestion import Suggestion
 
 EMBEDDED = next(iter(CATALOGUE))
 
@@ -190,6 +192,16 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._device = usable(device)
         self.changed(looks_only=False)
 
+    @property
+    def numbers(self) -> NumbersPanel:
+        """What numbers say of the picture: ``ask("weights")``, ``wait()``, then ``answers``."""
+        return self._numbers
+
+    @property
+    def suggestion(self) -> Suggestion:
+        """A temperature for the network: ``ask()``, ``wait()``, then ``tuning``, or ``take()``."""
+        return self._temperature.suggestion
+
     # The computation.
 
     def _loaded(self, request: SnapshotRequest) -> Model:
@@ -293,7 +305,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
 
     def drew(self, result: Snapshot) -> None:
         self._softens = result.softens
-        for panel in (self._advice, self._neuron, self._temperature, self._ascent, self._source):
+        panels = (self._advice, self._neuron, self._temperature, self._ascent, self._source)
+        for panel in (*panels, self._numbers):
             panel.show(result)
         self._rest.ask()
         self._still.ask()
@@ -332,6 +345,8 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
             rest.close()
         if self._worker is not None:  # all is built
             self._pace.close()
+            self._numbers.close()
+            self._temperature.suggestion.close()
         super().close()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -352,19 +367,19 @@ class Explorer(ExplorerChoices, NetworkFigureWidget):
         self._screen.on_zoom = self._zoomed
         self._caption.layout.margin = "2px 0 0 0"
         self._bar.layout = w.Layout(width="220px", visibility="hidden", height="6px", margin="0")
+        self._bar.add_class("pullback-thin")
         self._notes.layout = w.Layout(width="auto")
         self._strip = HistoryStrip(self._history)
-        self._neuron, self._temperature = NeuronPanel(self), TemperaturePanel(self)
-        self._ascent, self._source, self._view = (
-            AscentPanel(self),
-            SourcePanel(self),
-            ViewPanel(self),
-        )
+        self._neuron, self._source = NeuronPanel(self), SourcePanel(self)
+        self._temperature = TemperaturePanel(self, lambda: self._source.photographs.own)
+        self._ascent, self._view = AscentPanel(self), ViewPanel(self)
+        self._numbers = NumbersPanel(WIDTH - 50)
         folded = KeyboardAccordion(
             {
                 "Photograph and network": self._source.box,
                 "Ascent settings": self._ascent.settings,
                 "Side by side, wipe, colours": self._view.box,
+                "What the numbers say": self._numbers.box,
                 "Take it away": w.VBox([animation_choice(self), self._take_away.box]),
             },
             width=WIDTH,

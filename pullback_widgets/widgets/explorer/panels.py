@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as w
@@ -27,6 +28,7 @@ from .beside_box import beside_box
 from .channel_strip import ChannelStrip
 from .choices import ExplorerChoices
 from .gate_curve import WIDTH, GateCurve
+from .suggestion import Suggestion
 
 PRESETS = {
     "plain gradient": Softening.hard(),
@@ -197,8 +199,9 @@ def _position(text: str) -> tuple[int, ...] | None:
 class TemperaturePanel:
     """The temperature, its presets, and the gate over the pre-activations."""
 
-    def __init__(self, explorer: ExplorerChoices) -> None:
+    def __init__(self, explorer: ExplorerChoices, own: Callable[[], list[Any]]) -> None:
         self.explorer = explorer
+        self.suggestion = Suggestion(explorer, own)
         slider, number = temperature_controls(
             explorer,
             description="Temperature",
@@ -220,10 +223,13 @@ class TemperaturePanel:
         )
         self.units.add_class("pullback-presets")
         self.curve = GateCurve()
-        off = off_unless_softened(explorer, slider, number, self.presets, self.units)
-        line = row(slider, number)
-        line.layout.overflow = "visible"
-        self.bar = w.VBox([line, self.presets, off], layout=w.Layout(overflow="visible"))
+        suggest = self.suggestion.button
+        off = off_unless_softened(explorer, slider, number, self.presets, self.units, suggest)
+        line, families = row(slider, number), row(self.presets, suggest)
+        line.layout.overflow = families.layout.overflow = "visible"
+        self.bar = w.VBox(
+            [line, families, self.suggestion.box, off], layout=w.Layout(overflow="visible")
+        )
         self.box = w.VBox([heading("Gates"), self.units, self.curve.box])
         listen(self.presets, self._preset)
         listen(self.units, lambda value: explorer.attempt("units", value))
@@ -243,6 +249,7 @@ class TemperaturePanel:
 
     def show(self, frame: Snapshot) -> None:
         """The gate over the chosen layer's pre-activations; none where none is softened."""
+        self.suggestion.show(frame.model)
         self.curve.box.layout.display = "" if frame.softens else "none"
         if not frame.softens:
             return
@@ -324,14 +331,14 @@ class SourcePanel:
     """The photograph and the network."""
 
     def __init__(self, explorer: ExplorerChoices) -> None:
-        self._photographs = PhotographList(explorer)
-        self.image = self._photographs.box
+        self.photographs = PhotographList(explorer)
+        self.image = self.photographs.box
         self.previous = w.Button(
             description="◀ Photo", tooltip="The photograph before this one in the list"
         )
         self.next = w.Button(description="Photo ▶", tooltip="The next photograph in the list")
         self.part = w.Dropdown(options=list(PARTS), description="The network sees")
-        self.upload = upload_button(explorer, self._photographs.add)
+        self.upload = upload_button(explorer, self.photographs.add)
         self.network = network_box(explorer)
         self.devices = DeviceList(
             lambda device: explorer.guard(lambda: setattr(explorer, "device", device)),
@@ -348,14 +355,14 @@ class SourcePanel:
         self.report = w.HTML(layout=w.Layout(width=f"{WIDTH - 50}px"))
         sources = [self.image, steps, self.part, self.upload, self.network, *devices]
         self.box = w.VBox([*sources, self.report])
-        self.previous.on_click(lambda _: self._photographs.step(-1))
-        self.next.on_click(lambda _: self._photographs.step(1))
-        listen(self.part, self._photographs.choose_part)
-        self._photographs.on_show = self._show_photograph
+        self.previous.on_click(lambda _: self.photographs.step(-1))
+        self.next.on_click(lambda _: self.photographs.step(1))
+        listen(self.part, self.photographs.choose_part)
+        self.photographs.on_show = self._show_photograph
         self._show_photograph()
 
     def _show_photograph(self) -> None:
-        shown = self._photographs
+        shown = self.photographs
         self.previous.disabled, self.next.disabled = not shown.can_step(-1), not shown.can_step(1)
         with quietly():
             self.part.value, self.part.disabled = shown.part, not shown.has_parts

@@ -80,6 +80,11 @@ class PhotographList:
         return self._beside(by) is not None
 
     @property
+    def own(self) -> list[Any]:
+        """The uploads and the files of the folder that is open, as ``Session`` takes them."""
+        return [*self._uploads.values(), *map(FolderFile, self._files)]
+
+    @property
     def has_parts(self) -> bool:
         """Whether it is a photograph, not a tensor."""
         return not isinstance(self._source(self.box.value), Tensor)
