@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labpage import LabPage
+    from playwright.sync_api import Locator
 
 MARK = "intruder"
 """As ``markup.MARK``."""
@@ -53,15 +54,12 @@ def test_no_name_becomes_an_element(lab_page: Callable[..., LabPage]) -> None:
     name = lab.value("CLASSES[1]")
     lab.wait_until(lambda: name in explorer.inner_text(), "the class's name in the caption")
     lab.python("explorer.choose(target=None, layer=model.module.names[0], channel=1)")
-    lab.python("explorer.attempt('target', element('no class'))")
-    lab.wait_until(
-        lambda: "no class" in explorer.locator(".pullback-error").inner_text(), "the refusal"
-    )
-    lab.python("model.module.fail(); explorer.image = -explorer.image; explorer.wait()")
-    lab.wait_until(
-        lambda: "unwell" in explorer.locator(".pullback-error").inner_text(), "the error"
-    )
-    explorer.locator(".pullback-error summary").click()
+    with lab.expecting_error():
+        _fail(lab, explorer)
+        assert lab.page.evaluate("() => window.intruders") == []
+        lab.python("model.module.mood = lambda y: y; explorer.image = -explorer.image")
+        lab.python("explorer.wait()")
+        lab.wait_until(lambda: lab.value("explorer.error") == "", "all is well again")
     assert lab.page.evaluate("() => window.intruders") == []
     assert lab.page.locator(f".{MARK}").count() == 0
 
@@ -71,3 +69,16 @@ def test_no_name_becomes_an_element(lab_page: Callable[..., LabPage]) -> None:
         f"{{className: '{MARK}'}}))"
     )
     lab.wait_until(lambda: lab.page.evaluate("() => window.intruders.length"), "an intruder")
+
+
+def _fail(lab: LabPage, explorer: Locator) -> None:
+    """A choice that is refused and a network that raises, both with names in their sentences."""
+    lab.python("explorer.attempt('target', element('no class'))")
+    lab.wait_until(
+        lambda: "no class" in explorer.locator(".pullback-error").inner_text(), "the refusal"
+    )
+    lab.python("model.module.fail(); explorer.image = -explorer.image; explorer.wait()")
+    lab.wait_until(
+        lambda: "unwell" in explorer.locator(".pullback-error").inner_text(), "the error"
+    )
+    explorer.locator(".pullback-error summary").click()
