@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .files import whole
 from .letters import letters
 from .pixels import RGB, enlarge
 
@@ -50,8 +51,15 @@ def save_animation(
         width, longest = pictures[0].shape[1], max(captions, key=len)
         lines = [written(one, width, longest) for one in captions]
         pictures = [np.concatenate(both) for both in zip(pictures, lines, strict=True)]
-    if path.suffix == ".mp4":
-        return _save_mp4(path, pictures, seconds, hold)
+    with whole(path) as part:
+        if path.suffix == ".mp4":
+            _save_mp4(part, pictures, seconds, hold)
+        else:
+            _save_pictures(part, pictures, seconds, hold)
+    return path
+
+
+def _save_pictures(path: Path, pictures: Sequence[RGB], seconds: float, hold: float) -> None:
     from PIL import Image
 
     first, *others = map(Image.fromarray, pictures)
@@ -65,7 +73,6 @@ def save_animation(
         # Of a WebP: the values that were computed, not what looks like them.
         **({"lossless": True} if path.suffix == ".webp" else {}),
     )
-    return path
 
 
 def written(text: str, width: int, longest: str = "") -> RGB:
@@ -88,7 +95,7 @@ def written(text: str, width: int, longest: str = "") -> RGB:
     return np.asarray(line)
 
 
-def _save_mp4(path: Path, pictures: Sequence[RGB], seconds: float, hold: float) -> Path:
+def _save_mp4(path: Path, pictures: Sequence[RGB], seconds: float, hold: float) -> None:
     if path.suffix not in offered():
         raise ValueError(
             "MP4 needs the package imageio-ffmpeg, which is not installed here; run: pip install "
@@ -103,4 +110,3 @@ def _save_mp4(path: Path, pictures: Sequence[RGB], seconds: float, hold: float) 
     ]
     even += even[-1:] * (round(hold / seconds) - 1)
     mimwrite(path, even, format="FFMPEG", fps=1 / seconds, macro_block_size=2, quality=9)
-    return path

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .files import whole
+
 RGB = NDArray[np.uint8]
 COLOURS = ("rgb", "diverging")
 
@@ -150,7 +152,8 @@ def save(picture: RGB, path: str | Path) -> Path:
             f"The file name {path.name!r} has no picture ending that can be written; "
             'use one such as "picture.png".'
         )
-    Image.fromarray(enlarge(picture, 896)).save(path)
+    with whole(path) as part:
+        Image.fromarray(enlarge(picture, 896)).save(part)
     return path
 
 

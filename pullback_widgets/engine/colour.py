@@ -14,6 +14,9 @@ from .image_error import ImageError
 ROUNDING = 3
 """A profile that changes no colour by more of 255 levels than this is sRGB."""
 
+STRIP = 2_000_000
+"""Pixels that are converted at once: a large picture never stands in memory in several modes."""
+
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 
@@ -29,6 +32,19 @@ def to_srgb(image: Image.Image, what: str, *, profiled: bool = True) -> Image.Im
     Raises:
         ImageError: For floating-point pixels, or more than 16 bits.
     """
+    width, height = image.size
+    rows = max(1, STRIP // width)
+    if height <= rows:
+        return _strip_to_srgb(image, what, profiled)
+    made = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        made.paste(_strip_to_srgb(strip, what, profiled), (0, top))
+    return made
+
+
+def _strip_to_srgb(image: Image.Image, what: str, profiled: bool) -> Image.Image:
+    """Some rows of a picture, as :func:`to_srgb` makes all of them."""
     alpha = None
     profile = image.info.get("icc_profile") if profiled else None
     if image.mode in _GREY_16_BIT or image.mode in ("I", "F"):

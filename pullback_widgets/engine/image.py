@@ -48,6 +48,13 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
 }
 _EXIF_ORIENTATION = 0x0112
 
+_FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "JXL", "MPO", "PCX", "PNG"),
+    *("PPM", "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
+)
+"""The files that are opened, as Pillow and its plug-ins call them. Among the others are those for
+which Pillow starts a program, such as Ghostscript for EPS."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -271,7 +278,7 @@ def _decode(file: BinaryIO, what: str, *, profiled: bool = True) -> Image.Image:
         # Pillow's own guard against huge images warns here, above a limit higher than ours.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(file)
+            opened = _recognised(file)
     except Image.DecompressionBombError as error:
         raise _too_large(what) from error
     except UnidentifiedImageError as error:
@@ -279,10 +286,23 @@ def _decode(file: BinaryIO, what: str, *, profiled: bool = True) -> Image.Image:
             f"Pillow finds no image that it can read in {what}; give a JPEG, PNG, WebP, GIF, TIFF "
             "or BMP file (convert others, such as HEIC, SVG or raw, to JPEG first)."
         ) from error
+    except MemoryError as error:
+        raise _no_memory(what) from error
     except Exception as error:  # on damaged headers the decoders raise almost anything
         raise _damaged(what, error) from error
     with opened:
         return _to_rgb(opened, what, profiled=profiled)
+
+
+def _recognised(file: BinaryIO) -> Image.Image:
+    """The image in a file of one of the formats; of those that Pillow knows at once at first."""
+    Image.preinit()
+    try:
+        return Image.open(file, formats=[one for one in _FORMATS if one in Image.OPEN])
+    except UnidentifiedImageError:
+        Image.init()
+        file.seek(0)
+        return Image.open(file, formats=[one for one in _FORMATS if one in Image.OPEN])
 
 
 def _to_rgb(image: Image.Image, what: str, *, profiled: bool = True) -> Image.Image:
@@ -299,6 +319,8 @@ def _to_rgb(image: Image.Image, what: str, *, profiled: bool = True) -> Image.Im
         return rgb if upright is None else rgb.transpose(upright)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise _no_memory(what) from error
     except Exception as error:  # on damaged data the decoders raise almost anything
         if "closed" in str(error) or getattr(image, "fp", image) is None:
             raise ImageError(
@@ -349,6 +371,13 @@ def _too_large(what: str, size: tuple[int, int] | None = None) -> ImageError:
     return ImageError(
         f"There are {pixels} in {what}, and at most "
         f"{MAX_PIXELS // 1_000_000} million are accepted; make it smaller first."
+    )
+
+
+def _no_memory(what: str) -> ImageError:
+    return ImageError(
+        f"There is too little memory for the pixels of {what}; make it smaller first, or close "
+        "other programs."
     )
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..checks import is_whole
 from ..drawing import expression, files, words
 from ..drawing.paper import new_figure, note, without_axes
 from ..drawing.pixels import RGB
@@ -151,11 +152,27 @@ class Atlas(Result):
             "done": (np.bool_, (count,)),
         }
         arrays, state = folders.arrays(self.folder, shapes)
-        for name, values in {**arrays, **state}.items():
+        for name, values in arrays.items():
             setattr(self, name, values)
+        self._go_on(state)
         if self.seen == 0:
             self.example[:] = -1
         self.count()
+
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        """Take what a folder's state says, if it can be true; else begin anew."""
+        seen, skipped = state.get("seen"), state.get("skipped")
+        images = len(self.sources)
+        told = isinstance(skipped, dict) and all(
+            name in self.sources and isinstance(why, str) for name, why in skipped.items()
+        )
+        known = ((self.example >= -1) & (self.example < images)).all()
+        if is_whole(seen) and 0 <= seen <= images and told and known:
+            self.seen, self.skipped = seen, dict(skipped or {})
+        else:
+            for values in self.arrays().values():
+                if values is not self.channels:
+                    values[:] = 0
 
     def take_over(self, earlier: Atlas) -> None:
         """Take the strongest examples from an atlas of the same network, layer and images."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..drawing import files
+from ..drawing.reading import from_json, text_of
 
 Shapes = Mapping[str, tuple[Any, tuple[int, ...]]]
 """The type and shape of each array."""
 
 SETTINGS, STATE = "settings.json", "state.json"
-SETTINGS_PART = "settings.part"
+PARTS = (".settings-", "settings.part")
+"""How names begin that may be left of the first file where Python died."""
 
 
 class OtherSettingsError(ValueError):
@@ -30,9 +32,10 @@ def opened(folder: Path, made_with: dict[str, Any]) -> Path:
         ValueError: If it holds something else.
     """
     settings = folder / SETTINGS
+    _check_links(folder)
     if settings.exists():
         try:
-            there = json.loads(settings.read_text("utf-8"))
+            there = from_json(text_of(settings))
         except ValueError as error:
             raise ValueError(
                 f"{str(settings)!r} cannot be read, so it is not known whose atlas this is; give "
@@ -41,7 +44,7 @@ def opened(folder: Path, made_with: dict[str, Any]) -> Path:
         _check_same(there, made_with, f"The atlas in {str(folder)!r} was begun")
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    if any(path.name != SETTINGS_PART for path in folder.iterdir()):
+    if any(not path.name.startswith(PARTS) for path in folder.iterdir()):
         raise ValueError(f"The folder {str(folder)!r} holds other files; give an empty or new one.")
     _write(settings, made_with)
     return folder
@@ -73,23 +76,47 @@ def _zeros(folder: Path | None, name: str, kind: Any, shape: tuple[int, ...]) ->
     """Zeros in memory, or in a file."""
     if folder is None:
         return np.zeros(shape, kind)
-    return np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, shape)
+    path = folder / f"{name}.npy"
+    with files.whole(path) as part, part.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
+        )
+        _fill(file, math.prod(shape) * np.dtype(kind).itemsize)
+    return np.lib.format.open_memmap(path, "r+")
+
+
+def _fill(file: BinaryIO, size: int) -> None:
+    """Write zeros: where a file has holes, a disk without room for them ends Python later on."""
+    block = bytes(min(size, 1_000_000))
+    while size > 0:
+        size -= file.write(block[:size])
 
 
 def _kept(folder: Path, shapes: Shapes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
     """The arrays and the state of an atlas that was begun; None if anything is missing of it."""
     try:
-        state = json.loads((folder / STATE).read_text("utf-8"))
+        state = from_json(text_of(folder / STATE))
         arrays: dict[str, NDArray[Any]] = {}
         for name in shapes:
             path = folder / f"{name}.npy"
-            np.load(path, mmap_mode="r")  # raises for a file cut short, which "r+" would fill up
-            arrays[name] = np.load(path, mmap_mode="r+")
-    except (OSError, ValueError, EOFError):  # not there, or cut short
+            # This raises for a file cut short, which "r+" would fill up.
+            np.lib.format.open_memmap(path, "r")
+            arrays[name] = np.lib.format.open_memmap(path, "r+")
+    except (OSError, ValueError, EOFError, SyntaxError, MemoryError):  # not there, or damaged
         return None
     found = {name: (values.dtype, values.shape) for name, values in arrays.items()}
     whole = all(found[name] == (np.dtype(kind), shape) for name, (kind, shape) in shapes.items())
     return (arrays, state) if whole and isinstance(state, dict) and state else None
+
+
+def _check_links(folder: Path) -> None:
+    """Raise where a file is a link: what it leads to would be written over."""
+    links = [path.name for path in folder.iterdir() if path.is_symlink()] if folder.is_dir() else []
+    if links:
+        raise ValueError(
+            f"{links[0]!r} in the folder {str(folder)!r} is a link to another place; give an empty "
+            "or new folder."
+        )
 
 
 def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
@@ -105,6 +132,6 @@ def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON so that the file is always whole."""
-    whole = path.with_suffix(".part")
-    whole.write_text(files.as_json(values, indent=1), "utf-8")
-    whole.replace(path)
+    text = files.as_json(values, indent=1)
+    with files.whole(path) as part:
+        part.write_text(text, "utf-8")

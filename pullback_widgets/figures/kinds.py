@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import checks
+from .folder import SETTINGS
 
 
 class Kind:
@@ -202,6 +203,14 @@ class Folder(Kind):
 
     def write(self, value: Any, size: int | None) -> str:
         return str(value)
+
+    def read(self, written: Any, notes: list[str]) -> Path | None:
+        """The folder, if one was begun there: a recipe, which may be anyone's, makes none."""
+        path = Path(written)
+        if (path / SETTINGS).is_file():
+            return path
+        notes.append(f"The folder {path} is not here; nothing is kept on disk.")
+        return None
 
 
 class Place(Kind):

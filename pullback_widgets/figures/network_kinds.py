@@ -165,6 +165,9 @@ class Networks(Network):
 DEFAULT = Softening.relative()
 """The softening where none is given."""
 
+MOST_BYTES = 500_000_000
+"""Of a photograph's file that a recipe names."""
+
 
 PAPER = (Softening.paper_v3, Softening.paper_v6)
 
@@ -263,9 +266,8 @@ class Aimed(Kind):
         if written["kind"] == "Difference":
             fields = {name: Aimed.read(self, value, notes) for name, value in fields.items()}
         if "dtype" in fields:  # of the one that is a tensor
-            dtype = getattr(torch, fields.pop("dtype"))
             name = "vector" if written["kind"] == "Direction" else "mask"
-            fields[name] = torch.tensor(fields[name], dtype=dtype)
+            fields[name] = _tensor(fields[name], fields.pop("dtype"))
         target: Target = _TARGETS[written["kind"]](**fields)
         return target
 
@@ -328,11 +330,11 @@ class Image(Kind):
 
     def read(self, written: Any, notes: list[str]) -> Any:
         if "sample" in written:
-            return written["sample"]
+            return _sample(written["sample"])
         lost = "The image came from no file"
         if "file" in written:
             path = Path(written["file"])
-            if path.is_file() and _digest(path) == written["sha256"]:
+            if _is_photograph(path) and _digest(path) == written["sha256"]:
                 return str(path)
             what = "is not the file it was" if path.is_file() else "is not here"
             lost = f"The photograph {path.name} {what}"
@@ -344,7 +346,7 @@ class Image(Kind):
             )
         image = unpacked_image(written)
         if "name" in written:
-            image.filename = written["name"]  # type: ignore[attr-defined]  # as Pillow calls it
+            image.filename = Path(str(written["name"])).name  # type: ignore[attr-defined]  # as Pillow calls it
         return image
 
 
@@ -398,6 +400,32 @@ class Images(Image):
                 "pw.open_recipe(recipe, image=...)."
             )
         return written["folder"]
+
+
+def _sample(name: Any) -> str:
+    """The name of a sample; of a recipe, since a path would be opened in its place."""
+    if not isinstance(name, str) or name not in SAMPLES:
+        raise ValueError(
+            f"The recipe names the sample photograph {str(name)[:80]!r}, and there are "
+            f"{', '.join(SAMPLES)}; give it: pw.open_recipe(recipe, image=...)."
+        )
+    return name
+
+
+def _tensor(values: Any, dtype: Any) -> torch.Tensor:
+    """A tensor that a recipe holds as a list and the name of its type."""
+    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else None
+    if not isinstance(kind, torch.dtype):
+        raise TypeError(f"{str(dtype)[:80]!r} is no type of torch's")
+    try:
+        return torch.tensor(values, dtype=kind)
+    except (ValueError, RuntimeError) as error:
+        raise TypeError(f"the numbers of a target are none: {error}") from error
+
+
+def _is_photograph(path: Path) -> bool:
+    """Whether a file may be a photograph; what is said to be one may be anything on the disk."""
+    return path.is_file() and 0 < path.stat().st_size <= MOST_BYTES
 
 
 def _digest(path: Path) -> str:

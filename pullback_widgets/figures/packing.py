@@ -12,12 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..drawing.reading import DamagedError, arrays_in
+
+MOST_PIXELS = 8_000_000
+"""Of an image in a recipe, which is as large as a network takes it."""
+
+MOST_BYTES = 128_000_000
+"""Of all arrays at one place of a recipe."""
+
 
 def packed_image(image: Tensor) -> dict[str, str]:
     """An image in [-1, 1] as text: a PNG where its values are bytes, else a NumPy file."""
     values = image.cpu() if image.dtype in (torch.float32, torch.float64) else image.cpu().float()
     as_bytes = ((values + 1) * 127.5).round().to(torch.uint8)
-    if values.dtype == torch.float32 and torch.equal(_from_bytes(as_bytes), values):
+    rgb = values.dtype == torch.float32 and len(values) == 3
+    if rgb and torch.equal(_from_bytes(as_bytes), values):
         from PIL import Image
 
         file = io.BytesIO()
@@ -27,13 +36,32 @@ def packed_image(image: Tensor) -> dict[str, str]:
 
 
 def unpacked_image(written: Mapping[str, str]) -> Tensor:
-    """The image that :func:`packed_image` wrote."""
-    if "png" in written:
-        from PIL import Image
+    """The image that :func:`packed_image` wrote.
 
-        with Image.open(io.BytesIO(base64.b64decode(written["png"]))) as file:
-            return _from_bytes(torch.from_numpy(np.array(file)).permute(2, 0, 1).contiguous())
+    Raises:
+        ValueError: If it is damaged.
+    """
+    if "png" in written:
+        return _from_bytes(
+            torch.from_numpy(_png(_bytes(written["png"]))).permute(2, 0, 1).contiguous()
+        )
     return torch.from_numpy(unpacked_arrays(written)["image"])
+
+
+def _png(content: bytes) -> NDArray[np.uint8]:
+    """The pixels of a PNG, (H, W, 3)."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as file:
+            if file.mode == "RGB" and 0 < file.width * file.height <= MOST_PIXELS:
+                return np.array(file)
+        why = "another kind of PNG"
+    except Exception as error:  # of damaged files Pillow raises almost anything
+        why = str(error) or type(error).__name__
+    raise ValueError(
+        f"The pixels of an image in the recipe are damaged ({why}); save it anew from a widget."
+    )
 
 
 def _from_bytes(values: Tensor) -> Tensor:
@@ -52,9 +80,26 @@ def packed_arrays(**arrays: Any) -> dict[str, str]:
 
 
 def unpacked_arrays(written: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """The arrays that :func:`packed_arrays` wrote."""
-    with np.load(io.BytesIO(base64.b64decode(written["npz"])), allow_pickle=False) as arrays:
-        return dict(arrays)
+    """The arrays that :func:`packed_arrays` wrote.
+
+    Raises:
+        ValueError: If they are damaged.
+    """
+    try:
+        return arrays_in(io.BytesIO(_bytes(written["npz"])), MOST_BYTES)
+    except DamagedError as error:
+        raise ValueError(
+            f"The arrays in the recipe are damaged: {error}; save it anew from a widget."
+        ) from error
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(
+            f"A picture or an array in the recipe is damaged ({error}); save it anew from a widget."
+        ) from error
 
 
 def _text(file: io.BytesIO) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..drawing.reading import DamagedError, from_json, text_of
 from ..engine.model import Model
 from .declared import Request, choices
 from .provenance import provenance
@@ -20,8 +18,6 @@ Explorer's, 2 that of any figure."""
 
 EXPLORER = "Explorer"
 """The widget of recipes that name none: they are older, or can be read by what is older."""
-
-UNREADABLE = (binascii.Error, zipfile.BadZipFile, KeyError, TypeError, AttributeError, OSError)
 
 
 def write(
@@ -64,13 +60,7 @@ def read(recipe: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(recipe, str) and recipe.lstrip().startswith(BEGINNING):
         content = from_text(recipe)
     elif isinstance(recipe, str | Path):
-        try:
-            content = json.loads(Path(recipe).expanduser().read_text("utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{str(recipe)!r} is no recipe: it is not JSON; give a .json file that a widget's "
-                "save wrote."
-            ) from error
+        content = _content(recipe)
     if not isinstance(content, Mapping) or not isinstance(content.get("format"), int):
         raise ValueError(
             "This is no recipe; give a .json file that a widget's save wrote, or what its recipe() "
@@ -82,6 +72,20 @@ def read(recipe: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
             "a newer format than this version reads; upgrade pullback_widgets."
         )
     return content
+
+
+def _content(path: str | Path) -> Any:
+    """What stands in a file."""
+    try:
+        return from_json(text_of(Path(path).expanduser()))
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (DamagedError, OSError, RuntimeError) as error:  # no such user's ~, too long a name
+        shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:197]}..."
+        why = error if isinstance(error, DamagedError) else "no file can be called so"
+        raise ValueError(
+            f"{shown!r} is no recipe: {why}; give a .json file that a widget's save wrote."
+        ) from error
 
 
 def values(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from ..drawing.files import as_json
+from ..drawing.reading import DamagedError, from_json, unpacked
 
 BEGINNING = "recipe:"
 """What tells such a text from the name of a file."""
@@ -28,15 +27,18 @@ def from_text(text: str) -> Any:
     """What a text holds; spaces and line breaks that a letter put into it do no harm.
 
     Raises:
-        ValueError: If a part of it is missing.
+        ValueError: If a part of it is missing, or it is too large.
     """
     packed = "".join(text.split()).removeprefix(BEGINNING)
     try:
         filled = packed + "=" * (-len(packed) % 4)
-        return json.loads(zlib.decompress(base64.b64decode(filled, b"-_", validate=True)))
-    except (binascii.Error, zlib.error, ValueError) as error:
+        content = unpacked(base64.b64decode(filled, b"-_", validate=True))
+        return from_json(content.decode("utf-8"))
+    except ValueError as error:  # binascii's and Unicode's are such, too
+        why = f" ({error})" if isinstance(error, DamagedError) else ""
         raise ValueError(
-            f"The text of the recipe is damaged; copy all of it, from {BEGINNING!r} to its end."
+            f"The text of the recipe is damaged{why}; copy all of it, from {BEGINNING!r} to its "
+            "end."
         ) from error
 
 

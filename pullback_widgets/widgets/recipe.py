@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from ..engine.model import Model
-from ..figures.recipe import EXPLORER, UNREADABLE, differences, read, values
+from ..figures.recipe import EXPLORER, differences, read, values
 
 
 def open_recipe(
@@ -42,7 +42,9 @@ def open_recipe(
     try:
         chosen = widget.chosen(values(widget.REQUEST, content, notes, given))
         notes += widget.remarks(content, chosen)
-    except UNREADABLE as error:
+    except ValueError:  # whose sentence says what is wrong
+        raise
+    except Exception as error:  # what was changed by hand may be anything
         raise ValueError(
             f"The recipe is damaged or was changed by hand: {type(error).__name__}: {error}; save "
             "it anew from a widget."
