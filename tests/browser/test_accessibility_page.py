@@ -54,7 +54,7 @@ def test_folds_open_by_keyboard(lab_page: Callable[..., LabPage]) -> None:
     lab.wait_until(keep.is_enabled, "the first picture is noted in the history")
     shut = len(access.controls(lab, WIDGET))
     folds = lab.page.locator(FOLD)
-    assert folds.count() == 4
+    assert folds.count() == 5
 
     def only_open(number: int | None) -> bool:
         states = folds.evaluate_all("all => all.map(one => one.title.endsWith('open'))")
