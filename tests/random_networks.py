@@ -43,7 +43,8 @@ class Step:
 
 # Activations -------------------------------------------------------------------------------------
 
-SLOPE = 0.1
+SLOPE = 0.125
+"""In binary exact, as a parameter that was made in single precision must be."""
 
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

@@ -58,16 +58,16 @@ def test_folds_open_by_keyboard(lab_page: Callable[..., LabPage]) -> None:
 
     def only_open(number: int | None) -> bool:
         states = folds.evaluate_all("all => all.map(one => one.title.endsWith('open'))")
-        return bool(states == [one == number for one in range(4)])
+        return bool(states == [one == number for one in range(5)])
 
     for theme in (access.LIGHT, access.DARK):
         access.use_theme(lab, theme)
-        for number in range(4):
+        for number in range(5):
             folds.nth(number).press("Enter")
             lab.wait_until(functools.partial(only_open, number), f"only {number} is open")
             assert len(access.check(lab, WIDGET)) > shut
             access.readable(lab, WIDGET)
-    folds.nth(3).press("Space")
+    folds.nth(4).press("Space")
     lab.wait_until(lambda: only_open(None), "all are shut")
     assert len(access.controls(lab, WIDGET)) == shut
 

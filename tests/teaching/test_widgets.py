@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from waiting import SECONDS
 from widgets import Page, everything, find, making, text_with
 
 import pullback_widgets as pw
+from pullback_widgets.drawing import chart
 from pullback_widgets.drawing.files import load_npz
 from pullback_widgets.teaching import data
 from pullback_widgets.teaching.data import Data, load_data
@@ -25,6 +27,18 @@ from pullback_widgets.teaching.toy import EXTENT, toy_points
 Make = Callable[..., Any]
 
 pytestmark = pytest.mark.usefixtures("nothing_swallowed")
+
+
+@pytest.fixture(autouse=True)
+def few_charts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts are drawn for tests that ask for ``charts``; of the others they would be most."""
+    if "charts" not in request.fixturenames:
+        monkeypatch.setattr(chart, "svg", lambda figure, label: f"<svg>{html.escape(label)}</svg>")
+
+
+@pytest.fixture
+def charts() -> None:
+    """Charts are drawn."""
 
 
 @pytest.fixture
@@ -70,6 +84,7 @@ def refuses(one: Any, choices: list[tuple[str, Any]], good: tuple[str, Any]) -> 
 # The gate playground.
 
 
+@pytest.mark.usefixtures("charts")
 def test_gates_follow_the_choices(playground: Make) -> None:
     one = playground(temperature=0.5, length=3)
     before = one._chart.value
@@ -318,6 +333,7 @@ def test_a_control_goes_back_when_it_is_refused(region_map: Make) -> None:
 # The path-stability lab.
 
 
+@pytest.mark.usefixtures("charts")
 def test_the_lab_is_the_function(lab: Make) -> None:
     one = lab(epochs=3, seed=4)
     assert not one.error and one.result.progress == 1

@@ -55,7 +55,6 @@ class NumbersPanel:
             tooltip="Stop; what is answered stays",
             layout=w.Layout(width="76px"),
         )
-        self._stop.add_class("pullback-stop")
         self._stop.on_click(lambda _: self.stop())
         self._progress = w.HBox(
             [self._bar, self._stop],
