@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,6 +108,15 @@ def save_json(path: Path, settings: Mapping[str, Any]) -> Path:
     text = as_json(settings, indent=1)
     with whole(path) as part:
         part.write_text(text, "utf-8")
+    return path
+
+
+def save_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write lines, all with the keys of the first, under a line of their names."""
+    with whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return path
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -344,22 +342,12 @@ class Evaluation:
         """
         path = files.checked_path(path, ENDINGS)
         if path.suffix == ".csv":
-            path.write_text(as_csv(self.rows()), encoding="utf-8")
-            return path
+            return files.save_csv(path, self.rows())
         if path.suffix == ".json":
             return files.save_json(path, self.recipe())
         if path.suffix == ".npz":
             return files.save_npz(path, self.arrays(), self.settings)
         return files.save_figure(path, self.figure())
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lines as CSV, with a line of names."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
 
 
 def _upper(text: str) -> str:

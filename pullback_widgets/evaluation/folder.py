@@ -36,7 +36,7 @@ def opened(folder: str | Path, settings: Mapping[str, Any]) -> Path:
                 "or name a new folder."
             )
         return folder
-    if any(not one.name.endswith(".part") for one in folder.iterdir()):
+    if any(files.PART not in one.name for one in folder.iterdir()):
         raise ValueError(f"The folder {str(folder)!r} holds other files; give an empty or new one.")
     write(kept, wanted)
     return folder
@@ -55,12 +55,10 @@ def keep(folder: Path | None, number: int, content: Mapping[str, Any]) -> None:
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON so that the file is whole or not there, whenever the machine stops."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
+    with files.whole(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(files.as_json(content, indent=1))
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -17,7 +17,7 @@ from ..drawing.words import counted
 from ..engine.model import Model
 from ..engine.softening import Softening
 from .evaluate import measure
-from .evaluation import ENDINGS, Evaluation, as_csv
+from .evaluation import ENDINGS, Evaluation
 from .images import opened
 from .interval import Interval, intervals
 from .methods import GRADIENT, Explainer, Pullback, explainer
@@ -205,8 +205,7 @@ class Tuning:
         """
         path = files.checked_path(path, ENDINGS)
         if path.suffix == ".csv":
-            path.write_text(as_csv(self.rows()), encoding="utf-8")
-            return path
+            return files.save_csv(path, self.rows())
         if path.suffix == ".json":
             return files.save_json(path, self.recipe())
         if path.suffix == ".npz":

@@ -46,7 +46,7 @@ def opened(folder: Path, made_with: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if any(not path.name.startswith(PARTS) for path in folder.iterdir()):
         raise ValueError(f"The folder {str(folder)!r} holds other files; give an empty or new one.")
-    _write(settings, made_with)
+    files.save_json(settings, made_with)
     return folder
 
 
@@ -69,7 +69,7 @@ def keep(folder: Path, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, A
     for values in arrays.values():
         if isinstance(values, np.memmap):
             values.flush()
-    _write(folder / STATE, state)
+    files.save_json(folder / STATE, state)
 
 
 def _zeros(folder: Path | None, name: str, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -128,10 +128,3 @@ def _check_same(there: Any, wanted: dict[str, Any], what: str) -> None:
             raise OtherSettingsError(
                 f"{what} with {how}; go back to that, or start a new one somewhere else."
             )
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON so that the file is always whole."""
-    text = files.as_json(values, indent=1)
-    with files.whole(path) as part:
-        part.write_text(text, "utf-8")
